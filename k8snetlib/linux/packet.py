@@ -1,0 +1,391 @@
+"""What is on the wire: Ethernet frames, IP packets and what they carry, as frozen values.
+
+A header is a dataclass, nesting is nesting: ``Frame(…, Packet(…, Udp(…, Vxlan(…, Frame(…, Packet(…, Tcp(…)))))))`` is a
+VXLAN packet as a capture shows it, and an IPIP packet is a ``Packet`` inside a ``Packet``. Lengths and checksums are not
+fields: ``wire.to_bytes`` computes them, so that they cannot be wrong.
+
+Sources: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP), 826 (ARP), 4861 (neighbour discovery),
+7348 (VXLAN), 2003 (IPIP).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple, Union
+
+IPAddress = Union[IPv4Address, IPv6Address]
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+ETHERTYPE_IPV4, ETHERTYPE_ARP, ETHERTYPE_IPV6 = 0x0800, 0x0806, 0x86DD
+ETHERNET_HEADER, ARP_LENGTH, VXLAN_HEADER, UDP_HEADER, TCP_HEADER = 14, 28, 8, 8, 20
+PROTO_NUMBERS = {"icmp": 1, "ipip": 4, "tcp": 6, "udp": 17, "ipv6": 41, "ipv6-icmp": 58, "sctp": 132}
+PROTO_NAMES = {number: name for name, number in PROTO_NUMBERS.items()}
+
+
+class Flow(NamedTuple):
+    """The five-tuple of a connection; for ICMP echo both ports are the echo identifier, as conntrack sees it."""
+
+    proto: str
+    src: IPAddress
+    sport: int
+    dst: IPAddress
+    dport: int
+
+    def reverse(self) -> Flow:
+        """The same connection seen from the other end."""
+        return Flow(self.proto, self.dst, self.dport, self.src, self.sport)
+
+    def __str__(self) -> str:
+        return f"{self.proto} {_socket(self.src, self.sport)} → {_socket(self.dst, self.dport)}"
+
+
+def _socket(address: IPAddress, port: int) -> str:
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tcp:
+    """A TCP segment (RFC 9293); ``flags`` is a subset of ``FSRPAUEC`` in that order, as tcpdump writes them."""
+
+    sport: int
+    dport: int
+    flags: str = "S"
+    seq: int = 0
+    ack: int = 0
+    data: bytes = b""
+    window: int = 64240
+
+    proto = "tcp"
+
+    def __len__(self) -> int:
+        return TCP_HEADER + len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Udp:
+    """A UDP datagram (RFC 768); ``data`` is bytes, or a ``Vxlan`` when the datagram is a tunnel's."""
+
+    sport: int
+    dport: int
+    data: bytes | Vxlan = b""
+
+    proto = "udp"
+
+    def __len__(self) -> int:
+        return UDP_HEADER + len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Sctp:
+    """An SCTP packet (RFC 9260) with its chunks as bytes."""
+
+    sport: int
+    dport: int
+    vtag: int = 0
+    data: bytes = b""
+
+    proto = "sctp"
+
+    def __len__(self) -> int:
+        return 12 + len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Icmp:
+    """An ICMP or ICMPv6 message; which of the two follows from the address family of the packet around it.
+
+    ``id`` and ``seq`` are the two halves of the header's second word: an echo's identifier and sequence number, or,
+    read together by ``mtu``, what a "fragmentation needed" or "packet too big" announces. An error quotes the packet
+    that caused it in ``data`` as a ``Packet``; anything else is bytes.
+    """
+
+    type: int
+    code: int = 0
+    id: int = 0
+    seq: int = 0
+    data: bytes | Packet = b""
+    version: int = 4
+
+    @property
+    def proto(self) -> str:
+        return "icmp" if self.version == 4 else "ipv6-icmp"
+
+    @property
+    def mtu(self) -> int:
+        """The next hop's MTU in bytes, of a message that carries one."""
+        return self.id << 16 | self.seq
+
+    @property
+    def is_error(self) -> bool:
+        return self.type in (3, 4, 5, 11, 12) if self.version == 4 else self.type < 128
+
+    @property
+    def is_echo(self) -> bool:
+        return self.type in ((0, 8) if self.version == 4 else (128, 129))
+
+    def __len__(self) -> int:
+        # Linux quotes what fits into 576 bytes (net/ipv4/icmp.c), or 1280 in IPv6 (net/ipv6/icmp.c), outer header included.
+        room = 576 - 20 - 8 if self.version == 4 else 1280 - 40 - 8
+        return 8 + (min(len(self.data), room) if self.is_error else len(self.data))
+
+
+@dataclass(frozen=True, slots=True)
+class Ndp:
+    """Neighbour solicitation (type 135) or advertisement (136), RFC 4861, with its link-layer address option.
+
+    ``flags`` is a subset of ``RSO`` (router, solicited, override) and only for advertisements.
+    """
+
+    type: int
+    target: IPv6Address
+    lladdr: str | None = None
+    flags: str = ""
+
+    proto = "ipv6-icmp"
+    code = id = seq = 0
+    is_error = is_echo = False
+
+    def __len__(self) -> int:
+        return 24 + (8 if self.lladdr else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The payload of a protocol that the model does not look into; ``number`` is IANA's protocol number."""
+
+    number: int
+    data: bytes = b""
+
+    @property
+    def proto(self) -> str:
+        return PROTO_NAMES.get(self.number, str(self.number))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of an IP payload (RFC 791 section 3.2, RFC 8200 section 4.5): ``offset`` in bytes, ``more`` if not the last."""
+
+    number: int
+    offset: int
+    more: bool
+    data: bytes
+
+    @property
+    def proto(self) -> str:
+        return PROTO_NAMES.get(self.number, str(self.number))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+Payload = Union[Tcp, Udp, Sctp, Icmp, Ndp, Raw, Fragment, "Packet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """An IP packet, version 4 or 6 by its addresses; ``ttl`` is IPv6's hop limit, ``tos`` its traffic class.
+
+    ``len(packet)`` is its length in bytes, header included. ``df`` (don't fragment) has a meaning in IPv4 only.
+    """
+
+    src: IPAddress
+    dst: IPAddress
+    payload: Payload
+    ttl: int = 64
+    df: bool = True
+    id: int = 0
+    tos: int = 0
+
+    @property
+    def version(self) -> int:
+        return self.src.version
+
+    @property
+    def proto(self) -> str:
+        payload = self.payload
+        return payload.proto if type(payload) is not Packet else ("ipip" if payload.version == 4 else "ipv6")
+
+    @property
+    def header_length(self) -> int:
+        if self.src.version == 4:
+            return 20
+        return 48 if type(self.payload) is Fragment else 40
+
+    @property
+    def sport(self) -> int:
+        payload = self.payload
+        return payload.sport if type(payload) in (Tcp, Udp, Sctp) else getattr(payload, "id", 0)
+
+    @property
+    def dport(self) -> int:
+        payload = self.payload
+        return payload.dport if type(payload) in (Tcp, Udp, Sctp) else getattr(payload, "id", 0)
+
+    @property
+    def flow(self) -> Flow:
+        return Flow(self.proto, self.src, self.sport, self.dst, self.dport)
+
+    def __len__(self) -> int:
+        return self.header_length + len(self.payload)
+
+    def __str__(self) -> str:
+        return describe(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Arp:
+    """An ARP message for IPv4 over Ethernet (RFC 826): ``op`` 1 asks who has ``target_ip``, 2 answers."""
+
+    op: int
+    sender_mac: str
+    sender_ip: IPv4Address
+    target_mac: str
+    target_ip: IPv4Address
+
+    def __len__(self) -> int:
+        return ARP_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An Ethernet frame; addresses are lower-case strings, the frame check sequence is left to the hardware."""
+
+    src: str
+    dst: str
+    payload: Packet | Arp
+
+    @property
+    def ethertype(self) -> int:
+        if type(self.payload) is Arp:
+            return ETHERTYPE_ARP
+        return ETHERTYPE_IPV4 if self.payload.version == 4 else ETHERTYPE_IPV6
+
+    @property
+    def is_multicast(self) -> bool:
+        """True for broadcast too: the lowest bit of the first byte (IEEE 802)."""
+        return self.dst[1] in "13579bdf"
+
+    def __len__(self) -> int:
+        return ETHERNET_HEADER + len(self.payload)
+
+    def __str__(self) -> str:
+        return describe(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Vxlan:
+    """A VXLAN header (RFC 7348) and the Ethernet frame it carries; ``vni`` is the 24-bit network identifier."""
+
+    vni: int
+    frame: Frame
+
+    def __len__(self) -> int:
+        return VXLAN_HEADER + len(self.frame)
+
+
+class Skb:
+    """A packet as the kernel carries it (``struct sk_buff``): the packet plus what is known about it but not on the wire.
+
+    Mutable, because hooks change it in place; it lives inside one trace and is never shared.
+    """
+
+    __slots__ = ("packet", "mark", "iif", "oif", "physin", "physout", "ct", "ctstate", "ctdir", "frame", "journey", "nf_bridge", "loops")
+
+    def __init__(self, packet: Packet, iif: str = "", oif: str = "", mark: int = 0, journey: int = 0) -> None:
+        self.packet, self.iif, self.oif, self.mark, self.journey = packet, iif, oif, mark, journey
+        self.physin = self.physout = ""
+        self.ct = None
+        self.ctstate = ""  # NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED, or "" before conntrack has looked
+        self.ctdir = "original"
+        self.frame: Frame | None = None
+        self.nf_bridge = False
+        self.loops = 0
+
+
+def with_ports(packet: Packet, *, src=None, dst=None, sport: int | None = None, dport: int | None = None) -> Packet:
+    """The packet with some of its flow rewritten, as NAT does it; what is None stays."""
+    payload = packet.payload
+    changes = {}
+    if type(payload) in (Tcp, Udp, Sctp):
+        if sport is not None and sport != payload.sport:
+            changes["sport"] = sport
+        if dport is not None and dport != payload.dport:
+            changes["dport"] = dport
+    elif type(payload) is Icmp and payload.is_echo:
+        new_id = sport if sport is not None else dport
+        if new_id is not None and new_id != payload.id:
+            changes["id"] = new_id
+    if changes:
+        payload = replace(payload, **changes)
+    return replace(packet, src=src or packet.src, dst=dst or packet.dst, payload=payload)
+
+
+def tcp(src: str | IPAddress, dst: str | IPAddress, dport: int, sport: int = 40000, flags: str = "S", **fields) -> Packet:
+    """The usual first packet of a connection: a TCP segment, SYN unless ``flags`` says otherwise."""
+    data = fields.pop("data", b"")
+    return Packet(ip_address(src), ip_address(dst), Tcp(sport, dport, flags, data=data), **fields)
+
+
+def udp(src: str | IPAddress, dst: str | IPAddress, dport: int, sport: int = 40000, data: bytes = b"", **fields) -> Packet:
+    """A UDP datagram in its packet."""
+    return Packet(ip_address(src), ip_address(dst), Udp(sport, dport, data), **fields)
+
+
+def ping(src: str | IPAddress, dst: str | IPAddress, id: int = 1, seq: int = 1, data: bytes = b"", **fields) -> Packet:
+    """An ICMP echo request of the family of ``dst``."""
+    dst = ip_address(dst)
+    return Packet(ip_address(src), dst, Icmp(8 if dst.version == 4 else 128, 0, id, seq, data, dst.version), **fields)
+
+
+_ICMP_NAMES = {
+    4: {(0, 0): "echo reply", (8, 0): "echo request", (3, 0): "network unreachable", (3, 1): "host unreachable",
+        (3, 3): "port unreachable", (3, 4): "fragmentation needed", (3, 10): "host prohibited", (3, 13): "administratively prohibited",
+        (5, 1): "redirect", (11, 0): "time exceeded"},
+    6: {(128, 0): "echo request", (129, 0): "echo reply", (1, 0): "no route", (1, 1): "administratively prohibited",
+        (1, 3): "address unreachable", (1, 4): "port unreachable", (2, 0): "packet too big", (3, 0): "time exceeded",
+        (137, 0): "redirect"},
+}  # fmt: skip
+
+
+def icmp_name(message: Icmp) -> str:
+    """The message in words, e.g. ``fragmentation needed (MTU 1450)``."""
+    name = _ICMP_NAMES[message.version].get((message.type, message.code), f"type {message.type} code {message.code}")
+    has_mtu = (message.version, message.type) in ((4, 3), (6, 2)) and name in ("fragmentation needed", "packet too big")
+    return f"{name} (MTU {message.mtu})" if has_mtu else name
+
+
+def describe(item) -> str:
+    """One line about a frame, packet or payload, in the style of tcpdump, outermost header first."""
+    kind = type(item)
+    if kind is Frame:
+        return f"{item.src} > {item.dst}, {describe(item.payload)}"
+    if kind is Arp:
+        if item.op == 1:
+            return f"ARP who-has {item.target_ip} tell {item.sender_ip}"
+        return f"ARP {item.sender_ip} is-at {item.sender_mac}"
+    if kind is Packet:
+        payload = item.payload
+        if type(payload) in (Tcp, Udp, Sctp):
+            return f"IP {_socket(item.src, payload.sport)} > {_socket(item.dst, payload.dport)}: {_describe_payload(payload)}"
+        return f"IP {item.src} > {item.dst}: {_describe_payload(payload)}"
+    return _describe_payload(item)
+
+
+def _describe_payload(payload) -> str:
+    kind = type(payload)
+    if kind is Tcp:
+        return f"TCP [{payload.flags.replace('A', '.')}] length {len(payload.data)}"
+    if kind is Udp and type(payload.data) is Vxlan:
+        return f"VXLAN vni {payload.data.vni}: {describe(payload.data.frame)}"
+    if kind is Ndp:
+        return f"ND who-has {payload.target}" if payload.type == 135 else f"ND {payload.target} is-at {payload.lladdr}"
+    if kind is Icmp:
+        return f"{'ICMP' if payload.version == 4 else 'ICMP6'} {icmp_name(payload)}"
+    if kind is Fragment:
+        return f"fragment of {payload.proto}, bytes {payload.offset}–{payload.offset + len(payload.data)}{'+' if payload.more else ''}"
+    if kind is Packet:
+        return describe(payload)
+    return f"{payload.proto.upper()} length {len(payload) - (UDP_HEADER if kind is Udp else 0)}"

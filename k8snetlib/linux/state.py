@@ -1,0 +1,324 @@
+"""What a Linux host knows: namespaces, interfaces, routes, neighbours, FDB entries, connections, sockets, as frozen values.
+
+``Network`` is the actual state of every namespace. It is changed by ``ops.build`` alone, which returns a new one.
+``str()`` of a route, rule, neighbour, FDB entry or connection prints it as ``ip``, ``bridge`` or ``conntrack`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from types import MappingProxyType
+from typing import Union
+
+from ..errors import ModelError
+from .packet import Flow, IPAddress
+
+IPInterface = Union[IPv4Interface, IPv6Interface]
+IPNetwork = Union[IPv4Network, IPv6Network]
+EMPTY: Mapping = MappingProxyType({})
+
+
+def _empty() -> Mapping:
+    return EMPTY
+
+
+ZERO_MAC = "00:00:00:00:00:00"
+
+# What the kernel assumes where nothing was written. br_netfilter's two are 1 once the module is loaded.
+SYSCTL_DEFAULTS = MappingProxyType(
+    {
+        "net.ipv4.ip_forward": 0,
+        "net.ipv6.conf.all.forwarding": 0,
+        "net.ipv6.conf.all.disable_ipv6": 0,
+        "net.ipv4.conf.all.route_localnet": 0,
+        "net.ipv4.conf.all.rp_filter": 0,
+        "net.ipv4.ip_default_ttl": 64,
+        "net.bridge.bridge-nf-call-iptables": 1,
+        "net.bridge.bridge-nf-call-ip6tables": 1,
+        "net.netfilter.nf_conntrack_tcp_loose": 1,
+        "net.netfilter.nf_conntrack_tcp_be_liberal": 0,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VxlanConfig:
+    """A VXLAN device's settings: VNI, the local tunnel endpoint, the device below, the UDP port; learning from packets or not."""
+
+    vni: int
+    local: IPAddress
+    dev: str
+    port: int = 4789
+    learning: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network device. ``peer`` is the other end of a veth, ``master`` the bridge of a port; ``mtu`` counts from the IP header."""
+
+    name: str
+    kind: str  # loopback, veth, bridge, vxlan, dummy
+    mac: str = ZERO_MAC
+    mtu: int = 1500
+    up: bool = False
+    addresses: tuple[IPInterface, ...] = ()
+    peer: tuple[str, str] | None = None  # (namespace, interface)
+    master: str | None = None
+    hairpin: bool = False
+    learning: bool = True
+    vxlan: VxlanConfig | None = None
+    index: int = 0
+
+    def __str__(self) -> str:
+        flags = "UP,LOWER_UP" if self.up else "DOWN"
+        master = f" master {self.master}" if self.master else ""
+        lines = [f"{self.index}: {self.name}: <{flags}> mtu {self.mtu}{master}", f"    link/{'ether' if self.kind != 'loopback' else 'loopback'} {self.mac}"]
+        return "\n".join(lines + [f"    inet{'6' if a.version == 6 else ''} {a}" for a in self.addresses])
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A line of a routing table; ``via`` None means that the destination is on the link itself."""
+
+    dst: IPNetwork
+    dev: str | None = None
+    via: IPAddress | None = None
+    src: IPAddress | None = None
+    scope: str = "global"  # global, link, host
+    proto: str = "boot"  # who wrote it: kernel, boot (an administrator), static, bird …
+    metric: int = 0
+    onlink: bool = False
+    type: str = "unicast"  # unicast, local, blackhole, unreachable, prohibit, throw
+    table: str = "main"
+    mtu: int | None = None
+
+    def words(self) -> str:
+        """The route in the words of ``ip route add``."""
+        parts = [] if self.type == "unicast" else [self.type]
+        parts.append("default" if self.dst.prefixlen == 0 else str(self.dst) if self.dst.prefixlen < self.dst.max_prefixlen else str(self.dst.network_address))
+        parts += [f"via {self.via}"] if self.via else []
+        parts += [f"dev {self.dev}"] if self.dev else []
+        parts += [f"table {self.table}"] if self.table != "main" else []
+        parts += [f"proto {self.proto}"] if self.proto != "boot" else []
+        parts += [f"scope {self.scope}"] if self.scope != "global" else []
+        parts += [f"src {self.src}"] if self.src else []
+        parts += [f"metric {self.metric}"] if self.metric and not (self.dst.version == 6 and self.metric == 1024) else []
+        parts += ["onlink"] if self.onlink else []
+        parts += [f"mtu {self.mtu}"] if self.mtu else []
+        return " ".join(parts)
+
+    __str__ = words
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """A line of ``ip rule``: packets that match look into ``table``; lower ``priority`` first. None matches everything."""
+
+    priority: int
+    table: str
+    src: IPNetwork | None = None
+    dst: IPNetwork | None = None
+    fwmark: int | None = None
+    fwmask: int = 0xFFFFFFFF
+    iif: str | None = None
+    version: int = 4
+
+    def words(self) -> str:
+        parts = [f"from {self.src or 'all'}"] + ([f"to {self.dst}"] if self.dst else [])
+        if self.fwmark is not None:
+            parts.append(f"fwmark {self.fwmark:#x}" + (f"/{self.fwmask:#x}" if self.fwmask != 0xFFFFFFFF else ""))
+        parts += [f"iif {self.iif}"] if self.iif else []
+        return " ".join(parts + [f"lookup {self.table}"])
+
+    def __str__(self) -> str:
+        return f"{self.priority}:\t{self.words()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """An entry of the neighbour table (ARP in IPv4, neighbour discovery in IPv6): the MAC address behind an IP address."""
+
+    dev: str
+    ip: IPAddress
+    mac: str
+    state: str = "PERMANENT"  # or REACHABLE: learned
+
+    def __str__(self) -> str:
+        return f"{self.ip} dev {self.dev} lladdr {self.mac} {self.state}"
+
+
+@dataclass(frozen=True, slots=True)
+class FdbEntry:
+    """A forwarding-database entry: on a bridge port, "this MAC is behind ``dev``"; on a VXLAN device, "behind tunnel endpoint ``dst``"."""
+
+    dev: str
+    mac: str
+    dst: IPAddress | None = None
+    master: str | None = None
+    state: str = "static"  # permanent (the port's own address), static, dynamic (learned)
+
+    def __str__(self) -> str:
+        parts = [self.mac, "dev", self.dev]
+        parts += ["dst", str(self.dst)] if self.dst else []
+        parts += ["self"] if self.dst or not self.master else ["master", self.master]
+        return " ".join(parts + ([self.state] if self.state != "dynamic" else []))
+
+
+@dataclass(frozen=True, slots=True)
+class Conntrack:
+    """A connection-tracking entry: the flow as it came, and the flow that a reply will have; NAT is their difference.
+
+    ``original`` and ``reply`` are each as seen on the way in. ``state`` is TCP's; ``seen_reply`` is the opposite of ``[UNREPLIED]``.
+    """
+
+    original: Flow
+    reply: Flow
+    state: str = ""
+    seen_reply: bool = False
+    assured: bool = False
+    mark: int = 0
+    nat: tuple[str, ...] = ()  # which of "src", "dst" NAT has been decided for the connection
+
+    def __str__(self) -> str:
+        def half(flow: Flow) -> str:
+            ports = f"id={flow.sport}" if "icmp" in flow.proto else f"sport={flow.sport} dport={flow.dport}"
+            return f"src={flow.src} dst={flow.dst} {ports}"
+
+        parts = [self.original.proto] + ([self.state] if self.state else []) + [half(self.original)]
+        parts += [] if self.seen_reply else ["[UNREPLIED]"]
+        parts += [half(self.reply)] + (["[ASSURED]"] if self.assured else [])
+        return " ".join(parts + [f"mark={self.mark}"])
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A bound socket: ``address`` None listens on every address of both families; ``process`` says whose it is."""
+
+    proto: str  # tcp, udp, sctp
+    port: int
+    address: IPAddress | None = None
+    process: str = ""
+
+    def __str__(self) -> str:
+        where = "*" if self.address is None else f"[{self.address}]" if self.address.version == 6 else self.address
+        return f"{self.proto} {'LISTEN' if self.proto == 'tcp' else 'UNCONN'} {where}:{self.port}" + (f" {self.process}" if self.process else "")
+
+
+@dataclass(frozen=True, slots=True)
+class NetNS:
+    """One network namespace: everything that Linux keeps per namespace and that decides where a packet goes."""
+
+    name: str
+    interfaces: Mapping[str, Interface] = field(default_factory=_empty)
+    routes: tuple[Route, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()  # beside the three that are always there
+    neighbors: Mapping[tuple[str, IPAddress], Neighbor] = field(default_factory=_empty)
+    fdb: Mapping[tuple[str, str], FdbEntry] = field(default_factory=_empty)  # by (bridge or VXLAN device, MAC)
+    conntrack: tuple[Conntrack, ...] = ()
+    rulesets: Mapping[int, object] = field(default_factory=_empty)  # by IP version: netfilter.Ruleset
+    sysctls: Mapping[str, int] = field(default_factory=_empty)
+    sockets: tuple[Socket, ...] = ()
+    cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)  # indexes derived from the rest
+
+    def sysctl(self, key: str) -> int:
+        """The value in force; unset keys have the kernel's default, 0 where the model knows none."""
+        return self.sysctls.get(key, SYSCTL_DEFAULTS.get(key, 0))
+
+    def interface(self, name: str) -> Interface:
+        """The interface of that name. ModelError when there is none."""
+        try:
+            return self.interfaces[name]
+        except KeyError:
+            raise ModelError(f"{self.name} has no interface {name!r} (it has {', '.join(self.interfaces) or 'none'})") from None
+
+    def addresses(self) -> Iterator[tuple[str, IPInterface]]:
+        """Every address with the interface that carries it."""
+        for interface in self.interfaces.values():
+            for address in interface.addresses:
+                yield interface.name, address
+
+
+class Network(Mapping):
+    """The actual state: namespaces by name. Frozen; ``ops.build`` makes the next one.
+
+    A namespace may be given as a *group*: a thunk that returns several namespaces, called when the first of them is needed and
+    then remembered, so that a trace in a large cluster pays only for what the packet meets. ``hints`` then names the
+    addresses of a namespace that is not built yet, as ``owns`` needs them; a test holds hints against what is built.
+    """
+
+    __slots__ = ("_built", "_groups", "_members", "_hints", "cache")
+
+    def __init__(
+        self,
+        namespaces: Mapping[str, NetNS] = EMPTY,
+        groups: Mapping[str, Callable[[], Mapping[str, NetNS]]] = EMPTY,
+        members: Mapping[str, str] = EMPTY,
+        hints: Mapping[str, frozenset] = EMPTY,
+    ) -> None:
+        self._built = dict(namespaces)
+        self._groups = groups  # group → thunk
+        self._members = members  # namespace → group, for those not in namespaces
+        self._hints = hints
+        self.cache: dict = {}
+
+    def __getitem__(self, name: str) -> NetNS:
+        found = self._built.get(name)
+        if found is None:
+            group = self._members.get(name)
+            if group is None:
+                raise KeyError(name)
+            for member, built in self._groups[group]().items():
+                self._built.setdefault(member, built)
+            found = self._built[name]
+        return found
+
+    def namespace(self, name: str) -> NetNS:
+        """The namespace of that name. ModelError when there is none."""
+        try:
+            return self[name]
+        except KeyError:
+            raise ModelError(f"no network namespace {name!r}") from None
+
+    def owns(self, name: str, address: IPAddress) -> bool:
+        """Whether the namespace answers ARP or neighbour discovery for the address, without building it for the question."""
+        if name not in self._built and name in self._hints:
+            return address in self._hints[name]
+        return address in local_addresses(self.namespace(name))
+
+    def is_built(self, name: str) -> bool:
+        return name in self._built
+
+    def with_(self, changed: Mapping[str, NetNS]) -> Network:
+        """A network with these namespaces put in place of, or beside, the present ones."""
+        return Network({**self._built, **changed}, self._groups, self._members, self._hints)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._built
+        yield from (name for name in self._members if name not in self._built)
+
+    def __len__(self) -> int:
+        return len(self._built) + sum(name not in self._built for name in self._members)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._built or name in self._members
+
+    def __repr__(self) -> str:
+        return f"Network({', '.join(self)})"
+
+
+def local_addresses(namespace: NetNS) -> Mapping[IPAddress, str]:
+    """Address → interface, of every address that this namespace calls its own (on any interface, up or not)."""
+    found = namespace.cache.get("local")
+    if found is None:
+        found = namespace.cache["local"] = {address.ip: name for name, address in namespace.addresses()}
+    return found
+
+
+def link_local(mac: str) -> IPv6Interface:
+    """The fe80:: address that Linux forms from a MAC address (modified EUI-64, RFC 4291 appendix A)."""
+    parts = [int(part, 16) for part in mac.split(":")]
+    parts[0] ^= 2
+    words = [parts[0] << 8 | parts[1], parts[2] << 8 | 0xFF, 0xFE00 | parts[3], parts[4] << 8 | parts[5]]
+    return IPv6Interface(f"fe80::{':'.join(f'{word:x}' for word in words)}/64")
