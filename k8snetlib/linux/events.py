@@ -49,9 +49,11 @@ class Transmitted:
 
 @dataclass(frozen=True, slots=True)
 class Bridged:
-    """A bridge chose where a frame goes by its destination MAC: ``ports`` and/or up to the bridge device itself (``local``).
+    """A bridge chose where a frame goes by its destination MAC: out of ``ports`` and/or up to the bridge device itself (``local``).
 
     ``entry`` is the FDB entry that decided; None for a flood (unknown or multicast destination) and for the bridge's own address.
+    A flood knows its ``segment``, (port, far namespace, far interface) of every port, and in which ports somebody is ``awake``: there
+    further events tell what happens. The far ends of the ``quiet`` ports see the frame and ignore it.
     """
 
     netns: str
@@ -62,10 +64,16 @@ class Bridged:
     ports: tuple[str, ...]
     local: bool
     entry: FdbEntry | None = None
+    segment: tuple[tuple[str, str, str], ...] = ()
+    awake: frozenset[str] = frozenset()
 
     @property
     def flooded(self) -> bool:
         return self.entry is None and (self.frame.is_multicast or not self.local)
+
+    @property
+    def quiet(self) -> tuple[tuple[str, str, str], ...]:
+        return tuple(end for end in self.segment if end[0] != self.in_port and end[0] not in self.awake)
 
 
 @dataclass(frozen=True, slots=True)

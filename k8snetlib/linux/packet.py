@@ -292,17 +292,17 @@ class Skb:
     Mutable, because hooks change it in place; it lives inside one trace and is never shared.
     """
 
-    __slots__ = ("packet", "mark", "iif", "oif", "physin", "physout", "ct", "ctstate", "ctdir", "frame", "journey", "nf_bridge", "loops")
+    __slots__ = ("packet", "mark", "iif", "oif", "nexthop", "physin", "physout", "ct", "ctstate", "ctdir", "frame", "journey", "prerouted")
 
     def __init__(self, packet: Packet, iif: str = "", oif: str = "", mark: int = 0, journey: int = 0) -> None:
         self.packet, self.iif, self.oif, self.mark, self.journey = packet, iif, oif, mark, journey
-        self.physin = self.physout = ""
+        self.nexthop: IPAddress | None = None
+        self.physin = self.physout = ""  # bridge ports, when br_netfilter is at work
         self.ct = None
         self.ctstate = ""  # NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED, or "" before conntrack has looked
         self.ctdir = "original"
-        self.frame: Frame | None = None
-        self.nf_bridge = False
-        self.loops = 0
+        self.frame: Frame | None = None  # the Ethernet header it came with
+        self.prerouted = False  # br_netfilter has already taken it through PREROUTING
 
 
 def with_ports(packet: Packet, *, src=None, dst=None, sport: int | None = None, dport: int | None = None) -> Packet:

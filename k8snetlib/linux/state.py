@@ -245,7 +245,7 @@ class Network(Mapping):
 
     A namespace may be given as a *group*: a thunk that returns several namespaces, called when the first of them is needed and
     then remembered, so that a trace in a large cluster pays only for what the packet meets. ``hints`` then names the
-    addresses of a namespace that is not built yet, as ``owns`` needs them; a test holds hints against what is built.
+    addresses of a namespace that is not built yet, as ``plain_addresses`` needs them; a test holds hints against what is built.
     """
 
     __slots__ = ("_built", "_groups", "_members", "_hints", "cache")
@@ -281,11 +281,18 @@ class Network(Mapping):
         except KeyError:
             raise ModelError(f"no network namespace {name!r}") from None
 
-    def owns(self, name: str, address: IPAddress) -> bool:
-        """Whether the namespace answers ARP or neighbour discovery for the address, without building it for the question."""
+    def plain_addresses(self, name: str, dev: str) -> frozenset | Mapping | None:
+        """Every address that the namespace behind ``dev`` answers for; None if ``dev`` does more with a frame than take it (a bridge port).
+
+        Answered from the hints for a namespace that is not built yet: asking must not build it.
+        """
         if name not in self._built and name in self._hints:
-            return address in self._hints[name]
-        return address in local_addresses(self.namespace(name))
+            return self._hints[name]
+        namespace = self.namespace(name)
+        interface = namespace.interfaces.get(dev)
+        if interface is None or interface.master or not interface.up or namespace.sysctl(f"net.ipv4.conf.{dev}.proxy_arp"):
+            return None
+        return local_addresses(namespace)
 
     def is_built(self, name: str) -> bool:
         return name in self._built

@@ -178,16 +178,16 @@ def packet_from_bytes(data: bytes) -> Packet:
         if fragmented:
             number, _, field, identifier = struct.unpack("!BBHI", body[:8])
             offset, more, body = field & 0xFFF8, bool(field & 1), body[8:]
-        payload = Fragment(number, offset, more, body) if fragmented else _parse_payload(number, body, src, dst)
+        payload = Fragment(number, offset, more, body) if fragmented else parse_payload(number, body, src, dst)
         return Packet(src, dst, payload, ttl, True, identifier, word >> 20 & 0xFF)
     first, tos, length, identifier, field, ttl, number = struct.unpack("!BBHHHBB", data[:10])
     src, dst, body = IPv4Address(data[12:16]), IPv4Address(data[16:20]), data[(first & 15) * 4 : length]
     offset, more = (field & 0x1FFF) * 8, bool(field & 0x2000)
-    payload = Fragment(number, offset, more, body) if offset or more else _parse_payload(number, body, src, dst)
+    payload = Fragment(number, offset, more, body) if offset or more else parse_payload(number, body, src, dst)
     return Packet(src, dst, payload, ttl, bool(field & 0x4000), identifier, tos)
 
 
-def _parse_payload(number: int, body: bytes, src: IPAddress, dst: IPAddress):
+def parse_payload(number: int, body: bytes, src: IPAddress, dst: IPAddress):
     if number == 6:
         sport, dport, seq, ack, offset, bits, window = struct.unpack("!HHIIBBH", body[:16])
         flags = "".join(flag for index, flag in enumerate(TCP_FLAGS) if bits >> index & 1)

@@ -1,0 +1,201 @@
+"""Connection tracking and NAT: which connection a packet belongs to, and how its addresses are rewritten.
+
+Follows nf_conntrack_core.c, nf_conntrack_proto_tcp.c, nf_conntrack_proto_icmp.c and nf_nat_core.c. NAT is decided once, on the packet that creates
+the entry; every later packet, and every reply, is rewritten from the entry's two tuples. An entry becomes part of the table
+("confirmed") only when its first packet leaves the host or reaches a socket, so a dropped packet leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .packet import Flow, Icmp, IPAddress, Ndp, Packet, Sctp, Tcp, Udp, with_ports
+from .state import Conntrack, NetNS
+
+ORIGINAL, REPLY = "original", "reply"
+
+# TCP states by (direction, packet kind, old state) → new state: the transitions of a connection that behaves, from the table
+# tcp_conntracks in nf_conntrack_proto_tcp.c; a missing key keeps the state.
+_TCP = {
+    (ORIGINAL, "SYN", ""): "SYN_SENT",
+    (ORIGINAL, "ACK", ""): "ESTABLISHED",
+    (ORIGINAL, "FIN", ""): "FIN_WAIT",
+    (REPLY, "SYNACK", "SYN_SENT"): "SYN_RECV",
+    (REPLY, "SYN", "SYN_SENT"): "SYN_SENT2",
+    (ORIGINAL, "ACK", "SYN_RECV"): "ESTABLISHED",
+    (ORIGINAL, "FIN", "SYN_RECV"): "FIN_WAIT",
+    (ORIGINAL, "FIN", "ESTABLISHED"): "FIN_WAIT",
+    (REPLY, "FIN", "ESTABLISHED"): "FIN_WAIT",
+    (REPLY, "FIN", "SYN_RECV"): "FIN_WAIT",
+    (ORIGINAL, "ACK", "FIN_WAIT"): "CLOSE_WAIT",
+    (REPLY, "ACK", "FIN_WAIT"): "CLOSE_WAIT",
+    (ORIGINAL, "FIN", "FIN_WAIT"): "LAST_ACK",
+    (REPLY, "FIN", "FIN_WAIT"): "LAST_ACK",
+    (ORIGINAL, "FIN", "CLOSE_WAIT"): "LAST_ACK",
+    (REPLY, "FIN", "CLOSE_WAIT"): "LAST_ACK",
+    (ORIGINAL, "ACK", "LAST_ACK"): "TIME_WAIT",
+    (REPLY, "ACK", "LAST_ACK"): "TIME_WAIT",
+    (ORIGINAL, "SYN", "TIME_WAIT"): "SYN_SENT",
+    (ORIGINAL, "SYN", "CLOSE"): "SYN_SENT",
+}
+
+_ECHO_REPLY = {8: 0, 0: 8, 128: 129, 129: 128, 13: 14, 14: 13}
+
+
+class Ct:
+    """A connection while a trace runs: mutable, with what has been decided so far."""
+
+    __slots__ = ("original", "reply", "state", "seen_reply", "assured", "mark", "done", "confirmed", "nat")
+
+    def __init__(self, original: Flow, reply: Flow) -> None:
+        self.original, self.reply = original, reply
+        self.state, self.seen_reply, self.assured, self.mark = "", False, False, 0
+        self.done: set[str] = set()  # "src", "dst": NAT decided, be it to change nothing
+        self.nat: set[str] = set()  # decided to change
+        self.confirmed = False
+
+    @classmethod
+    def thaw(cls, entry: Conntrack) -> Ct:
+        ct = cls(entry.original, entry.reply)
+        ct.state, ct.seen_reply, ct.assured, ct.mark = entry.state, entry.seen_reply, entry.assured, entry.mark
+        ct.done, ct.confirmed, ct.nat = {"src", "dst"}, True, set(entry.nat)
+        return ct
+
+    def freeze(self) -> Conntrack:
+        return Conntrack(self.original, self.reply, self.state, self.seen_reply, self.assured, self.mark, tuple(sorted(self.nat)))
+
+    def translated(self, which: str) -> bool:
+        """Whether source ("src") or destination ("dst") NAT applies to the connection: IPS_SRC_NAT, IPS_DST_NAT."""
+        return which in self.nat
+
+
+class CtTable:
+    """The table of one namespace during a trace: what the network holds, plus what the trace adds."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, namespace: NetNS) -> None:
+        self.entries: dict[Flow, tuple[Ct, str]] = {}
+        for entry in namespace.conntrack:
+            self.add(Ct.thaw(entry))
+
+    def add(self, ct: Ct) -> None:
+        self.entries[ct.original] = (ct, ORIGINAL)
+        self.entries[ct.reply] = (ct, REPLY)
+
+    def find(self, flow: Flow) -> tuple[Ct, str] | None:
+        return self.entries.get(flow)
+
+    def taken(self, reply: Flow) -> bool:
+        """Whether another connection already expects such a reply: nf_nat_used_tuple."""
+        return reply in self.entries
+
+
+def flow_of(packet: Packet) -> Flow | None:
+    """The tuple that conntrack keeps for the packet; None where it keeps none (ICMP that is no echo, fragments, discovery)."""
+    payload = packet.payload
+    if type(payload) in (Tcp, Udp, Sctp):
+        return Flow(payload.proto, packet.src, payload.sport, packet.dst, payload.dport)
+    if type(payload) is Icmp:
+        return Flow(payload.proto, packet.src, payload.id, packet.dst, payload.id) if payload.is_echo else None
+    if type(payload) is Ndp:
+        return None
+    return Flow(packet.proto, packet.src, 0, packet.dst, 0)
+
+
+def tcp_kind(segment: Tcp) -> str:
+    """SYN, SYNACK, FIN, RST, ACK or NONE: how the state machine sees the flags (get_conntrack_index)."""
+    flags = segment.flags
+    if "R" in flags:
+        return "RST"
+    if "S" in flags:
+        return "SYNACK" if "A" in flags else "SYN"
+    return "FIN" if "F" in flags else "ACK" if "A" in flags else "NONE"
+
+
+def creates(packet: Packet, namespace: NetNS) -> bool:
+    """Whether an unknown packet may start an entry: not a stray RST or SYN+ACK, and a mid-stream ACK only if loose."""
+    payload = packet.payload
+    if type(payload) is Tcp:
+        kind = tcp_kind(payload)
+        return kind == "SYN" or kind in ("ACK", "FIN") and bool(namespace.sysctl("net.netfilter.nf_conntrack_tcp_loose"))
+    if type(payload) is Icmp:
+        return payload.type in (8, 13, 128)
+    return True
+
+
+def advance(ct: Ct, direction: str, packet: Packet) -> bool:
+    """Move the connection's state on for this packet; True if anything that a listing shows has changed."""
+    before = (ct.state, ct.seen_reply, ct.assured)
+    if direction == REPLY:
+        ct.seen_reply = True
+    payload = packet.payload
+    if type(payload) is Tcp:
+        kind = tcp_kind(payload)
+        old = ct.state
+        if kind == "RST":
+            ct.state = "CLOSE"
+        else:
+            ct.state = _TCP.get((direction, kind, old), old)
+        if old in ("SYN_RECV", "ESTABLISHED") and ct.state == "ESTABLISHED" and ct.seen_reply:
+            ct.assured = True
+    return before != (ct.state, ct.seen_reply, ct.assured)
+
+
+def valid(ct: Ct, direction: str, packet: Packet) -> bool:
+    """Whether the packet fits the connection's state; a SYN+ACK in the original direction, say, does not."""
+    payload = packet.payload
+    if type(payload) is not Tcp:
+        return type(payload) is not Icmp or payload.type in (8, 13, 128) or direction == REPLY
+    kind = tcp_kind(payload)
+    if kind == "NONE":
+        return False
+    if direction == ORIGINAL:
+        return kind != "SYNACK"
+    return kind != "SYN" or ct.state in ("SYN_SENT", "SYN_SENT2")
+
+
+def setup(ct: Ct, which: str, address: IPAddress | None, port: int | None, table: CtTable) -> None:
+    """Decide NAT for a new connection: ``which`` "dst" or "src" becomes address and port (None: unchanged).
+
+    If a reply to the new tuple is already expected by another connection, the source port moves on to the next free one.
+    """
+    ct.done.add(which)
+    wire = ct.reply.reverse()  # how the packet looks after the NAT decided so far
+    echo = "icmp" in wire.proto
+    if which == "dst":
+        wire = wire._replace(dst=address or wire.dst, dport=wire.dport if port is None or echo else port)
+    else:
+        wire = wire._replace(src=address or wire.src, sport=wire.sport if port is None or echo else port)
+        while table.taken(wire.reverse()):
+            free = wire.sport + 1 if wire.sport < 65535 else 1024
+            wire = wire._replace(sport=free, dport=free if echo else wire.dport)
+    if wire != ct.reply.reverse():
+        ct.nat.add(which)
+    ct.reply = wire.reverse()
+
+
+def manipulate(ct: Ct, direction: str, source: bool, packet: Packet) -> Packet:
+    """The packet as this connection's NAT rewrites it at a hook: its source if ``source``, else its destination (nf_nat_packet)."""
+    which = "src" if source else "dst"
+    if direction == REPLY:
+        which = "dst" if source else "src"
+    if which not in ct.nat:
+        return packet
+    wire = ct.reply.reverse() if direction == ORIGINAL else ct.original.reverse()
+    if type(packet.payload) is Icmp and packet.payload.is_error:
+        return _manipulate_error(ct, direction, source, packet)
+    if source:
+        return with_ports(packet, src=wire.src, sport=wire.sport)
+    return with_ports(packet, dst=wire.dst, dport=wire.dport)
+
+
+def _manipulate_error(ct: Ct, direction: str, source: bool, packet: Packet) -> Packet:
+    """An ICMP error about a translated connection: its outer address, and the quoted packet the other way round."""
+    quoted = packet.payload.data
+    wire = ct.reply.reverse() if direction == ORIGINAL else ct.original.reverse()
+    if source:  # whoever sent the error, it now seems to come from the connection's other end (nf_nat_icmp_reply_translation)
+        inner = with_ports(quoted, dst=wire.src, dport=wire.sport) if isinstance(quoted, Packet) else quoted
+        return replace(packet, src=wire.src, payload=replace(packet.payload, data=inner))
+    inner = with_ports(quoted, src=wire.dst, sport=wire.dport) if isinstance(quoted, Packet) else quoted
+    return replace(packet, dst=wire.dst, payload=replace(packet.payload, data=inner))

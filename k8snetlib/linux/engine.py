@@ -1,0 +1,212 @@
+"""The engine: ``trace`` takes a network and a packet and says everything that happens; it changes nothing.
+
+Theory of operation. Inside a namespace a packet is handled at once, from hook to hook, as the kernel does it in one go. Between
+namespaces there are links: a transmitted frame is put into a queue and received when its turn comes, in the order of sending.
+A packet whose next hop has no known MAC address waits in the namespace while ARP or neighbour discovery runs through the same queue;
+when the queue is empty and the answer has not come, the kernel gives up (``NEIGH_FAILED``).
+
+What the trace learns (neighbours, FDB entries, connections) lives in a ``View`` of each namespace and in ``Learned`` events.
+Chance is an argument: ``chance(match, probability) -> bool``; ``traces`` asks for every answer in turn and multiplies the exact fractions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+from ..errors import ModelError
+from .conntrack import CtTable
+from .draft import build
+from .events import Capture, Chose, Event, Learned, Marked, Matched, Received, Trace, Transmitted
+from .fib import address_type
+from .ops import ConntrackAdd, FdbAdd, NeighAdd
+from .packet import Frame, IPAddress, Packet, Skb
+from .state import FdbEntry, Interface, Neighbor, NetNS, Network
+
+MAX_STEPS = 20_000  # far above what TTL allows a packet; only a loop of bridges can reach it
+
+Chance = Callable[[object, Fraction], bool]
+
+
+def always(match: object, probability: Fraction) -> bool:
+    """The default answer to chance: yes, so the first of several endpoints is chosen."""
+    return True
+
+
+class View:
+    """A namespace during a trace: the frozen state and, on top, what the trace has learned. It is the ``env`` of rules as well."""
+
+    __slots__ = ("ns", "name", "engine", "neighbors", "fdb", "_ct", "tracked", "journey", "bridged")
+
+    def __init__(self, ns: NetNS, engine: Engine) -> None:
+        self.ns, self.name, self.engine = ns, ns.name, engine
+        self.neighbors: dict[tuple[str, IPAddress], Neighbor] = {}
+        self.fdb: dict[tuple[str, str], FdbEntry] = {}
+        self._ct: CtTable | None = None
+        self.tracked = {version: ruleset.tracks for version, ruleset in ns.rulesets.items()}
+        self.journey, self.bridged = 0, False
+
+    @property
+    def ct(self) -> CtTable:
+        if self._ct is None:
+            self._ct = CtTable(self.ns)
+        return self._ct
+
+    def interface(self, name: str) -> Interface:
+        return self.ns.interfaces[name]
+
+    def neighbor(self, dev: str, ip: IPAddress) -> Neighbor | None:
+        return self.neighbors.get((dev, ip)) or self.ns.neighbors.get((dev, ip))
+
+    def fdb_entry(self, device: str, mac: str) -> FdbEntry | None:
+        return self.fdb.get((device, mac)) or self.ns.fdb.get((device, mac))
+
+    def learn_neighbor(self, journey: int, dev: str, ip: IPAddress, mac: str) -> None:
+        old = self.neighbor(dev, ip)
+        if old is not None and (old.state == "PERMANENT" or old.mac == mac):
+            return
+        entry = self.neighbors[dev, ip] = Neighbor(dev, ip, mac, "REACHABLE")
+        self.engine.emit(Learned(self.name, journey, NeighAdd(self.name, entry)))
+
+    def learn_fdb(self, journey: int, entry: FdbEntry) -> None:
+        key = (entry.master or entry.dev, entry.mac)
+        old = self.fdb.get(key) or self.ns.fdb.get(key)
+        if old is not None and (old.state != "dynamic" or old == entry):
+            return
+        self.fdb[key] = entry
+        self.engine.emit(Learned(self.name, journey, FdbAdd(self.name, entry)))
+
+    def learn_connection(self, journey: int, ct) -> None:
+        self.engine.emit(Learned(self.name, journey, ConntrackAdd(self.name, ct.freeze())))
+
+    # What rules ask (see xtables).
+
+    def addr_type(self, address: IPAddress) -> str:
+        return address_type(self.ns, address)
+
+    def chance(self, match: object, probability: Fraction) -> bool:
+        answer = probability == 1 or probability > 0 and self.engine.chance(match, probability)
+        self.engine.emit(Chose(self.name, self.journey, match, answer, probability if answer else 1 - probability))
+        return answer
+
+    def matched(self, hook: str, table: str, chain: str, index: int, rule: object, verdict: str) -> None:
+        self.engine.emit(Matched(self.name, self.journey, hook, table, chain, index, rule, verdict, self.bridged))
+
+    def mark(self, skb: Skb, value: int) -> None:
+        if value != skb.mark:
+            self.engine.emit(Marked(self.name, self.journey, skb.mark, value))
+            skb.mark = value
+
+
+class Engine:
+    """One run: the queue of frames on links, the views of the namespaces met so far, the events."""
+
+    __slots__ = ("network", "chance", "events", "emit", "queue", "views", "waiting", "fragments", "next_journey", "steps")
+
+    def __init__(self, network: Network, chance: Chance = always) -> None:
+        self.network, self.chance = network, chance
+        self.events: list[Event] = []
+        self.emit = self.events.append
+        self.queue: deque[tuple] = deque()
+        self.views: dict[str, View] = {}
+        self.waiting: dict[tuple[str, str, IPAddress], list] = {}  # unresolved neighbours → packets that wait
+        self.fragments: dict[tuple, list] = {}
+        self.next_journey = 1
+        self.steps = 0
+
+    def view(self, name: str) -> View:
+        found = self.views.get(name)
+        if found is None:
+            found = self.views[name] = View(self.network.namespace(name), self)
+        return found
+
+    def new_journey(self) -> int:
+        number = self.next_journey
+        self.next_journey += 1
+        return number
+
+    def run(self) -> None:
+        """Deliver frames until all is quiet."""
+        from .link import receive
+        from .neighbor import give_up
+
+        while self.queue or self.waiting:
+            if not self.queue:
+                give_up(self)
+                continue
+            self.steps += 1
+            if self.steps > MAX_STEPS:
+                raise ModelError("frames go round in a loop of bridges (a broadcast storm): break the loop, or use a spanning tree")
+            name, dev, frame, journey, mark = self.queue.popleft()
+            receive(self, self.view(name), dev, frame, journey, mark)
+
+
+def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "") -> Trace:
+    """What happens to the packet when a process in namespace ``at`` sends it. Pure: the network stays as it is.
+
+    ModelError if there is no such namespace; UnsupportedError if the packet meets a rule that the model does not honour.
+    """
+    from .forward import send
+
+    engine = Engine(network, chance)
+    send(engine, engine.view(at), packet, 0, process=process)
+    engine.run()
+    return Trace(engine.events, at, packet)
+
+
+def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always) -> Trace:
+    """What happens to a frame that comes in on interface ``dev`` of namespace ``at`` from outside the model."""
+    engine = Engine(network, chance)
+    engine.view(at).ns.interface(dev)
+    engine.queue.append((at, dev, frame, 0, 0))
+    engine.run()
+    return Trace(engine.events, at, frame.payload if isinstance(frame.payload, Packet) else None)
+
+
+def traces(network: Network, at: str, packet: Packet) -> list[tuple[Fraction, Trace]]:
+    """Every outcome of the random choices that rules make, each with its exact weight; the weights sum to 1."""
+    return list(iter_traces(network, at, packet))
+
+
+def iter_traces(network: Network, at: str, packet: Packet) -> Iterator[tuple[Fraction, Trace]]:
+    """As ``traces``, one at a time, in the order of the rules."""
+    pending: list[tuple[bool, ...]] = [()]
+    while pending:
+        prefix = pending.pop()
+        weight, taken = Fraction(1), []
+
+        def choose(match: object, probability: Fraction, prefix=prefix, taken=taken) -> bool:
+            nonlocal weight
+            answer = prefix[len(taken)] if len(taken) < len(prefix) else True
+            if len(taken) >= len(prefix):
+                pending.append((*taken, False))
+            taken.append(answer)
+            weight *= probability if answer else 1 - probability
+            return answer
+
+        result = trace(network, at, packet, choose)
+        yield weight, result
+
+
+def after(network: Network, trace: Trace) -> Network:
+    """The network after the packet: with the neighbours, FDB entries and connections that it left behind."""
+    return build(trace.ops, network) if trace.ops else network
+
+
+def captures(trace: Trace) -> list[Capture]:
+    """Every frame that a capture on every interface would show, in order, floods to hosts that ignore them included."""
+    from .events import Bridged
+
+    found: list[Capture] = []
+    for event in trace.events:
+        kind = type(event)
+        if kind is Received:
+            found.append(Capture(event.netns, event.dev, "in", event.frame, event.journey))
+        elif kind is Transmitted:
+            found.append(Capture(event.netns, event.dev, "out", event.frame, event.journey))
+        elif kind is Bridged and event.segment:
+            for port, far, dev in event.quiet:
+                found.append(Capture(event.netns, port, "out", event.frame, event.journey))
+                found.append(Capture(far, dev, "in", event.frame, event.journey))
+    return found

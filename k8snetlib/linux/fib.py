@@ -1,0 +1,180 @@
+"""Routing: policy rules choose a table, the longest prefix in it chooses the route; and which source address Linux picks.
+
+The local table is derived from the addresses, as the kernel derives it. Follows net/ipv4/fib_rules.c, fib_trie.c and
+net/ipv6/ip6_fib.c; where several routes tie, the lower metric wins, then (IPv6) the earlier one.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from .packet import IPAddress
+from .state import IPNetwork, NetNS, Route, local_addresses
+
+LOOPBACK4, LOOPBACK6 = ip_network("127.0.0.0/8"), ip_network("::1/128")
+DEFAULT_TABLES = ((0, "local"), (32766, "main"), (32767, "default"))
+
+Prefixes = list[tuple[int, dict[int, list[Route]]]]  # (mask, network address → routes), longest prefix first
+
+
+def table(namespace: NetNS, version: int, name: str) -> Prefixes:
+    """One routing table, indexed by prefix; made once per namespace."""
+    key = ("fib", version, name)
+    found = namespace.cache.get(key)
+    if found is None:
+        by_length: dict[int, dict[int, list[Route]]] = {}
+        routes = _local_routes(namespace, version) if name == "local" else namespace.routes
+        for route in routes:
+            if route.dst.version == version and route.table == name and _usable(namespace, route):
+                by_length.setdefault(int(route.dst.netmask), {}).setdefault(int(route.dst.network_address), []).append(route)
+        for slots in by_length.values():
+            for slot in slots.values():
+                slot.sort(key=lambda route: route.metric)
+        found = namespace.cache[key] = sorted(by_length.items(), reverse=True)
+    return found
+
+
+def _usable(namespace: NetNS, route: Route) -> bool:
+    return route.dev is None or route.dev in namespace.interfaces
+
+
+def _local_routes(namespace: NetNS, version: int) -> list[Route]:
+    """The routes that the kernel puts into table local for each address: the address itself, and IPv4's broadcast addresses."""
+    routes = []
+    for dev, address in namespace.addresses():
+        if address.version != version:
+            continue
+        scope = "host" if version == 4 else "global"
+        dst = address.network if version == 4 and dev == "lo" and address.ip.is_loopback else ip_network(address.ip)
+        routes.append(Route(dst, dev, src=address.ip if version == 4 else None, scope=scope, proto="kernel", type="local", table="local"))
+        if version == 4 and dev != "lo" and address.network.prefixlen < 31:
+            broadcast = ip_network(address.network.broadcast_address)
+            routes.append(Route(broadcast, dev, src=address.ip, scope="link", proto="kernel", type="broadcast", table="local"))
+    return routes
+
+
+def lookup(
+    namespace: NetNS, dst: IPAddress, src: IPAddress | None = None, iif: str = "", mark: int = 0, dev: str = ""
+) -> tuple[Route | None, tuple[Route, ...]]:
+    """The route to ``dst`` and the ones that matched less well; (None, ()) when there is none.
+
+    ``iif`` is "" for a packet made here; ``dev`` restricts the answer to one output device. A route of type throw ends its table.
+    """
+    version, value = dst.version, int(dst)
+    for name in _tables(namespace, version, dst, src, iif, mark):
+        matching: list[Route] = []
+        for mask, slots in table(namespace, version, name):
+            for route in slots.get(value & mask, ()):
+                if not dev or route.dev == dev or route.type != "unicast":
+                    matching.append(route)
+        if matching and matching[0].type != "throw":
+            return matching[0], tuple(matching[1:])
+    return None, ()
+
+
+def _tables(namespace: NetNS, version: int, dst: IPAddress, src: IPAddress | None, iif: str, mark: int):
+    custom = [rule for rule in namespace.rules if rule.version == version]
+    if not custom:
+        return ("local", "main", "default")
+    chosen = []
+    for rule in custom:
+        if rule.src is not None and (src is None or src not in rule.src) or rule.dst is not None and dst not in rule.dst:
+            continue
+        if rule.fwmark is not None and mark & rule.fwmask != rule.fwmark or rule.iif is not None and rule.iif != (iif or "lo"):
+            continue
+        chosen.append((rule.priority, rule.table))
+    return tuple(name for _, name in sorted([*DEFAULT_TABLES, *chosen], key=lambda pair: pair[0]))
+
+
+def is_local(namespace: NetNS, address: IPAddress) -> bool:
+    """Whether a packet to the address is for this namespace."""
+    route, _ = lookup_local(namespace, address)
+    return route is not None and route.type == "local"
+
+
+def lookup_local(namespace: NetNS, address: IPAddress) -> tuple[Route | None, None]:
+    """The local table's entry for the address alone."""
+    value = int(address)
+    for mask, slots in table(namespace, address.version, "local"):
+        found = slots.get(value & mask)
+        if found:
+            return found[0], None
+    return None, None
+
+
+def address_type(namespace: NetNS, address: IPAddress) -> str:
+    """What ``-m addrtype`` calls the address (net/ipv4/fib_frontend.c inet_addr_type)."""
+    route, _ = lookup_local(namespace, address)
+    if route is not None:
+        return route.type.upper()
+    if address.is_multicast:
+        return "MULTICAST"
+    if address.version == 4 and int(address) in (0, 0xFFFFFFFF):
+        return "BROADCAST"
+    if address.version == 6:
+        found, _ = lookup(namespace, address)
+        return "UNREACHABLE" if found is None else "UNICAST" if found.type == "unicast" else found.type.upper()
+    return "UNICAST"
+
+
+def address_on(namespace: NetNS, dev: str, towards: IPAddress, link_local_first: bool = False) -> IPAddress | None:
+    """The device's own address for talking to ``towards``: one on the same subnet, else its first; None if it has none.
+
+    As ``inet_select_addr`` (IPv4) and ``ipv6_dev_get_saddr`` (IPv6, RFC 6724: same scope first, then the longest common prefix).
+    """
+    own = [a for a in namespace.interfaces[dev].addresses if a.version == towards.version] if dev in namespace.interfaces else []
+    if not own:
+        return None
+    if towards.version == 6:
+        wanted = link_local_first or towards.is_link_local
+        return max(own, key=lambda a: (a.ip.is_link_local == wanted, _common_prefix(a.ip, towards))).ip
+    return next((a.ip for a in own if towards in a.network), own[0].ip)
+
+
+def _common_prefix(one: IPAddress, other: IPAddress) -> int:
+    return 128 - (int(one) ^ int(other)).bit_length()
+
+
+def source_for(namespace: NetNS, dst: IPAddress, route: Route | None = None) -> IPAddress | None:
+    """The source address that Linux gives a packet to ``dst`` whose sender chose none; None when there is no route.
+
+    The route's own ``src``, else an address of its output device, else (IPv4) any address of global scope.
+    """
+    if route is None:
+        route, _ = lookup(namespace, dst)
+    if route is None or route.type not in ("unicast", "local", "broadcast"):
+        return None
+    if route.type == "local":
+        # net/ipv6/route.c picks the address itself; IPv4 uses the local route's preferred source, which for 127/8 is 127.0.0.1.
+        return dst if dst in local_addresses(namespace) else route.src
+    if route.src is not None:
+        return route.src
+    found = address_on(namespace, route.dev, route.via or dst) if dst.version == 4 else address_on(namespace, route.dev, dst)
+    if found is not None and not (found.version == 6 and found.is_link_local and not dst.is_link_local):
+        return found
+    others = (a.ip for dev, a in namespace.addresses() if a.version == dst.version and dev != "lo" and not a.ip.is_link_local)
+    return next(others, found)
+
+
+def reverse_path(namespace: NetNS, src: IPAddress, dst: IPAddress, iif: str, mark: int) -> str:
+    """Source validation of an arriving IPv4 packet (fib_validate_source): "" if it passes, else the drop reason."""
+    strict = max(namespace.sysctl("net.ipv4.conf.all.rp_filter"), namespace.sysctl(f"net.ipv4.conf.{iif}.rp_filter"))
+    if namespace.sysctl(f"net.ipv4.conf.{iif}.accept_local") or namespace.sysctl("net.ipv4.conf.all.accept_local"):
+        accept_local = True
+    else:
+        accept_local = False
+    if not strict:
+        return "IP_LOCAL_SOURCE" if not accept_local and src in local_addresses(namespace) else ""
+    back, _ = lookup(namespace, src, dst, iif, mark)
+    if back is None:
+        return "IP_RPFILTER"
+    if back.type == "local" and not accept_local:
+        return "IP_LOCAL_SOURCE"
+    if back.type not in ("unicast", "local"):
+        return "IP_INVALID_SOURCE"
+    return "IP_RPFILTER" if strict == 1 and back.dev != iif and back.type == "unicast" else ""
+
+
+def networks_of(namespace: NetNS, version: int) -> list[IPNetwork]:
+    """The networks that are directly on a link of the namespace."""
+    return [route.dst for route in namespace.routes if route.dst.version == version and route.via is None and route.type == "unicast"]

@@ -1,0 +1,332 @@
+"""The IP layer of one namespace: receive, route, deliver, forward, send, and the answers that the kernel gives by itself.
+
+Follows net/ipv4/ip_input.c, ip_forward.c, ip_output.c, icmp.c and their IPv6 twins. The order that matters most:
+PREROUTING (destination NAT) comes before the routing decision; a packet made here is routed first (which picks its source), then passes
+OUTPUT, and is routed again if OUTPUT changed its destination or mark. TTL falls at a router and not at a bridge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .engine import Engine, View
+from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
+from .fib import address_on, lookup, reverse_path, source_for
+from .fragments import fragment, reassemble
+from .hooks import run_hook
+from .neighbor import discovery, is_discovery, resolve
+from .packet import Fragment, Frame, Icmp, Ndp, Packet, Skb, Tcp, Udp
+from .state import Route, Socket
+
+MAX_QUOTE_V6, ICMP_TOS = 1280, 0xC0  # errors carry the precedence "internetwork control" (net/ipv4/icmp.c)
+
+
+def drop(e: Engine, v: View, skb: Skb, reason: str, detail: str, dev: str = "") -> None:
+    e.emit(Dropped(v.name, skb.journey, reason, detail, skb.packet, dev or skb.iif))
+
+
+# Receiving
+
+
+def ip_receive(e: Engine, v: View, dev: str, frame: Frame, skb: Skb) -> None:
+    """A packet came up from interface ``dev`` (ip_rcv): check it, PREROUTING, then route it."""
+    packet = skb.packet
+    skb.iif, skb.frame = dev, frame
+    interface = v.interface(dev)
+    if frame.dst != interface.mac and not frame.is_multicast and interface.kind != "loopback":
+        drop(e, v, skb, "OTHERHOST", f"the frame is for {frame.dst}, {dev} is {interface.mac}")
+        return
+    if packet.version == 6 and not _ipv6_ok(e, v, skb):
+        return
+    if type(packet.payload) is Fragment and v.tracked.get(packet.version) and not _defragment(e, v, skb):
+        return
+    if not skb.prerouted and not run_hook(e, v, "PREROUTING", skb):
+        return
+    skb.prerouted = False
+    route_input(e, v, skb)
+
+
+def _ipv6_ok(e: Engine, v: View, skb: Skb) -> bool:
+    packet = skb.packet
+    if v.ns.sysctl("net.ipv6.conf.all.disable_ipv6"):
+        drop(e, v, skb, "IPV6DISABLED", "IPv6 is switched off here")
+        return False
+    if (packet.src.is_loopback or packet.dst.is_loopback) and skb.iif != "lo":
+        drop(e, v, skb, "IP_INVALID_SOURCE", "a loopback address came in from outside")
+        return False
+    return True
+
+
+def route_input(e: Engine, v: View, skb: Skb) -> None:
+    """The routing decision for an arrived packet (ip_route_input_slow): for us, onward, or nowhere."""
+    packet = skb.packet
+    if packet.dst.is_multicast:
+        if is_discovery(packet):
+            deliver(e, v, skb)
+        else:
+            drop(e, v, skb, "UNHANDLED_PROTO", "nobody here has joined that multicast group")
+        return
+    route, considered = lookup(v.ns, packet.dst, packet.src, skb.iif, skb.mark)
+    if packet.version == 4 and not _source_ok(e, v, skb, route):
+        return
+    forwarding = v.ns.sysctl("net.ipv4.ip_forward" if packet.version == 4 else "net.ipv6.conf.all.forwarding")
+    if route is not None and route.type in ("local", "broadcast"):
+        e.emit(Routed(v.name, skb.journey, packet.dst, route, considered, "local"))
+        deliver(e, v, skb)
+    elif not forwarding:
+        if packet.version == 4:
+            drop(e, v, skb, "IP_INADDRERRORS", "not for this host, and IP forwarding is off (net.ipv4.ip_forward = 0)")
+        else:
+            drop(e, v, skb, "NOT_SPECIFIED", "not for this host, and forwarding is off (net.ipv6.conf.all.forwarding = 0)")
+    elif route is None or route.type != "unicast":
+        _unroutable(e, v, skb, route)
+    else:
+        e.emit(Routed(v.name, skb.journey, packet.dst, route, considered, "forward"))
+        forward(e, v, skb, route)
+
+
+def _source_ok(e: Engine, v: View, skb: Skb, route: Route | None) -> bool:
+    packet = skb.packet
+    if skb.iif == "lo":
+        return True
+    localnet = v.ns.sysctl("net.ipv4.conf.all.route_localnet") or v.ns.sysctl(f"net.ipv4.conf.{skb.iif}.route_localnet")
+    if (packet.src.is_loopback or packet.dst.is_loopback) and not localnet:
+        drop(e, v, skb, "IP_LOCALNET", "a 127.0.0.0/8 address came in from outside (route_localnet is 0)")
+        return False
+    if packet.src.is_multicast or int(packet.src) == 0xFFFFFFFF:
+        drop(e, v, skb, "IP_INVALID_SOURCE", f"{packet.src} cannot be a source")
+        return False
+    reason = reverse_path(v.ns, packet.src, packet.dst, skb.iif, skb.mark)
+    if reason:
+        words = {
+            "IP_LOCAL_SOURCE": f"{packet.src} is this host's own address: a packet from it cannot come in from outside",
+            "IP_RPFILTER": f"the way back to {packet.src} does not lead through {skb.iif} (rp_filter)",
+        }
+        drop(e, v, skb, reason, words.get(reason, f"{packet.src} is no valid source"))
+    return not reason
+
+
+def _unroutable(e: Engine, v: View, skb: Skb, route: Route | None) -> None:
+    """No route, or one that says no: tell the sender, except for a blackhole (ip_error, ip6_pkt_discard)."""
+    kind = "none" if route is None else route.type
+    v4 = {"none": (3, 0), "unreachable": (3, 1), "prohibit": (3, 13)}
+    v6 = {"none": (1, 0), "unreachable": (1, 3), "prohibit": (1, 1)}
+    answer = (v4 if skb.packet.version == 4 else v6).get(kind)
+    if answer:
+        icmp_error(e, v, skb, *answer)
+    reason = "IP_INNOROUTES" if kind == "none" or skb.packet.version == 6 else "NOT_SPECIFIED"
+    drop(e, v, skb, reason, f"no route to {skb.packet.dst}" if route is None else f"the route says so: {route}")
+
+
+def deliver(e: Engine, v: View, skb: Skb) -> None:
+    """For this host: INPUT, then the protocol (ip_local_deliver)."""
+    if type(skb.packet.payload) is Fragment and not _defragment(e, v, skb):
+        return
+    if not run_hook(e, v, "INPUT", skb):
+        return
+    packet, payload = skb.packet, skb.packet.payload
+    if type(payload) is Ndp:
+        discovery(e, v, skb)
+    elif type(payload) is Icmp:
+        _icmp_receive(e, v, skb)
+    elif type(payload) is Udp and _vxlan_port(v, payload.dport):
+        from .link import vxlan_receive
+
+        vxlan_receive(e, v, skb)
+    elif packet.proto in ("tcp", "udp", "sctp"):
+        socket = find_socket(v, packet.proto, packet.dst, payload.dport)
+        if socket is not None:
+            e.emit(Delivered(v.name, skb.journey, packet, socket))
+            return
+        _no_socket(e, v, skb)
+    else:
+        icmp_error(e, v, skb, *((3, 2) if packet.version == 4 else (4, 1)))
+        drop(e, v, skb, "IP_NOPROTO", f"nothing here takes protocol {packet.proto}")
+
+
+def _defragment(e: Engine, v: View, skb: Skb) -> bool:
+    whole = reassemble(e.fragments.setdefault((v.name, skb.packet.src, skb.packet.dst, skb.packet.id), []), skb.packet)
+    if whole is None:
+        return False
+    skb.packet = whole
+    e.emit(Reassembled(v.name, skb.journey, whole))
+    return True
+
+
+def _vxlan_port(v: View, port: int) -> bool:
+    return any(i.vxlan is not None and i.vxlan.port == port and i.up for i in v.ns.interfaces.values())
+
+
+def find_socket(v: View, proto: str, address, port: int) -> Socket | None:
+    """The listening socket for that address and port: one bound to the address before one bound to all."""
+    best = None
+    for socket in v.ns.sockets:
+        if socket.proto == proto and socket.port == port:
+            if socket.address == address:
+                return socket
+            if socket.address is None:
+                best = socket
+    return best
+
+
+def _no_socket(e: Engine, v: View, skb: Skb) -> None:
+    packet = skb.packet
+    if packet.proto == "tcp":
+        if "R" not in packet.payload.flags:
+            _reset(e, v, skb)
+    elif packet.proto == "udp":
+        icmp_error(e, v, skb, *((3, 3) if packet.version == 4 else (1, 4)))
+    drop(e, v, skb, "NO_SOCKET", f"nothing listens on {packet.proto} port {packet.dport}")
+
+
+def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
+    packet, message = skb.packet, skb.packet.payload
+    e.emit(Delivered(v.name, skb.journey, packet, None))
+    if message.type != (8 if packet.version == 4 else 128):
+        return
+    journey = e.new_journey()
+    e.emit(Answered(v.name, skb.journey, journey, "the kernel answers an echo request"))
+    reply = replace(message, type=0 if packet.version == 4 else 129)
+    send(e, v, Packet(packet.dst, packet.src, reply, df=False, tos=packet.tos), journey)
+
+
+def _reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuses with a TCP reset") -> None:
+    """Answer a segment with RST (RFC 9293 section 3.10.7.1)."""
+    packet, segment = skb.packet, skb.packet.payload
+    if "A" in segment.flags:
+        rst = Tcp(segment.dport, segment.sport, "R", segment.ack, 0, window=0)
+    else:
+        length = len(segment.data) + ("S" in segment.flags) + ("F" in segment.flags)
+        rst = Tcp(segment.dport, segment.sport, "RA", 0, segment.seq + length & 0xFFFFFFFF, window=0)
+    journey = e.new_journey()
+    e.emit(Answered(v.name, skb.journey, journey, why))
+    send(e, v, Packet(packet.dst, packet.src, rst), journey)
+
+
+# Forwarding
+
+
+def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
+    """Onward to the next hop (ip_forward): TTL, MTU, FORWARD, then out."""
+    packet = skb.packet
+    if packet.ttl <= 1:
+        icmp_error(e, v, skb, *((11, 0) if packet.version == 4 else (3, 0)))
+        drop(e, v, skb, "IP_INHDR", "TTL used up")
+        return
+    mtu = route.mtu or v.interface(route.dev).mtu
+    if len(packet) > mtu and (packet.df or packet.version == 6):
+        icmp_error(e, v, skb, *((3, 4) if packet.version == 4 else (2, 0)), mtu=mtu)
+        drop(e, v, skb, "PKT_TOO_BIG", f"{len(packet)} bytes do not fit through {route.dev} (MTU {mtu}), and it may not be fragmented")
+        return
+    if route.dev == skb.iif and packet.version == 4 and _redirects(v, skb.iif):
+        _redirect(e, v, skb, route)
+    new = replace(packet, ttl=packet.ttl - 1)
+    e.emit(Rewritten(v.name, skb.journey, "TTL", packet, new))
+    skb.packet, skb.oif, skb.nexthop = new, route.dev, route.via
+    if run_hook(e, v, "FORWARD", skb):
+        output(e, v, skb, route)
+
+
+def _redirects(v: View, dev: str) -> bool:
+    sysctls = v.ns.sysctls
+    return bool(sysctls.get("net.ipv4.conf.all.send_redirects", 1) or sysctls.get(f"net.ipv4.conf.{dev}.send_redirects", 1))
+
+
+def _redirect(e: Engine, v: View, skb: Skb, route: Route) -> None:
+    """In and out by the same interface: tell the sender of the shorter way (ip_rt_send_redirect)."""
+    gateway = route.via or skb.packet.dst
+    icmp_error(e, v, skb, 5, 1, mtu=int(gateway))
+
+
+# Sending
+
+
+def send(e: Engine, v: View, packet: Packet, journey: int, mark: int = 0, process: str = "", dev: str = "") -> None:
+    """A packet made in this namespace, by a process or by the kernel: route, OUTPUT, route again if need be, out."""
+    e.emit(Sent(v.name, journey, packet, process))
+    skb = Skb(packet, mark=mark, journey=journey)
+    route, considered = lookup(v.ns, packet.dst, packet.src, mark=mark, dev=dev)
+    if route is None or route.type not in ("unicast", "local", "broadcast"):
+        error = {"blackhole": "EINVAL", "prohibit": "EACCES", "unreachable": "EHOSTUNREACH"}.get(route.type if route else "", "ENETUNREACH")
+        drop(e, v, skb, "IP_OUTNOROUTES", f"no route to {packet.dst}: the sender gets {error}")
+        return
+    e.emit(Routed(v.name, journey, packet.dst, route, considered, "output"))
+    skb.oif, skb.nexthop = ("lo", None) if route.type == "local" else (route.dev, route.via)
+    mtu = route.mtu or v.interface(skb.oif).mtu
+    if len(packet) > mtu and packet.df and not (type(packet.payload) is Icmp and packet.version == 6):
+        drop(e, v, skb, "PKT_TOO_BIG", f"{len(packet)} bytes do not fit through {skb.oif} (MTU {mtu}): the sender gets EMSGSIZE")
+        return
+    if not run_hook(e, v, "OUTPUT", skb):
+        return
+    if skb.packet.dst != packet.dst or skb.packet.src != packet.src or skb.mark != mark:  # ip_route_me_harder: the source stays
+        route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, mark=skb.mark)
+        if route is None or route.type not in ("unicast", "local", "broadcast"):
+            drop(e, v, skb, "IP_OUTNOROUTES", f"no route to {skb.packet.dst} after OUTPUT changed the packet")
+            return
+        e.emit(Routed(v.name, journey, skb.packet.dst, route, considered, "output"))
+        skb.oif, skb.nexthop = ("lo", None) if route.type == "local" else (route.dev, route.via)
+    output(e, v, skb, route)
+
+
+def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
+    """POSTROUTING, then to the next hop's MAC address (ip_output, ip_finish_output2)."""
+    if not run_hook(e, v, "POSTROUTING", skb):
+        return
+    mtu = route.mtu or v.interface(skb.oif).mtu
+    if len(skb.packet) <= mtu:
+        resolve(e, v, skb)
+        return
+    if skb.packet.df:
+        drop(e, v, skb, "PKT_TOO_BIG", f"{len(skb.packet)} bytes do not fit through {skb.oif} (MTU {mtu})")
+        return
+    pieces = fragment(skb.packet, mtu)
+    e.emit(Fragmented(v.name, skb.journey, skb.packet, pieces, mtu))
+    for piece in pieces:
+        part = Skb(piece, skb.iif, skb.oif, skb.mark, skb.journey)
+        part.nexthop = skb.nexthop
+        resolve(e, v, part)
+
+
+# What the kernel says back
+
+
+def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0) -> None:
+    """Tell the packet's sender of a problem (icmp_send): never about an error, a later fragment, or a multicast."""
+    packet, payload = skb.packet, skb.packet.payload
+    if type(payload) is Icmp and payload.is_error or type(payload) is Fragment and payload.offset or packet.dst.is_multicast:
+        return
+    if packet.src.is_multicast or packet.src.is_unspecified or skb.frame is not None and skb.frame.is_multicast:
+        return
+    back, _ = lookup(v.ns, packet.src, mark=0)
+    local, _ = lookup(v.ns, packet.dst)
+    if back is None:
+        return
+    for_us = local is not None and local.type == "local"
+    src = packet.dst if for_us else source_for(v.ns, packet.src, back)
+    if kind == 5 and packet.version == 4:
+        src = address_on(v.ns, skb.iif, packet.src) or src
+    if src is None:
+        return
+    journey = e.new_journey()
+    message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version)
+    error = Packet(src, packet.src, message, df=False, tos=ICMP_TOS if packet.version == 4 else 0)
+    from .packet import icmp_name
+
+    e.emit(Answered(v.name, skb.journey, journey, f"{'ICMP' if packet.version == 4 else 'ICMPv6'} {icmp_name(message)}"))
+    send(e, v, error, journey)
+
+
+_REJECTS = {
+    "icmp-port-unreachable": (3, 3), "icmp-host-unreachable": (3, 1), "icmp-net-unreachable": (3, 0), "icmp-proto-unreachable": (3, 2),
+    "icmp-net-prohibited": (3, 9), "icmp-host-prohibited": (3, 10), "icmp-admin-prohibited": (3, 13),
+    "icmp6-port-unreachable": (1, 4), "icmp6-addr-unreachable": (1, 3), "icmp6-no-route": (1, 0), "icmp6-adm-prohibited": (1, 1),
+}  # fmt: skip
+
+
+def reject(e: Engine, v: View, skb: Skb, how: str, hook: str) -> None:
+    """The answer of the REJECT target (nf_reject_ipv4.c): an ICMP error, or a reset."""
+    if how == "tcp-reset":
+        if type(skb.packet.payload) is Tcp and "R" not in skb.packet.payload.flags:
+            _reset(e, v, skb, "REJECT answers with a TCP reset")
+        return
+    icmp_error(e, v, skb, *_REJECTS[how])

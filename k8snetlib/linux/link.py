@@ -1,0 +1,307 @@
+"""Devices: what a veth, a bridge and a VXLAN tunnel end do with a frame.
+
+Follows drivers/net/veth.c, net/bridge (br_input.c, br_forward.c, br_fdb.c, br_netfilter_hooks.c) and drivers/net/vxlan/vxlan_core.c.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from .engine import Engine, View
+from .events import Bridged, Decapsulated, Delivered, Dropped, Encapsulated, Received, Routed, Transmitted
+from .fib import lookup
+from .hooks import run_hook
+from .packet import ETHERNET_HEADER, Arp, Frame, Ndp, Packet, Skb, Udp, Vxlan
+from .state import FdbEntry, Interface, Network
+
+VLAN_ROOM = 4  # is_skb_forwardable leaves room for a VLAN tag above MTU and Ethernet header
+FIRST_PORT, PORTS = 32768, 28232  # net.ipv4.ip_local_port_range: the tunnel's source port is a hash into it (udp_flow_src_port)
+
+
+def receive(e: Engine, v: View, dev: str, frame: Frame, journey: int, mark: int = 0) -> None:
+    """A frame arrives at an interface (__netif_receive_skb): a bridge port hands it to its bridge, any other to the stack."""
+    e.emit(Received(v.name, journey, dev, frame))
+    interface = v.interface(dev)
+    if interface.master:
+        bridge_input(e, v, interface, frame, journey, mark)
+    else:
+        _up(e, v, dev, frame, Skb(frame.payload, dev, mark=mark, journey=journey) if type(frame.payload) is Packet else None, journey)
+
+
+def _up(e: Engine, v: View, dev: str, frame: Frame, skb: Skb | None, journey: int) -> None:
+    from .forward import ip_receive
+    from .neighbor import arp_receive
+
+    if skb is not None:
+        ip_receive(e, v, dev, frame, skb)
+    elif frame.dst == v.interface(dev).mac or frame.is_multicast:
+        arp_receive(e, v, dev, frame, journey)
+    else:
+        e.emit(Dropped(v.name, journey, "OTHERHOST", f"the frame is for {frame.dst}", frame.payload, dev))
+
+
+def transmit(e: Engine, v: View, dev: str, frame: Frame, journey: int, skb: Skb | None = None) -> None:
+    """Hand a frame to a device (dev_queue_xmit)."""
+    interface = v.interface(dev)
+    if not interface.up:
+        e.emit(Dropped(v.name, journey, "DEV_READY", f"{dev} is down", frame.payload, dev))
+        return
+    e.emit(Transmitted(v.name, journey, dev, frame))
+    kind = interface.kind
+    if kind == "veth":
+        _veth(e, v, interface, frame, journey)
+    elif kind == "bridge":
+        _switch(e, v, interface, None, frame, journey, skb)
+    elif kind == "vxlan":
+        _vxlan(e, v, interface, frame, journey, skb)
+    elif kind == "loopback":
+        e.emit(Received(v.name, journey, dev, frame))
+        from .forward import ip_receive
+
+        again = Skb(skb.packet, "lo", mark=skb.mark, journey=journey)
+        again.ct, again.ctstate, again.ctdir = skb.ct, skb.ctstate, skb.ctdir
+        ip_receive(e, v, dev, frame, again)
+    else:
+        e.emit(Delivered(v.name, journey, frame.payload, None) if kind == "dummy" else Dropped(v.name, journey, "NOT_SPECIFIED", kind, frame.payload, dev))
+
+
+def _veth(e: Engine, v: View, interface: Interface, frame: Frame, journey: int) -> None:
+    far_name, far_dev = interface.peer
+    far_view = e.view(far_name)
+    far = far_view.ns.interfaces.get(far_dev)
+    if far is None or not far.up:
+        e.emit(Dropped(v.name, journey, "DEV_READY", f"the other end of {interface.name} ({far_dev} in {far_name}) is down", frame.payload, interface.name))
+    elif len(frame) > far.mtu + ETHERNET_HEADER + VLAN_ROOM:
+        words = f"{len(frame.payload)} bytes are more than {far_dev} in {far_name} takes (MTU {far.mtu}); a veth drops them silently"
+        e.emit(Dropped(v.name, journey, "PKT_TOO_BIG", words, frame.payload, interface.name))
+    else:
+        e.queue.append((far_name, far_dev, frame, journey, 0))  # the mark does not cross namespaces (skb_scrub_packet)
+
+
+# The bridge
+
+
+def bridge_input(e: Engine, v: View, port: Interface, frame: Frame, journey: int, mark: int = 0) -> None:
+    """A frame came in on a bridge port (br_handle_frame): learn its source, then choose where it goes."""
+    bridge = v.interface(port.master)
+    if not bridge.up:
+        e.emit(Dropped(v.name, journey, "DEV_READY", f"bridge {bridge.name} is down", frame.payload, port.name))
+        return
+    skb = None
+    if type(frame.payload) is Packet:
+        skb = Skb(frame.payload, bridge.name, mark=mark, journey=journey)
+        if _filters(v, frame.payload):
+            frame_or_none = _bridge_prerouting(e, v, bridge, port, frame, skb)
+            if frame_or_none is None:
+                return
+            frame = frame_or_none
+    if port.learning and not _own(v, bridge.name, frame.src):
+        v.learn_fdb(journey, FdbEntry(port.name, frame.src, master=bridge.name, state="dynamic"))
+    _switch(e, v, bridge, port, frame, journey, skb)
+
+
+def _filters(v: View, packet: Packet) -> bool:
+    """Whether br_netfilter hands bridged packets of this family to iptables."""
+    key = "net.bridge.bridge-nf-call-iptables" if packet.version == 4 else "net.bridge.bridge-nf-call-ip6tables"
+    return packet.version in v.ns.rulesets and bool(v.ns.sysctl(key))
+
+
+def _bridge_prerouting(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, skb: Skb) -> Frame | None:
+    """PREROUTING for a bridged packet (br_nf_pre_routing); a new destination address needs a new destination MAC."""
+    skb.physin, skb.frame = port.name, frame
+    v.bridged = True
+    passed = run_hook(e, v, "PREROUTING", skb)
+    v.bridged = False
+    if not passed:
+        return None
+    skb.prerouted = True
+    new = skb.packet
+    if new.dst == frame.payload.dst:
+        return Frame(frame.src, frame.dst, new) if new is not frame.payload else frame
+    return _redirect_bridged(e, v, bridge, Frame(frame.src, frame.dst, new), skb)
+
+
+def _redirect_bridged(e: Engine, v: View, bridge: Interface, frame: Frame, skb: Skb) -> Frame | None:
+    """br_nf_pre_routing_finish after destination NAT: stay on the bridge if the new route leads there, else go up to be routed."""
+    route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, bridge.name, skb.mark)
+    if route is None or route.type != "unicast" or route.dev != bridge.name:
+        return Frame(frame.src, bridge.mac, skb.packet)
+    e.emit(Routed(v.name, skb.journey, skb.packet.dst, route, considered, "bridge"))
+    entry = v.neighbor(bridge.name, route.via or skb.packet.dst)
+    if entry is not None:
+        return Frame(bridge.mac, entry.mac, skb.packet)
+    # The neighbour is unknown: the packet waits for ARP and then takes the bridge's own way out (br_nf_pre_routing_finish_bridge).
+    from .neighbor import resolve
+
+    skb.oif, skb.nexthop = bridge.name, route.via
+    resolve(e, v, skb)
+    return None
+
+
+def _own(v: View, bridge: str, mac: str) -> bool:
+    """Whether the MAC is the bridge's or one of its ports': these are local FDB entries."""
+    cache = v.ns.cache.get(("own", bridge))
+    if cache is None:
+        cache = frozenset(i.mac for i in v.ns.interfaces.values() if i.name == bridge or i.master == bridge)
+        v.ns.cache["own", bridge] = cache
+    return mac in cache
+
+
+def _ports(v: View, bridge: str) -> tuple[Interface, ...]:
+    found = v.ns.cache.get(("ports", bridge))
+    if found is None:
+        found = v.ns.cache["ports", bridge] = tuple(i for i in v.ns.interfaces.values() if i.master == bridge and i.up)
+    return found
+
+
+def _switch(e: Engine, v: View, bridge: Interface, port: Interface | None, frame: Frame, journey: int, skb: Skb | None) -> None:
+    """Choose by destination MAC: up to the bridge device, out of one port, or out of all (br_handle_frame_finish, br_dev_xmit)."""
+    in_port = port.name if port else ""
+    if frame.is_multicast:
+        _flood(e, v, bridge, port, frame, journey, skb, local=port is not None)
+        return
+    if port is not None and _own(v, bridge.name, frame.dst):
+        e.emit(Bridged(v.name, journey, bridge.name, frame, in_port, (), True))
+        _pass_up(e, v, bridge, frame, journey, skb)
+        return
+    entry = v.fdb_entry(bridge.name, frame.dst)
+    out = v.ns.interfaces.get(entry.dev) if entry is not None else None
+    if out is None or out.master != bridge.name:
+        _flood(e, v, bridge, port, frame, journey, skb, local=False)
+    elif not out.up:
+        e.emit(Dropped(v.name, journey, "DEV_READY", f"port {out.name} is down", frame.payload, out.name))
+    elif port is not None and out.name == port.name and not port.hairpin:
+        words = f"{frame.dst} is behind {port.name}, where the frame came from, and the port's hairpin mode is off"
+        e.emit(Dropped(v.name, journey, "NOT_SPECIFIED", words, frame.payload, port.name))
+    else:
+        e.emit(Bridged(v.name, journey, bridge.name, frame, in_port, (out.name,), False, entry))
+        _out_of_port(e, v, bridge, out, frame, journey, skb, port is not None)
+
+
+def _pass_up(e: Engine, v: View, bridge: Interface, frame: Frame, journey: int, skb: Skb | None) -> None:
+    e.emit(Received(v.name, journey, bridge.name, frame))
+    _up(e, v, bridge.name, frame, skb, journey)
+
+
+def _out_of_port(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, journey: int, skb: Skb | None, forwarded: bool) -> None:
+    """One port: FORWARD and POSTROUTING for a bridged packet if br_netfilter is on, then out (br_forward)."""
+    if skb is not None and forwarded and skb.physin and _filters(v, frame.payload):
+        skb.oif, skb.physout, v.bridged = bridge.name, port.name, True
+        passed = run_hook(e, v, "FORWARD", skb) and run_hook(e, v, "POSTROUTING", skb)
+        v.bridged = False
+        if not passed:
+            return
+        frame = Frame(frame.src, frame.dst, skb.packet)
+    if len(frame) > port.mtu + ETHERNET_HEADER + VLAN_ROOM:
+        words = f"{len(frame.payload)} bytes are more than port {port.name} takes (MTU {port.mtu}); a bridge drops them silently"
+        e.emit(Dropped(v.name, journey, "PKT_TOO_BIG", words, frame.payload, port.name))
+        return
+    transmit(e, v, port.name, frame, journey, skb)
+
+
+def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame: Frame, journey: int, skb: Skb | None, local: bool) -> None:
+    """Out of every port but the one it came from (any port with hairpin mode included), and up if it is a multicast."""
+    outs = [p for p in _ports(v, bridge.name) if port is None or p.name != port.name or p.hairpin]
+    target = _question(frame)
+    if target is not None and (skb is None or not _filters(v, frame.payload)):
+        segment, answering = answers(e.network, v, bridge.name)
+        awake = answering.get(target, frozenset()) | answering[None]
+        if port is not None and port.hairpin:
+            awake = awake | {port.name}
+        chosen = [p for p in outs if p.name in awake]
+        e.emit(Bridged(v.name, journey, bridge.name, frame, port.name if port else "", tuple(p.name for p in outs), local, None, segment, awake))
+    else:
+        chosen = outs
+        e.emit(Bridged(v.name, journey, bridge.name, frame, port.name if port else "", tuple(p.name for p in outs), local))
+    for out in chosen:
+        copy = _copy(skb)
+        _out_of_port(e, v, bridge, out, frame, journey, copy, port is not None)
+    if local:
+        _pass_up(e, v, bridge, frame, journey, skb)
+
+
+def _copy(skb: Skb | None) -> Skb | None:
+    if skb is None:
+        return None
+    new = Skb(skb.packet, skb.iif, skb.oif, skb.mark, skb.journey)
+    new.physin, new.ct, new.ctstate, new.ctdir, new.frame = skb.physin, skb.ct, skb.ctstate, skb.ctdir, skb.frame
+    return new
+
+
+def _question(frame: Frame):
+    """The address that an ARP request or a neighbour solicitation asks for; None for any other frame."""
+    payload = frame.payload
+    if type(payload) is Arp:
+        return payload.target_ip if payload.op == 1 else None
+    return payload.payload.target if type(payload.payload) is Ndp and payload.payload.type == 135 else None
+
+
+def answers(network: Network, v: View, bridge: str) -> tuple[tuple[tuple[str, str, str], ...], dict]:
+    """Of a bridge: what is at the far end of each port, and which ports must really see a question about an address.
+
+    A host that is asked for an address that is not its own does nothing, so a flood need not visit it: what it would
+    do is known. Under the key None stand the ports behind which that is not so (another bridge, say).
+    """
+    found = network.cache.get((v.name, bridge))
+    if found is not None:
+        return found
+    segment, answering, always = [], {}, set()
+    for port in _ports(v, bridge):
+        if port.peer is None or port.peer[0] not in network:
+            always.add(port.name)
+            continue
+        far_name, far_dev = port.peer
+        addresses = network.plain_addresses(far_name, far_dev)
+        if addresses is None:
+            always.add(port.name)
+            continue
+        segment.append((port.name, far_name, far_dev))
+        for address in addresses:
+            answering.setdefault(address, set()).add(port.name)
+    answering = {address: frozenset(ports) for address, ports in answering.items()}
+    answering[None] = frozenset(always)
+    found = network.cache[v.name, bridge] = (tuple(segment), answering)
+    return found
+
+
+# VXLAN
+
+
+def _vxlan(e: Engine, v: View, interface: Interface, frame: Frame, journey: int, skb: Skb | None) -> None:
+    """Encapsulate (vxlan_xmit): the FDB names the far end for the destination MAC, or the all-zero entry for any."""
+    from .forward import send
+
+    entry = v.fdb_entry(interface.name, frame.dst) or v.fdb_entry(interface.name, "00:00:00:00:00:00")
+    if entry is None or entry.dst is None:
+        words = f"{interface.name} has no FDB entry for {frame.dst}: it does not know behind which node that is"
+        e.emit(Dropped(v.name, journey, "VXLAN_NO_REMOTE", words, frame.payload, interface.name))
+        return
+    config = interface.vxlan
+    outer = Packet(config.local, entry.dst, Udp(source_port(frame), config.port, Vxlan(config.vni, frame)), df=False)
+    e.emit(Encapsulated(v.name, journey, interface.name, frame, outer, entry))
+    send(e, v, outer, journey, mark=skb.mark if skb else 0)
+
+
+def source_port(frame: Frame) -> int:
+    """The outer UDP source port: a hash of the inner flow, so that routers spread flows and keep one flow on one path."""
+    payload = frame.payload
+    flow = str(payload.flow) if type(payload) is Packet else str(payload)
+    return FIRST_PORT + zlib.crc32(flow.encode()) % PORTS
+
+
+def vxlan_receive(e: Engine, v: View, skb: Skb) -> None:
+    """A datagram came in on a VXLAN port: the device with that VNI takes it apart (vxlan_rcv)."""
+    udp = skb.packet.payload
+    vni = udp.data.vni if type(udp.data) is Vxlan else None
+    device = next((i for i in v.ns.interfaces.values() if i.vxlan and i.vxlan.port == udp.dport and i.vxlan.vni == vni and i.up), None)
+    if device is None:
+        e.emit(Dropped(v.name, skb.journey, "VXLAN_VNI_NOT_FOUND", f"no VXLAN device here has VNI {vni}", skb.packet, skb.iif))
+        return
+    inner = udp.data.frame
+    if inner.src == device.mac:
+        e.emit(Dropped(v.name, skb.journey, "LOCAL_MAC", "the inner frame comes from this device's own address: a loop", skb.packet, skb.iif))
+        return
+    e.emit(Decapsulated(v.name, skb.journey, device.name, skb.packet, inner))
+    if device.vxlan.learning:
+        v.learn_fdb(skb.journey, FdbEntry(device.name, inner.src, dst=skb.packet.src, state="dynamic"))
+    receive(e, v, device.name, inner, skb.journey, skb.mark)

@@ -1,0 +1,155 @@
+"""Who has the next hop's MAC address: ARP for IPv4 (RFC 826, net/ipv4/arp.c), neighbour discovery for IPv6 (RFC 4861, net/ipv6/ndisc.c)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address
+
+from .engine import Engine, View
+from .events import Answered, Asked, Delivered, Dropped, Resolved, Transmitted
+from .fib import address_on, is_local, reverse_path
+from .packet import BROADCAST, Arp, Frame, IPAddress, Ndp, Packet, Skb
+from .state import ZERO_MAC, local_addresses
+
+SOLICITED_NODE = int(IPv6Address("ff02::1:ff00:0"))
+HOP_LIMIT = 255  # RFC 4861 section 4.3: proves that the message has crossed no router
+
+
+def multicast_mac(address: IPAddress) -> str:
+    """The Ethernet address of a multicast group (RFC 1112 section 6.4, RFC 2464 section 7)."""
+    value = int(address)
+    if address.version == 6:
+        return "33:33:" + ":".join(f"{value >> shift & 0xFF:02x}" for shift in (24, 16, 8, 0))
+    return "01:00:5e:" + ":".join(f"{part:02x}" for part in (value >> 16 & 0x7F, value >> 8 & 0xFF, value & 0xFF))
+
+
+def resolve(e: Engine, v: View, skb: Skb) -> None:
+    """Send the packet to its next hop, as soon as the next hop's MAC address is known."""
+    from .link import transmit
+
+    interface = v.interface(skb.oif)
+    hop = skb.nexthop or skb.packet.dst
+    if interface.kind == "loopback":
+        transmit(e, v, skb.oif, Frame(ZERO_MAC, ZERO_MAC, skb.packet), skb.journey, skb)
+        return
+    if hop.is_multicast:
+        transmit(e, v, skb.oif, Frame(interface.mac, multicast_mac(hop), skb.packet), skb.journey, skb)
+        return
+    if hop.version == 4 and any(hop == a.network.broadcast_address and a.network.prefixlen < 31 for a in interface.addresses if a.version == 4):
+        transmit(e, v, skb.oif, Frame(interface.mac, BROADCAST, skb.packet), skb.journey, skb)
+        return
+    entry = v.neighbor(skb.oif, hop)
+    if entry is not None:
+        e.emit(Resolved(v.name, skb.journey, entry))
+        transmit(e, v, skb.oif, Frame(interface.mac, entry.mac, skb.packet), skb.journey, skb)
+        return
+    key = (v.name, skb.oif, hop)
+    if key in e.waiting:
+        e.waiting[key].append(skb)
+        return
+    e.waiting[key] = [skb]
+    question = e.new_journey()
+    e.emit(Asked(v.name, skb.journey, skb.oif, hop, question))
+    _ask(e, v, skb, hop, question)
+
+
+def _ask(e: Engine, v: View, skb: Skb, hop: IPAddress, journey: int) -> None:
+    from .link import transmit
+
+    interface = v.interface(skb.oif)
+    src = skb.packet.src
+    if hop.version == 4:
+        # arp_solicit with arp_announce 0: the packet's own source if it is ours, else an address of the device
+        sender = src if src in local_addresses(v.ns) else address_on(v.ns, skb.oif, hop) or _any_address(v)
+        if sender is None:
+            return
+        transmit(e, v, skb.oif, Frame(interface.mac, BROADCAST, Arp(1, interface.mac, sender, ZERO_MAC, hop)), journey)
+        return
+    own = {a.ip for a in interface.addresses}
+    sender = src if src in own else address_on(v.ns, skb.oif, hop, link_local_first=True)
+    if sender is None:
+        return
+    group = IPv6Address(SOLICITED_NODE | int(hop) & 0xFFFFFF)
+    _send_discovery(e, v, skb.oif, Packet(sender, group, Ndp(135, hop, interface.mac), HOP_LIMIT), multicast_mac(group), journey)
+
+
+def _any_address(v: View) -> IPAddress | None:
+    return next((a.ip for dev, a in v.ns.addresses() if a.version == 4 and dev != "lo"), None)
+
+
+def _send_discovery(e: Engine, v: View, dev: str, packet: Packet, mac: str, journey: int) -> None:
+    """Neighbour discovery passes OUTPUT and POSTROUTING like any packet (ndisc_send_skb), unlike ARP."""
+    from .hooks import run_hook
+    from .link import transmit
+
+    skb = Skb(packet, oif=dev, journey=journey)
+    if run_hook(e, v, "OUTPUT", skb) and run_hook(e, v, "POSTROUTING", skb):
+        transmit(e, v, dev, Frame(v.interface(dev).mac, mac, skb.packet), journey, skb)
+
+
+def arp_receive(e: Engine, v: View, dev: str, frame: Frame, journey: int) -> None:
+    """An ARP message came up (arp_process): answer a question about an address of ours, learn from an answer that is awaited."""
+    from .link import transmit
+
+    arp: Arp = frame.payload
+    interface = v.interface(dev)
+    if arp.op == 1:
+        ours = is_local(v.ns, arp.target_ip) and not arp.target_ip.is_loopback
+        if ours and not reverse_path(v.ns, arp.sender_ip, arp.target_ip, dev, 0):
+            v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac)
+            answer = e.new_journey()
+            e.emit(Answered(v.name, journey, answer, f"ARP: {arp.target_ip} is {interface.mac}"))
+            reply = Arp(2, interface.mac, arp.target_ip, arp.sender_mac, arp.sender_ip)
+            transmit(e, v, dev, Frame(interface.mac, arp.sender_mac, reply), answer)
+            return
+        if v.neighbor(dev, arp.sender_ip) is not None:
+            v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac)
+        e.emit(Dropped(v.name, journey, "NOT_SPECIFIED", f"not asked: {arp.target_ip} is nobody here", arp, dev))
+        return
+    if (v.name, dev, arp.sender_ip) in e.waiting or v.neighbor(dev, arp.sender_ip) is not None:
+        e.emit(Delivered(v.name, journey, arp, None))
+        v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac)
+        _wake(e, v, dev, arp.sender_ip)
+
+
+def is_discovery(packet: Packet) -> bool:
+    return type(packet.payload) is Ndp
+
+
+def discovery(e: Engine, v: View, skb: Skb) -> None:
+    """A neighbour solicitation or advertisement came up."""
+    packet, message, dev = skb.packet, skb.packet.payload, skb.iif
+    interface = v.interface(dev)
+    if message.type == 135:
+        if message.target not in {a.ip for a in interface.addresses}:
+            e.emit(Dropped(v.name, skb.journey, "NOT_SPECIFIED", f"not asked: {message.target} is not on {dev}", packet, dev))
+            return
+        if message.lladdr:
+            v.learn_neighbor(skb.journey, dev, packet.src, message.lladdr)
+        answer = e.new_journey()
+        e.emit(Answered(v.name, skb.journey, answer, f"neighbour discovery: {message.target} is {interface.mac}"))
+        flags = "RSO" if v.ns.sysctl("net.ipv6.conf.all.forwarding") else "SO"
+        reply = Packet(message.target, packet.src, Ndp(136, message.target, interface.mac, flags), HOP_LIMIT)
+        _send_discovery(e, v, dev, reply, message.lladdr or skb.frame.src, answer)
+        return
+    e.emit(Delivered(v.name, skb.journey, packet, None))
+    if (v.name, dev, message.target) in e.waiting or v.neighbor(dev, message.target) is not None:
+        v.learn_neighbor(skb.journey, dev, message.target, message.lladdr or skb.frame.src)
+        _wake(e, v, dev, message.target)
+
+
+def _wake(e: Engine, v: View, dev: str, ip: IPAddress) -> None:
+    for skb in e.waiting.pop((v.name, dev, ip), ()):
+        resolve(e, v, skb)
+
+
+def give_up(e: Engine) -> None:
+    """Nobody answered: the packets that waited longest for one next hop are dropped, their senders told (arp_error_report)."""
+    from .forward import icmp_error
+
+    key = next(iter(e.waiting))
+    name, dev, ip = key
+    v = e.view(name)
+    for skb in e.waiting.pop(key):
+        how = "ARP" if ip.version == 4 else "neighbour discovery"
+        e.emit(Dropped(name, skb.journey, "NEIGH_FAILED", f"nobody on {dev} answers {how} for {ip}", skb.packet, dev))
+        icmp_error(e, v, skb, *((3, 1) if ip.version == 4 else (1, 3)))

@@ -1,0 +1,556 @@
+"""The matches and targets of iptables rules, as typed values that test packets and print themselves as ``iptables-save`` does.
+
+Each extension reads its options from the text, prints them in the order of the real one (iptables 1.8.9), and ``compile``s into a test.
+What the model does not honour is refused when a packet would depend on it, never skipped: ``UnsupportedError``.
+
+``env`` is what the engine offers a rule: ``env.addr_type(address)``, ``env.chance(rule, fraction)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from ipaddress import ip_address
+
+from ..errors import ModelError, UnsupportedError
+from .packet import Icmp, IPAddress, Ndp, Sctp, Skb, Tcp, Udp
+
+Test = Callable[[Skb, object], bool]
+Option = tuple[str, bool, tuple[str, ...]]  # name, negated, arguments
+
+
+def quote(text: str) -> str:
+    """As iptables-save quotes a string: only when it holds something other than a plain character (xtables.c)."""
+    if text and all(c.isalnum() or c in "_-.,:@%/=+" for c in text) and "/" not in text and "." not in text:
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def bang(negated: bool) -> str:
+    return "! " if negated else ""
+
+
+def port_range(text: str, separator: str = ":") -> tuple[int, int]:
+    low, found, high = text.partition(separator)
+    try:
+        return (int(low or 0), int(high or 65535) if found else int(low))
+    except ValueError:
+        raise ModelError(f"{text!r} is no port or range of ports") from None
+
+
+def _range_text(ports: tuple[int, int], separator: str = ":") -> str:
+    return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}{separator}{ports[1]}"
+
+
+def value_mask(text: str) -> tuple[int, int]:
+    value, _, mask = text.partition("/")
+    return int(value, 0), int(mask, 0) if mask else 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """``-m comment``: words for the reader, no test."""
+
+    text: str
+
+    name, options = "comment", {"--comment": 1}
+
+    @classmethod
+    def read(cls, options: list[Option], version: int) -> Comment:
+        return cls(options[0][2][0])
+
+    def words(self) -> str:
+        return f"-m comment --comment {_comment_quote(self.text)}"
+
+    def compile(self) -> Test | None:
+        return None
+
+
+def _comment_quote(text: str) -> str:
+    plain = text and all(c.isalnum() or c in "_-" for c in text)
+    return text if plain else quote(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """``-m tcp``, ``-m udp`` or ``-m sctp``: source and destination port ranges, and TCP's flags (mask, set)."""
+
+    name: str
+    sport: tuple[int, int] | None = None
+    not_sport: bool = False
+    dport: tuple[int, int] | None = None
+    not_dport: bool = False
+    flags: tuple[str, str] | None = None
+    not_flags: bool = False
+
+    options = {"--sport": 1, "--dport": 1, "--source-port": 1, "--destination-port": 1, "--tcp-flags": 2, "--syn": 0}
+
+    @classmethod
+    def make(cls, name: str) -> Callable[[list[Option], int], Ports]:
+        def read(options: list[Option], version: int) -> Ports:
+            fields: dict = {}
+            for option, negated, arguments in options:
+                key = {"--source-port": "sport", "--destination-port": "dport", "--tcp-flags": "flags", "--syn": "flags"}.get(option, option[2:])
+                fields["not_" + key] = negated
+                fields[key] = port_range(arguments[0]) if key != "flags" else arguments if arguments else ("FIN,SYN,RST,ACK", "SYN")
+            return cls(name, **fields)
+
+        return read
+
+    def words(self) -> str:
+        parts = [f"-m {self.name}"]
+        for key, ports, negated in (("--sport", self.sport, self.not_sport), ("--dport", self.dport, self.not_dport)):
+            if ports:
+                parts.append(f"{bang(negated)}{key} {_range_text(ports)}")
+        if self.flags:
+            parts.append(f"{bang(self.not_flags)}--tcp-flags {' '.join(self.flags)}")
+        return " ".join(parts)
+
+    def compile(self) -> Test | None:
+        kind = {"tcp": Tcp, "udp": Udp, "sctp": Sctp}[self.name]
+        (slow, shigh), (dlow, dhigh) = self.sport or (0, 65535), self.dport or (0, 65535)
+        not_sport, not_dport = self.not_sport, self.not_dport
+        mask, wanted = (set(part) for part in map(_flag_letters, self.flags)) if self.flags else (set(), set())
+        flagged, not_flags = self.flags is not None, self.not_flags
+
+        def test(skb: Skb, env: object) -> bool:
+            payload = skb.packet.payload
+            if type(payload) is not kind:
+                return False
+            if (slow <= payload.sport <= shigh) is not_sport or (dlow <= payload.dport <= dhigh) is not_dport:
+                return False
+            return not flagged or ((set(payload.flags) & mask == wanted) is not not_flags)
+
+        return test
+
+
+def _flag_letters(text: str) -> str:
+    names = {"FIN": "F", "SYN": "S", "RST": "R", "PSH": "P", "ACK": "A", "URG": "U", "ALL": "FSRPAU", "NONE": ""}
+    return "".join(names[name] for name in text.split(","))
+
+
+@dataclass(frozen=True, slots=True)
+class Multiport:
+    """``-m multiport``: up to 15 ports or ranges, of the source, the destination or either."""
+
+    which: str  # sports, dports, ports
+    ranges: tuple[tuple[int, int], ...]
+    negated: bool = False
+
+    name, options = "multiport", {"--dports": 1, "--sports": 1, "--ports": 1, "--destination-ports": 1, "--source-ports": 1}
+
+    @classmethod
+    def read(cls, options: list[Option], version: int) -> Multiport:
+        option, negated, arguments = options[0]
+        which = {"--destination-ports": "dports", "--source-ports": "sports"}.get(option, option[2:])
+        return cls(which, tuple(port_range(part) for part in arguments[0].split(",")), negated)
+
+    def words(self) -> str:
+        return f"-m multiport {bang(self.negated)}--{self.which} {','.join(map(_range_text, self.ranges))}"
+
+    def compile(self) -> Test | None:
+        def test(skb: Skb, env: object) -> bool:
+            payload = skb.packet.payload
+            if type(payload) not in (Tcp, Udp, Sctp):
+                return False
+            ports = {"sports": (payload.sport,), "dports": (payload.dport,), "ports": (payload.sport, payload.dport)}[self.which]
+            return any(low <= port <= high for port in ports for low, high in self.ranges) is not self.negated
+
+        return test
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """``-m mark``: the packet's mark, under a mask."""
+
+    value: int
+    mask: int = 0xFFFFFFFF
+    negated: bool = False
+
+    name, options = "mark", {"--mark": 1}
+
+    @classmethod
+    def read(cls, options: list[Option], version: int) -> Mark:
+        return cls(*value_mask(options[0][2][0]), options[0][1])
+
+    def words(self) -> str:
+        mask = "" if self.mask == 0xFFFFFFFF else f"/{self.mask:#x}"
+        return f"-m mark {bang(self.negated)}--mark {self.value:#x}{mask}"
+
+    def compile(self) -> Test | None:
+        value, mask, wanted = self.value, self.mask, not self.negated
+        return lambda skb, env: (skb.mark & mask == value) is wanted
+
+
+CTSTATES = ("INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT")
+
+
+@dataclass(frozen=True, slots=True)
+class CtState:
+    """``-m conntrack --ctstate`` or ``-m state --state``: what conntrack says of the packet; DNAT and SNAT of its connection."""
+
+    states: tuple[str, ...]
+    negated: bool = False
+    name: str = "conntrack"
+
+    options = {"--ctstate": 1, "--state": 1}
+
+    @classmethod
+    def make(cls, name: str) -> Callable[[list[Option], int], CtState]:
+        def read(options: list[Option], version: int) -> CtState:
+            states = options[0][2][0].split(",")
+            unknown = [state for state in states if state not in CTSTATES]
+            if unknown:
+                raise ModelError(f"unknown conntrack state {unknown[0]!r}")
+            return cls(tuple(state for state in CTSTATES if state in states), options[0][1], name)
+
+        return read
+
+    def words(self) -> str:
+        option = "--ctstate" if self.name == "conntrack" else "--state"
+        return f"-m {self.name} {bang(self.negated)}{option} {','.join(self.states)}"
+
+    def compile(self) -> Test | None:
+        states, wanted = frozenset(self.states), not self.negated
+        by_nat = [(nat, key) for nat, key in (("DNAT", "dst"), ("SNAT", "src")) if nat in states]
+
+        def test(skb: Skb, env: object) -> bool:
+            found = skb.ctstate in states or any(skb.ct is not None and skb.ct.translated(key) for _, key in by_nat)
+            return found is wanted
+
+        return test
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """``-m statistic --mode random``: true with a probability that the kernel keeps as a 31-bit integer (xt_statistic.h)."""
+
+    numerator: int  # of 2**31
+    negated: bool = False
+
+    name, options = "statistic", {"--mode": 1, "--probability": 1, "--every": 1, "--packet": 1}
+
+    @property
+    def probability(self) -> Fraction:
+        return Fraction(self.numerator, 1 << 31)
+
+    @classmethod
+    def read(cls, options: list[Option], version: int) -> Statistic:
+        given = {option: (negated, arguments[0]) for option, negated, arguments in options}
+        if given["--mode"][1] != "random":
+            raise UnsupportedError(f"the statistic match's mode {given['--mode'][1]} is not modelled")
+        negated, text = given["--probability"]
+        return cls(int(Fraction(text) * (1 << 31) + Fraction(1, 2)), negated)
+
+    def words(self) -> str:
+        return f"-m statistic --mode random {bang(self.negated)}--probability {self.numerator / (1 << 31):.11f}"
+
+    def compile(self) -> Test | None:
+        chance = 1 - self.probability if self.negated else self.probability
+        return lambda skb, env: env.chance(self, chance)
+
+
+@dataclass(frozen=True, slots=True)
+class AddrType:
+    """``-m addrtype``: what the routing table says of the source or destination address (LOCAL, BROADCAST, UNICAST …)."""
+
+    src: str = ""
+    dst: str = ""
+    not_src: bool = False
+    not_dst: bool = False
+
+    name, options = "addrtype", {"--src-type": 1, "--dst-type": 1}
+
+    @classmethod
+    def read(cls, options: list[Option], version: int) -> AddrType:
+        fields: dict = {}
+        for option, negated, arguments in options:
+            key = option[2:5]
+            fields[key], fields["not_" + key] = arguments[0], negated
+        return cls(**fields)
+
+    def words(self) -> str:
+        src = f" {bang(self.not_src)}--src-type {self.src}" if self.src else ""
+        return f"-m addrtype{src}" + (f" {bang(self.not_dst)}--dst-type {self.dst}" if self.dst else "")
+
+    def compile(self) -> Test | None:
+        src, dst = frozenset(self.src.split(",")) if self.src else None, frozenset(self.dst.split(",")) if self.dst else None
+
+        def test(skb: Skb, env) -> bool:
+            if src is not None and (env.addr_type(skb.packet.src) in src) is self.not_src:
+                return False
+            return dst is None or (env.addr_type(skb.packet.dst) in dst) is not self.not_dst
+
+        return test
+
+
+@dataclass(frozen=True, slots=True)
+class Physdev:
+    """``-m physdev``: the bridge ports through which a bridged packet came and goes (needs br_netfilter)."""
+
+    flags: tuple[tuple[str, bool, str], ...]  # option, negated, interface or ""
+
+    name = "physdev"
+    options = {"--physdev-in": 1, "--physdev-out": 1, "--physdev-is-in": 0, "--physdev-is-out": 0, "--physdev-is-bridged": 0}
+
+    @classmethod
+    def read(cls, options: list[Option], version: int) -> Physdev:
+        return cls(tuple((option, negated, arguments[0] if arguments else "") for option, negated, arguments in options))
+
+    def words(self) -> str:
+        return "-m physdev " + " ".join(f"{bang(negated)}{option}{' ' + dev if dev else ''}" for option, negated, dev in self.flags)
+
+    def compile(self) -> Test | None:
+        def holds(option: str, dev: str, skb: Skb) -> bool:
+            if option == "--physdev-in":
+                return interface_matches(dev, skb.physin)
+            if option == "--physdev-out":
+                return interface_matches(dev, skb.physout)
+            if option == "--physdev-is-bridged":
+                return bool(skb.physin and skb.physout)
+            return bool(skb.physin if option == "--physdev-is-in" else skb.physout)
+
+        return lambda skb, env: all(holds(option, dev, skb) is not negated for option, negated, dev in self.flags)
+
+
+def interface_matches(pattern: str, name: str) -> bool:
+    """iptables' interface pattern: a trailing + stands for any rest."""
+    return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
+
+
+_ICMP_TYPES = {
+    4: {"echo-reply": (0, None), "destination-unreachable": (3, None), "fragmentation-needed": (3, 4), "echo-request": (8, None), "time-exceeded": (11, None)},
+    6: {"destination-unreachable": (1, None), "packet-too-big": (2, None), "echo-request": (128, None), "echo-reply": (129, None),
+        "neighbour-solicitation": (135, None), "neighbour-advertisement": (136, None)},
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpMatch:
+    """``-m icmp`` or ``-m icmp6``: a type, and a code where one is given."""
+
+    type: int
+    code: int | None = None
+    negated: bool = False
+    version: int = 4
+
+    options = {"--icmp-type": 1, "--icmpv6-type": 1}
+
+    @property
+    def name(self) -> str:
+        return "icmp" if self.version == 4 else "icmp6"
+
+    @classmethod
+    def read(cls, options: list[Option], version: int) -> IcmpMatch:
+        _, negated, (text,) = options[0]
+        if text in _ICMP_TYPES[version]:
+            return cls(*_ICMP_TYPES[version][text], negated, version)
+        kind, _, code = text.partition("/")
+        if not kind.isdigit():
+            raise UnsupportedError(f"the ICMP type {text!r} is not modelled by name: give its number")
+        return cls(int(kind), int(code) if code else None, negated, version)
+
+    def words(self) -> str:
+        code = "" if self.code is None else f"/{self.code}"
+        return f"-m {self.name} {bang(self.negated)}--icmp{'v6' if self.version == 6 else ''}-type {self.type}{code}"
+
+    def compile(self) -> Test | None:
+        def test(skb: Skb, env: object) -> bool:
+            payload = skb.packet.payload
+            if type(payload) not in (Icmp, Ndp):
+                return False
+            return (payload.type == self.type and self.code in (None, payload.code)) is not self.negated
+
+        return test
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A match or target that is kept and printed, but that the model cannot decide: a packet that reaches it raises UnsupportedError."""
+
+    name: str
+    text: str
+    kind: str = "match"
+
+    def words(self) -> str:
+        return f"-{'m' if self.kind == 'match' else 'j'} {self.name}{' ' + self.text if self.text else ''}"
+
+    def compile(self) -> Test | None:
+        def test(skb: Skb, env: object) -> bool:
+            raise UnsupportedError(f"the {self.kind} {self.name} is not modelled ({self.words()})")
+
+        return test
+
+
+VERBATIM_MATCHES = {
+    "recent": {"--name": 1, "--mask": 1, "--rsource": 0, "--rdest": 0, "--set": 0, "--rcheck": 0, "--update": 0, "--remove": 0, "--seconds": 1,
+               "--reap": 0, "--hitcount": 1},
+    "set": {"--match-set": 2, "--return-nomatch": 0},
+    "ipvs": {"--ipvs": 0, "--vaddr": 1, "--vproto": 1, "--vport": 1, "--vdir": 1, "--vmethod": 1},
+    "limit": {"--limit": 1, "--limit-burst": 1},
+    "nfacct": {"--nfacct-name": 1},
+    "rpfilter": {"--loose": 0, "--validmark": 0, "--accept-local": 0, "--invert": 0},
+    "owner": {"--uid-owner": 1, "--gid-owner": 1},
+    "connmark": {"--mark": 1},
+    "socket": {"--transparent": 0, "--nowildcard": 0},
+}  # fmt: skip
+
+READERS = {
+    "comment": (Comment.read, Comment.options),
+    "tcp": (Ports.make("tcp"), Ports.options),
+    "udp": (Ports.make("udp"), Ports.options),
+    "sctp": (Ports.make("sctp"), Ports.options),
+    "multiport": (Multiport.read, Multiport.options),
+    "mark": (Mark.read, Mark.options),
+    "conntrack": (CtState.make("conntrack"), CtState.options),
+    "state": (CtState.make("state"), CtState.options),
+    "statistic": (Statistic.read, Statistic.options),
+    "addrtype": (AddrType.read, AddrType.options),
+    "physdev": (Physdev.read, Physdev.options),
+    "icmp": (IcmpMatch.read, IcmpMatch.options),
+    "icmp6": (IcmpMatch.read, IcmpMatch.options),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``-j ACCEPT``, ``DROP`` or ``RETURN``."""
+
+    name: str
+
+    def words(self) -> str:
+        return f"-j {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """``-j CHAIN``, or ``-g CHAIN`` which does not come back."""
+
+    chain: str
+    goto: bool = False
+
+    name = "JUMP"
+
+    def words(self) -> str:
+        return f"-{'g' if self.goto else 'j'} {self.chain}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetMark:
+    """``-j MARK``: clear the bits of ``mask``, then XOR with ``value`` (xt_mark.c); the other spellings are printed as this one."""
+
+    value: int
+    mask: int = 0xFFFFFFFF
+
+    name, options = "MARK", {"--set-xmark": 1, "--set-mark": 1, "--or-mark": 1, "--xor-mark": 1, "--and-mark": 1}
+
+    @classmethod
+    def read(cls, options: list[Option], version: int) -> SetMark:
+        option, _, (text,) = options[0]
+        value, mask = value_mask(text)
+        if option == "--set-mark":
+            return cls(value, value | mask)
+        if option == "--or-mark":
+            return cls(value, value)
+        if option == "--xor-mark":
+            return cls(value, 0)
+        if option == "--and-mark":
+            return cls(0, ~value & 0xFFFFFFFF)
+        return cls(value, mask)
+
+    def apply(self, mark: int) -> int:
+        return mark & ~self.mask & 0xFFFFFFFF ^ self.value
+
+    def words(self) -> str:
+        return f"-j MARK --set-xmark {self.value:#x}/{self.mask:#x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """``-j REJECT``: drop, and say so to the sender."""
+
+    how: str
+
+    name, options = "REJECT", {"--reject-with": 1}
+
+    @classmethod
+    def read(cls, options: list[Option], version: int) -> Reject:
+        return cls(options[0][2][0] if options else "icmp-port-unreachable" if version == 4 else "icmp6-port-unreachable")
+
+    def words(self) -> str:
+        return f"-j REJECT --reject-with {self.how}"
+
+
+@dataclass(frozen=True, slots=True)
+class Nat:
+    """``-j DNAT``, ``SNAT``, ``MASQUERADE`` or ``REDIRECT``: what a new connection's packets are rewritten to.
+
+    ``address`` None is the output interface's address for MASQUERADE, the input's for REDIRECT, and "unchanged" for the other two.
+    """
+
+    name: str
+    address: IPAddress | None = None
+    ports: tuple[int, int] | None = None
+    random_fully: bool = False
+    random: bool = False
+    persistent: bool = False
+
+    options = {"--to-destination": 1, "--to-source": 1, "--to-ports": 1, "--random-fully": 0, "--random": 0, "--persistent": 0}
+
+    @classmethod
+    def make(cls, name: str) -> Callable[[list[Option], int], Nat]:
+        def read(options: list[Option], version: int) -> Nat:
+            fields: dict = {}
+            for option, _, arguments in options:
+                if option in ("--to-destination", "--to-source"):
+                    fields["address"], fields["ports"] = _nat_range(arguments[0], version)
+                elif option == "--to-ports":
+                    fields["ports"] = port_range(arguments[0], "-")
+                else:
+                    fields[option[2:].replace("-", "_")] = True
+            return cls(name, **fields)
+
+        return read
+
+    def words(self) -> str:
+        parts = [f"-j {self.name}"]
+        ports = "" if self.ports is None else _range_text(self.ports, "-")
+        if self.name in ("DNAT", "SNAT"):
+            host = "" if self.address is None else f"[{self.address}]" if self.address.version == 6 and ports else str(self.address)
+            parts.append(f"--to-{'destination' if self.name == 'DNAT' else 'source'} {host}{':' if ports else ''}{ports}")
+        elif ports:
+            parts.append(f"--to-ports {ports}")
+        parts += [f"--{flag.replace('_', '-')}" for flag in ("random", "random_fully", "persistent") if getattr(self, flag)]
+        return " ".join(parts)
+
+
+def _nat_range(text: str, version: int) -> tuple[IPAddress | None, tuple[int, int] | None]:
+    if version == 6:
+        host, _, ports = text[1:].partition("]") if text.startswith("[") else (text, "", "")
+        ports = ports.lstrip(":")
+    else:
+        host, _, ports = text.partition(":")
+    if "-" in host:
+        raise UnsupportedError(f"NAT to a range of addresses ({text}) is not modelled")
+    return (ip_address(host) if host else None), (port_range(ports, "-") if ports else None)
+
+
+TARGETS = {
+    "MARK": (SetMark.read, SetMark.options),
+    "REJECT": (Reject.read, Reject.options),
+    "DNAT": (Nat.make("DNAT"), Nat.options),
+    "SNAT": (Nat.make("SNAT"), Nat.options),
+    "MASQUERADE": (Nat.make("MASQUERADE"), Nat.options),
+    "REDIRECT": (Nat.make("REDIRECT"), Nat.options),
+}
+VERBATIM_TARGETS = {
+    "LOG": {"--log-prefix": 1, "--log-level": 1},
+    "SET": {"--add-set": 2, "--exist": 0},
+    "CT": {"--notrack": 0, "--zone": 1},
+    "NOTRACK": {},
+    "CONNMARK": {"--save-mark": 0, "--restore-mark": 0, "--set-xmark": 1, "--nfmask": 1, "--ctmask": 1},
+    "TPROXY": {"--on-port": 1, "--on-ip": 1, "--tproxy-mark": 1},
+    "TCPMSS": {"--clamp-mss-to-pmtu": 0, "--set-mss": 1},
+    "NFLOG": {"--nflog-group": 1, "--nflog-prefix": 1},
+}
