@@ -1,0 +1,173 @@
+"""Dated facts: what lessons state of the world outside the model, each with the version it holds from and a source.
+
+A fact that a lesson can compute is computed there, not listed here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from html import escape
+
+from k8snetlib.course.strings import text
+from k8snetlib.errors import ModelError
+
+CHECKED = "November 2026"
+"""When every source was last read."""
+
+TEXT = {
+    "unknown": "there is no fact {key!r}{suggestion}",
+    "suggestion": " (did you mean {close!r}?)",
+}
+
+_GITHUB = "https://github.com/"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A public page: what it is called and its address."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What is often written (``claim``), what holds (``statement``), from which version or day (``since``), and who says so."""
+
+    claim: str
+    statement: str
+    since: str
+    sources: tuple[Source, ...]
+
+    def __post_init__(self) -> None:
+        if not (self.claim and self.statement and self.since and self.sources):
+            raise ModelError(f"a fact needs a claim, a statement, a version and a source: {self.statement!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class FactTable:
+    """Facts as a lesson shows them: a table, or lines of text."""
+
+    rows: tuple[Fact, ...]
+
+    def html(self) -> str:
+        """A table with one row for each fact."""
+        names = ("claim", "statement", "since", "sources")
+        head = "".join(f'<th style="text-align:left">{text(f"fact.{name}")}</th>' for name in names)
+        body = "".join(f"<tr>{_cells(row)}</tr>" for row in self.rows)
+        note = text("fact.checked", date=CHECKED)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p><small>{note}</small></p>"
+
+    def __str__(self) -> str:
+        names = {row: ", ".join(source.name for source in row.sources) for row in self.rows}
+        return "\n".join(f"“{row.claim}”\n  {row.statement} ({row.since}; {names[row]})" for row in self.rows)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": str(self)}
+
+
+def _cells(row: Fact) -> str:
+    sources = "<br>".join(f'<a href="{escape(source.address)}">{escape(source.name)}</a>' for source in row.sources)
+    cells = escape(f"“{row.claim}”"), escape(row.statement), escape(row.since), sources
+    return "".join(f'<td style="text-align:left;vertical-align:top">{cell}</td>' for cell in cells)
+
+
+def facts(*keys: str) -> FactTable:
+    """The facts of these keys, to be shown as the last expression of a cell.
+
+    Raises :class:`~k8snetlib.errors.ModelError` for an unknown key.
+    """
+    for key in keys:
+        if key not in FACTS:
+            close = difflib.get_close_matches(key, FACTS, 1)
+            raise ModelError(TEXT["unknown"].format(key=key, suggestion=TEXT["suggestion"].format(close=close[0]) if close else ""))
+    return FactTable(tuple(FACTS[key] for key in keys))
+
+
+def _kep(number: int, folder: str) -> Source:
+    return Source(f"KEP-{number}", f"{_GITHUB}kubernetes/enhancements/tree/master/keps/{folder}")
+
+
+def _github(repository: str, kind: str, number: int) -> Source:
+    return Source(f"{repository}#{number}", f"{_GITHUB}{repository}/{kind}/{number}")
+
+
+def _file(repository: str, path: str, branch: str = "main") -> Source:
+    return Source(f"{repository.split('/')[1]}: {path.split('/')[-1]}", f"{_GITHUB}{repository}/blob/{branch}/{path}")
+
+
+_SANDBOX = _file("containerd/containerd", "internal/cri/server/sandbox_run.go")
+_NFTABLES, _DEFAULT = _kep(3866, "sig-network/3866-nftables-proxy"), _kep(5343, "sig-network/5343-nftables-to-default")
+
+FACTS: dict[str, Fact] = {
+    "netns-before-pause": Fact(
+        "The pause container creates the Pod's network namespace.",
+        "The container runtime does: containerd makes the namespace, has CNI fill it, and only then starts the pause container in it. "
+        "CRI-O can do without a pause container.",
+        "CRI-O 1.19; containerd as of 2026",
+        (_SANDBOX, _github("openshift/machine-config-operator", "pull", 2177))),
+    "runtime-calls-cni": Fact(
+        "The kubelet calls the CNI plug-in.",
+        "The kubelet asks the container runtime for a Pod sandbox (CRI); the runtime calls the plug-in.",
+        "containerd as of 2026",
+        (_SANDBOX,)),
+    "bridge-is-one-way": Fact(
+        "Pods on one node are connected by the bridge docker0.",
+        "It depends on the CNI plug-in. Flannel uses the bridge cni0. Calico has none: each Pod gets a /32 and the gateway 169.254.1.1. "
+        "The AWS VPC CNI has none either: a /32, a static ARP entry for 169.254.1.1, and one routing table for each network card.",
+        "as of 2026",
+        (_github("kubernetes/kubernetes", "issues", 63479), _file("tigera/docs", "calico/reference/faq.mdx"),
+         _file("aws/amazon-vpc-cni-k8s", "docs/cni-proposal.md", "master"))),
+    "native-sidecars": Fact(
+        "A sidecar is just a second container.",
+        "It is an init container with restartPolicy: Always. It starts before the app, stops after it, and shares the Pod's network "
+        "namespace.",
+        "Kubernetes 1.33 (stable)",
+        (_kep(753, "sig-node/753-sidecar-containers"),)),
+    "flannel-port": Fact(
+        "VXLAN runs on UDP port 4789.",
+        "4789 is IANA's number. Flannel on Linux takes the kernel's default, 8472.",
+        "Flannel as of 2026",
+        (_file("flannel-io/flannel", "Documentation/backends.md", "master"),)),
+    "calico-encapsulation": Fact(
+        "Calico means IPIP.",
+        "IPIP, VXLAN and no encapsulation at all are settings, independent of BGP. The operator's sample configuration uses "
+        "VXLANCrossSubnet; the documentation recommends no overlay where the network allows it.",
+        "Calico 3.24",
+        (Source("Calico 3.24.1: custom-resources.yaml", f"{_GITHUB}projectcalico/calico/blob/v3.24.1/manifests/custom-resources.yaml"),
+         Source("Calico: VXLAN and IPIP", "https://docs.tigera.io/calico/latest/networking/configuring/vxlan-ipip"))),
+    "proxy-modes": Fact(
+        "kube-proxy has three modes: userspace, iptables and IPVS.",
+        "On Linux: iptables (the default), nftables (stable) and IPVS (deprecated). The userspace mode is gone.",
+        "Kubernetes 1.26 (userspace removed), 1.33 (nftables stable), 1.35 (IPVS deprecated)",
+        (_github("kubernetes/kubernetes", "pull", 112133), _NFTABLES, _github("kubernetes/kubernetes", "pull", 134539))),
+    "ipvs-deprecated": Fact(
+        "IPVS is the mode for large clusters.",
+        "It is deprecated, with nftables as its successor. The feature gate KubeProxyIPVS is planned to be off by default in 1.40 "
+        "and the mode to be gone in 1.43.",
+        "Kubernetes 1.35 (deprecated), 1.37 (feature gate)",
+        (_kep(5495, "sig-network/5495-deprecate-ipvs-mode-in-kube-proxy"), _github("kubernetes/enhancements", "pull", 6120))),
+    "nftables-not-default": Fact(
+        "nftables is the default mode of kube-proxy.",
+        "It is stable and needs Linux 5.13, but iptables remains the default; the switch is planned for 1.40.",
+        "Kubernetes 1.33 (stable)",
+        (_NFTABLES, _DEFAULT)),
+    "ingress-nginx-retired": Fact(
+        "Use Ingress-NGINX as the Ingress controller.",
+        "The project was retired: announced in November 2025, maintained until March 2026, no fixes since. "
+        "The NGINX Ingress Controller of F5 is another project.",
+        "March 2026",
+        (_github("kubernetes/website", "pull", 53183), _github("controlplaneio-fluxcd/charts", "pull", 173))),
+    "ingress-frozen": Fact(
+        "The Ingress API is deprecated.",
+        "It is stable and frozen: no new features, and no plan to remove it. New features go to the Gateway API.",
+        "as of 2026",
+        (_github("kubernetes/website", "pull", 52937),)),
+    "gateway-versions": Fact(
+        "The Gateway API comes with Kubernetes.",
+        "It is a set of CRDs with versions of its own. TLSRoute and ListenerSet are stable since v1.5, TCPRoute and UDPRoute since v1.6.",
+        "Gateway API v1.6.0, June 2026",
+        (Source("Gateway API releases", f"{_GITHUB}kubernetes-sigs/gateway-api/releases"),)),
+}
+"""Every fact, by key."""
