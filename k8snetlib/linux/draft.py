@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class NsDraft:
     """A namespace while ops are being applied: the fields of ``NetNS``, mutable."""
 
-    __slots__ = ("name", "interfaces", "routes", "rules", "neighbors", "fdb", "conntrack", "rulesets", "sysctls", "sockets", "next_index")
+    __slots__ = ("name", "interfaces", "routes", "rules", "neighbors", "fdb", "conntrack", "rulesets", "sysctls", "sockets", "next_index", "frozen")
 
     def __init__(self, frozen: NetNS) -> None:
-        self.name = frozen.name
+        self.name, self.frozen = frozen.name, frozen
         self.interfaces = dict(frozen.interfaces)
         self.routes = dict.fromkeys(frozen.routes)
         self.rules, self.neighbors, self.fdb = list(frozen.rules), dict(frozen.neighbors), dict(frozen.fdb)
@@ -28,11 +28,15 @@ class NsDraft:
         self.next_index = max((i.index for i in self.interfaces.values()), default=0) + 1
 
     def freeze(self) -> NetNS:
-        proxy = MappingProxyType
-        return NetNS(
-            self.name, proxy(self.interfaces), tuple(self.routes), tuple(self.rules), proxy(self.neighbors), proxy(self.fdb),
+        proxy, old = MappingProxyType, self.frozen
+        interfaces = old.interfaces if self.interfaces == old.interfaces else proxy(self.interfaces)
+        frozen = NetNS(
+            self.name, interfaces, tuple(self.routes), tuple(self.rules), proxy(self.neighbors), proxy(self.fdb),
             tuple(self.conntrack.values()), proxy(self.rulesets), proxy(self.sysctls), tuple(self.sockets),
         )  # fmt: skip
+        if interfaces is old.interfaces and frozen.routes == old.routes and frozen.rules == old.rules:
+            object.__setattr__(frozen, "cache", old.cache)  # the indexes are of interfaces, routes and rules alone
+        return frozen
 
     def interface(self, name: str) -> Interface:
         try:
@@ -71,7 +75,11 @@ class Draft:
         return name in self.drafts or name in self.base
 
     def freeze(self) -> Network:
-        return self.base.with_({name: draft.freeze() for name, draft in self.drafts.items()})
+        changed = {name: draft.freeze() for name, draft in self.drafts.items()}
+        network = self.base.with_(changed)
+        if all(self.base.is_built(name) and new.interfaces is self.base[name].interfaces for name, new in changed.items()):
+            network.cache = self.base.cache  # what stands at the far ends of links
+        return network
 
 
 def build(ops: Iterable[Op], network: Network | None = None, only: frozenset[str] | None = None) -> Network:

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 from ..errors import ModelError
 from .conntrack import CtTable
 from .draft import build
-from .events import Capture, Chose, Event, Learned, Marked, Matched, Received, Trace, Transmitted
+from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Trace, Transmitted
 from .fib import address_type
 from .ops import ConntrackAdd, FdbAdd, NeighAdd
-from .packet import Frame, IPAddress, Packet, Skb
+from .packet import Frame, IPAddress, Packet, Skb, Tcp
 from .state import FdbEntry, Interface, Neighbor, NetNS, Network
 
 MAX_STEPS = 20_000  # far above what TTL allows a packet; only a loop of bridges can reach it
@@ -152,7 +153,7 @@ def trace(network: Network, at: str, packet: Packet, chance: Chance = always, pr
     engine = Engine(network, chance)
     send(engine, engine.view(at), packet, 0, process=process)
     engine.run()
-    return Trace(engine.events, at, packet)
+    return Trace(engine.events, at, packet, network)
 
 
 def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always) -> Trace:
@@ -161,7 +162,7 @@ def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = a
     engine.view(at).ns.interface(dev)
     engine.queue.append((at, dev, frame, 0, 0))
     engine.run()
-    return Trace(engine.events, at, frame.payload if isinstance(frame.payload, Packet) else None)
+    return Trace(engine.events, at, frame.payload if isinstance(frame.payload, Packet) else None, network)
 
 
 def traces(network: Network, at: str, packet: Packet) -> list[tuple[Fraction, Trace]]:
@@ -194,10 +195,30 @@ def after(network: Network, trace: Trace) -> Network:
     return build(trace.ops, network) if trace.ops else network
 
 
+def reply(request: Trace) -> Trace | None:
+    """The way back of a delivered request: what its socket answers (SYN+ACK, or a datagram back), traced through the network as the request
+    left it, or, for a ping, the journey of the echo reply that the kernel has sent already. None if the request was not delivered."""
+    end = request.end
+    if not isinstance(end, Delivered) or request.network is None:
+        return None
+    packet = end.packet
+    if end.socket is None:
+        answers = [event.answer for event in request.all(Answered, 0) if event.netns == end.netns]
+        if not answers:
+            return None
+        events = [replace(event, journey=0) for event in request.of(answers[-1])]
+        return Trace(events, end.netns, events[0].packet, after(request.network, request))
+    payload = packet.payload
+    if isinstance(payload, Tcp):
+        back = Tcp(payload.dport, payload.sport, "SA", 0, payload.seq + 1 + len(payload.data))
+    else:
+        back = replace(payload, sport=payload.dport, dport=payload.sport)
+    answer = Packet(packet.dst, packet.src, back, df=isinstance(payload, Tcp))
+    return trace(after(request.network, request), end.netns, answer, process=end.socket.process)
+
+
 def captures(trace: Trace) -> list[Capture]:
     """Every frame that a capture on every interface would show, in order, floods to hosts that ignore them included."""
-    from .events import Bridged
-
     found: list[Capture] = []
     for event in trace.events:
         kind = type(event)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from .packet import Frame, Packet
-from .state import Conntrack, FdbEntry, Neighbor, Route, Socket
+from .state import Conntrack, FdbEntry, Neighbor, Network, Route, Socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,11 +282,11 @@ class Trace(Sequence):
     ``events`` has all events, of every journey. ``outcome`` is "delivered" or "dropped"; ``end`` is the event that says so.
     """
 
-    __slots__ = ("events", "start", "sent", "_cache")
+    __slots__ = ("events", "start", "sent", "network", "_cache")
 
-    def __init__(self, events: Sequence[Event], start: str, sent: Packet) -> None:
+    def __init__(self, events: Sequence[Event], start: str, sent: Packet, network: Network | None = None) -> None:
         self.events: tuple[Event, ...] = tuple(events)
-        self.start, self.sent = start, sent
+        self.start, self.sent, self.network = start, sent, network
         self._cache: dict = {}
 
     def of(self, journey: int) -> tuple[Event, ...]:
@@ -324,6 +324,15 @@ class Trace(Sequence):
     def ops(self) -> tuple[object, ...]:
         """What the packet left behind, as ops for ``build``."""
         return tuple(event.op for event in self.events if type(event) is Learned)
+
+    @property
+    def reply(self) -> Trace | None:
+        """The way back: the answer of whoever got the packet, sent into the network as the packet left it; None if nobody answers."""
+        from .engine import reply
+
+        if "reply" not in self._cache:
+            self._cache["reply"] = reply(self)
+        return self._cache["reply"]
 
     def all(self, kind: type, journey: int | None = None) -> tuple:
         """The events of a kind, of one journey or of all."""

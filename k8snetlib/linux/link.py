@@ -173,6 +173,8 @@ def _switch(e: Engine, v: View, bridge: Interface, port: Interface | None, frame
     elif port is not None and out.name == port.name and not port.hairpin:
         words = f"{frame.dst} is behind {port.name}, where the frame came from, and the port's hairpin mode is off"
         e.emit(Dropped(v.name, journey, "NOT_SPECIFIED", words, frame.payload, port.name))
+    elif port is not None and port.isolated and out.isolated:
+        e.emit(Dropped(v.name, journey, "NOT_SPECIFIED", f"{port.name} and {out.name} are isolated from each other", frame.payload, out.name))
     else:
         e.emit(Bridged(v.name, journey, bridge.name, frame, in_port, (out.name,), False, entry))
         _out_of_port(e, v, bridge, out, frame, journey, skb, port is not None)
@@ -201,9 +203,9 @@ def _out_of_port(e: Engine, v: View, bridge: Interface, port: Interface, frame: 
 
 def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame: Frame, journey: int, skb: Skb | None, local: bool) -> None:
     """Out of every port but the one it came from (any port with hairpin mode included), and up if it is a multicast."""
-    outs = [p for p in _ports(v, bridge.name) if port is None or p.name != port.name or p.hairpin]
+    outs = [p for p in _ports(v, bridge.name) if port is None or (p.name != port.name or p.hairpin) and not (p.isolated and port.isolated)]
     target = _question(frame)
-    if target is not None and (skb is None or not _filters(v, frame.payload)):
+    if target is not None and not (port and port.isolated) and (skb is None or not _filters(v, frame.payload)):
         segment, answering = answers(e.network, v, bridge.name)
         awake = answering.get(target, frozenset()) | answering[None]
         if port is not None and port.hairpin:
@@ -293,7 +295,8 @@ def vxlan_receive(e: Engine, v: View, skb: Skb) -> None:
     """A datagram came in on a VXLAN port: the device with that VNI takes it apart (vxlan_rcv)."""
     udp = skb.packet.payload
     vni = udp.data.vni if type(udp.data) is Vxlan else None
-    device = next((i for i in v.ns.interfaces.values() if i.vxlan and i.vxlan.port == udp.dport and i.vxlan.vni == vni and i.up), None)
+    version = skb.packet.version
+    device = next((i for i in v.ns.interfaces.values() if i.vxlan and i.vxlan.local.version == version and i.vxlan.port == udp.dport and i.vxlan.vni == vni and i.up), None)
     if device is None:
         e.emit(Dropped(v.name, skb.journey, "VXLAN_VNI_NOT_FOUND", f"no VXLAN device here has VNI {vni}", skb.packet, skb.iif))
         return

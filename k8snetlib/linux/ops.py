@@ -134,7 +134,7 @@ class LinkAdd:
 
 @dataclass(frozen=True, slots=True)
 class LinkSet:
-    """Change a device: up or down, MTU, master (a bridge, or "" for none), and a bridge port's hairpin and learning flags."""
+    """Change a device: up or down, MTU, master (a bridge, or "" for none), and a bridge port's hairpin, learning and isolated flags."""
 
     netns: str
     name: str
@@ -143,6 +143,7 @@ class LinkSet:
     master: str | None = None
     hairpin: bool | None = None
     learning: bool | None = None
+    isolated: bool | None = None
 
     def apply(self, draft: Draft) -> None:
         if draft.outside(self.netns):
@@ -151,9 +152,9 @@ class LinkSet:
         old = ns.interface(self.name)
         if self.master and ns.interface(self.master).kind != "bridge":
             raise ModelError(f"{self.master} is no bridge")
-        if (self.hairpin or self.learning is not None) and not (self.master or old.master):
+        if (self.hairpin or self.isolated or self.learning is not None) and not (self.master or old.master):
             raise ModelError(f"{self.name} is no bridge port")
-        changes = {key: getattr(self, key) for key in ("up", "mtu", "hairpin", "learning") if getattr(self, key) is not None}
+        changes = {key: getattr(self, key) for key in ("up", "mtu", "hairpin", "learning", "isolated") if getattr(self, key) is not None}
         if self.master is not None:
             changes["master"] = self.master or None
         new = ns.interfaces[self.name] = replace(old, **changes)
@@ -179,7 +180,7 @@ class LinkSet:
             link.append("up" if self.up else "down")
         if link:
             words.append(f"ip -n {self.netns} link set {self.name} {' '.join(link)}")
-        flags = [f"{flag} {'on' if value else 'off'}" for flag, value in (("hairpin", self.hairpin), ("learning", self.learning)) if value is not None]
+        flags = [f"{flag} {'on' if value else 'off'}" for flag in ("hairpin", "learning", "isolated") if (value := getattr(self, flag)) is not None]
         if flags:
             words.append(f"bridge -n {self.netns} link set dev {self.name} {' '.join(flags)}")
         return " && ".join(words)

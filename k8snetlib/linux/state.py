@@ -67,6 +67,7 @@ class Interface:
     peer: tuple[str, str] | None = None  # (namespace, interface)
     master: str | None = None
     hairpin: bool = False
+    isolated: bool = False
     learning: bool = True
     vxlan: VxlanConfig | None = None
     index: int = 0

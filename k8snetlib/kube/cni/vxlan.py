@@ -1,0 +1,100 @@
+"""Flannel's VXLAN back end: the bridge plug-in on each node, and between the nodes a tunnel that knows every far end beforehand.
+
+For every other node flanneld writes three lines: a route to its Pod range by its tunnel address, a neighbour entry (tunnel address → MAC) and an FDB
+entry (MAC → node address). Nothing is learned from packets (flannel, Documentation/backends.md and pkg/backend/vxlan). UDP port 8472 is the Linux kernel's
+default, older than IANA's 4789. IPv6 has a device of its own, ``flannel-v6.1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_interface, ip_network
+
+from ...linux.ops import AddrAdd, FdbAdd, LinkAdd, LinkSet, NeighAdd, Op, RouteAdd, RulesRestore, stable_mac
+from ...linux.state import FdbEntry, IPNetwork, Neighbor, Route, VxlanConfig
+from .bridge import BridgeConf, pods_on_bridge
+from .sandbox import Host, Sandbox
+
+PORT, VNI = 8472, 1
+OVERHEAD = {4: 50, 6: 70}  # bytes: outer IP (20 or 40), UDP 8, VXLAN 8, inner Ethernet 14
+
+
+def device(version: int) -> str:
+    return f"flannel.{VNI}" if version == 4 else f"flannel-v6.{VNI}"
+
+
+def pod_mtu(host: Host) -> int:
+    """What is left for a Pod's packet, in bytes, once the outer headers are on."""
+    versions = {cidr.version for cidr in host.pod_cidrs}
+    return host.mtu - max(OVERHEAD[version] for version in versions)
+
+
+def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Iterable[Op]:
+    """One node: the bridge with its Pods, the tunnel device, three entries for every other node, and flanneld's rules."""
+    clusters = {cidr.version: cluster_cidr([h.pod_cidr(cidr.version) for h in hosts if h.pod_cidr(cidr.version)]) for cidr in host.pod_cidrs}
+    conf = BridgeConf(hairpin_mode=True, mtu=pod_mtu(host))
+    yield from pods_on_bridge(conf, host, sandboxes, tuple(clusters.values()))
+    for cidr in host.pod_cidrs:
+        yield from _tunnel(host, cidr, hosts)
+        yield RulesRestore(host.name, rules(clusters[cidr.version], cidr), cidr.version)
+
+
+def _tunnel(host: Host, cidr: IPNetwork, hosts: Sequence[Host]) -> Iterable[Op]:
+    version = cidr.version
+    dev, local = device(version), host.address(version)
+    yield LinkAdd(host.name, dev, "vxlan", mac=vtep_mac(host, version), mtu=host.mtu - OVERHEAD[version], vxlan=VxlanConfig(VNI, local, "eth0", PORT, False))
+    yield AddrAdd(host.name, dev, ip_interface(f"{cidr.network_address}/{cidr.max_prefixlen}"))
+    yield LinkSet(host.name, dev, up=True)
+    for other in hosts:
+        far = other.pod_cidr(version)
+        if other.name == host.name or far is None:
+            continue
+        gateway, mac = far.network_address, vtep_mac(other, version)
+        yield RouteAdd(host.name, Route(far, dev, gateway, onlink=True))
+        yield NeighAdd(host.name, Neighbor(dev, gateway, mac))
+        yield FdbAdd(host.name, FdbEntry(dev, mac, dst=other.address(version), state="permanent"))
+
+
+def vtep_mac(host: Host, version: int) -> str:
+    """The tunnel device's MAC address; a node publishes it in the annotation ``flannel.alpha.coreos.com/backend-data``."""
+    return stable_mac(host.name, device(version))
+
+
+def cluster_cidr(cidrs: Sequence[IPNetwork]) -> IPNetwork:
+    """The cluster's Pod network: 10.244.0.0/16 (or fd00:244::/48) where the ranges lie in it, else the smallest network around them."""
+    usual = ip_network("10.244.0.0/16" if cidrs[0].version == 4 else "fd00:244::/48")
+    if all(cidr.subnet_of(usual) for cidr in cidrs):
+        return usual
+    around = cidrs[0]
+    while not all(cidr.subnet_of(around) for cidr in cidrs):
+        around = around.supernet()
+    return around
+
+
+def rules(cluster: IPNetwork, pods: IPNetwork) -> str:
+    """flanneld's forward and masquerade rules as iptables-restore text (flannel v0.28, pkg/trafficmngr/iptables)."""
+    group = "224.0.0.0/4" if cluster.version == 4 else "ff00::/8"
+    forward, masq = '-m comment --comment "flanneld forward"', '-m comment --comment "flanneld masq"'
+    return f"""*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:FLANNEL-FWD - [0:0]
+-A FORWARD {forward} -j FLANNEL-FWD
+-A FLANNEL-FWD -s {cluster} {forward} -j ACCEPT
+-A FLANNEL-FWD -d {cluster} {forward} -j ACCEPT
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:INPUT ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:FLANNEL-POSTRTG - [0:0]
+-A POSTROUTING {masq} -j FLANNEL-POSTRTG
+-A FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 {masq} -j RETURN
+-A FLANNEL-POSTRTG -s {pods} -d {cluster} {masq} -j RETURN
+-A FLANNEL-POSTRTG -s {cluster} -d {pods} {masq} -j RETURN
+-A FLANNEL-POSTRTG ! -s {cluster} -d {pods} {masq} -j RETURN
+-A FLANNEL-POSTRTG -s {cluster} ! -d {group} {masq} -j MASQUERADE --random-fully
+-A FLANNEL-POSTRTG ! -s {cluster} -d {cluster} {masq} -j MASQUERADE --random-fully
+COMMIT"""
