@@ -19,12 +19,13 @@ from fractions import Fraction
 from ..errors import ModelError
 from .conntrack import CtTable
 from .draft import build
-from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Trace, Transmitted
+from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Sent, Trace, Transmitted
 from .fib import address_type
-from .ops import ConntrackAdd, FdbAdd, NeighAdd
+from .ops import ConntrackAdd, FdbAdd, Listen, NeighAdd
 from .packet import Frame, IPAddress, Packet, Skb, Tcp
-from .state import FdbEntry, Interface, Neighbor, NetNS, Network
+from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket
 
+CLIENT = "client"  # the process that waits for the reply, where the packet's sender was not named
 MAX_STEPS = 20_000  # far above what TTL allows a packet; only a loop of bridges can reach it
 
 Chance = Callable[[object, Fraction], bool]
@@ -214,7 +215,9 @@ def reply(request: Trace) -> Trace | None:
     else:
         back = replace(payload, sport=payload.dport, dport=payload.sport)
     answer = Packet(packet.dst, packet.src, back, df=isinstance(payload, Tcp))
-    return trace(after(request.network, request), end.netns, answer, process=end.socket.process)
+    client = Socket(packet.proto, request.sent.sport, request.sent.src, request.all(Sent, 0)[0].process or CLIENT)
+    asked = build([Listen(request.start, client)], after(request.network, request)) if packet.proto in ("tcp", "udp", "sctp") else request.network
+    return trace(asked, end.netns, answer, process=end.socket.process)
 
 
 def captures(trace: Trace) -> list[Capture]:
