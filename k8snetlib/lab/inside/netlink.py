@@ -1,0 +1,163 @@
+"""Devices, addresses, routes, neighbours and FDB entries by netlink: each method is one request of the lab.
+
+Arguments are plain values, as ``lower.py`` makes them of ops; a refusal raises pyroute2's NetlinkError with the kernel's own words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.rtnl.ndmsg import NUD_NOARP, NUD_PERMANENT, NUD_REACHABLE
+from spaces import Loop, Spaces
+
+AF_BRIDGE, IFA_F_NODAD, RTNH_F_ONLINK, NTF_SELF, NTF_MASTER, RT_SCOPE_NOWHERE = 7, 0x02, 4, 0x02, 0x04, 255
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+NEIGH_STATES = {"permanent": NUD_PERMANENT, "reachable": NUD_REACHABLE, "stale": 0x04, "noarp": NUD_NOARP}
+# What ``bridge fdb`` makes of its words (iproute2 bridge/fdb.c): NOARP marks what does not age
+FDB_STATES = {"permanent": NUD_NOARP | NUD_PERMANENT, "static": NUD_NOARP | NUD_REACHABLE, "dynamic": NUD_REACHABLE}
+# include/uapi/linux/ethtool.h; SIOCETHTOOL from linux/sockios.h
+SIOCETHTOOL, OFFLOADS = 0x8946, {"tx checksum": 0x17, "tso": 0x1F, "gso": 0x24, "gro": 0x2C}
+
+
+class Netlink:
+    """One rtnetlink socket in each namespace, made when first needed."""
+
+    def __init__(self, spaces: Spaces, loop: Loop) -> None:
+        self.spaces, self.loop = spaces, loop
+        self.sockets: dict[str, IPRoute] = {}
+        self.indexes: dict[tuple[str, str], int] = {}
+
+    def socket(self, netns: str) -> IPRoute:
+        found = self.sockets.get(netns)
+        if found is None:
+            self.spaces.enter(netns)
+            found = self.sockets[netns] = IPRoute(ext_ack=True)
+        return found
+
+    def index(self, netns: str, name: str) -> int:
+        found = self.indexes.get((netns, name))
+        if found is None:
+            found = self.indexes[netns, name] = self.socket(netns).link("get", ifname=name)[0]["index"]
+        return found
+
+    def forget(self) -> None:
+        """Close every socket, and with the namespace's last user the namespace."""
+        for each in self.sockets.values():
+            each.close()
+        self.sockets.clear()
+        self.indexes.clear()
+
+    def link_add(self, netns: str, name: str, kind: str, mac: str, mtu: int | None, peer: dict | None, options: dict) -> None:
+        settings = {"ifname": name, "kind": kind, "address": mac, **({"mtu": mtu} if mtu else {})}
+        ends = [(netns, name)]
+        if peer:
+            self.spaces.enter(peer["netns"])  # complains of an unknown name
+            end = {"ifname": peer["name"], "address": peer["mac"], "net_ns_fd": self.spaces.fds[peer["netns"]]}
+            settings["peer"] = {**end, **({"mtu": mtu} if mtu else {})}
+            ends.append((peer["netns"], peer["name"]))
+        if "vxlan_link" in options:
+            options = {**options, "vxlan_link": self.index(netns, options["vxlan_link"])}
+        self.socket(netns).link("add", **settings, **options)
+        for where, dev in ends:
+            self.plain(where, dev)
+
+    def plain(self, netns: str, dev: str) -> None:
+        """Switch a device's offloads off, so that frames on it are what a wire would carry: summed, and no larger than the MTU.
+
+        Neighbour questions are repeated after 50 ms in place of 1 s: the same three questions, and an answer on failure in 0.15 s.
+        """
+        self.spaces.enter(netns)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            for command in OFFLOADS.values():
+                value = bytearray(struct.pack("II", command, 0))
+                _ethtool(any_socket, dev, value)
+        for family in ("ipv4", "ipv6"):
+            path = f"/proc/sys/net/{family}/neigh/{dev}/retrans_time_ms"
+            if os.path.exists(path):
+                with open(path, "w") as file:
+                    file.write("50")
+
+    def link_set(self, netns: str, name: str, link: dict, port: dict) -> None:
+        api, index = self.socket(netns), self.index(netns, name)
+        if link.get("master"):
+            link = {**link, "master": self.index(netns, link["master"])}
+        if link:
+            api.link("set", index=index, **link)
+        if port:
+            api.brport("set", index=index, **port)
+
+    def link_del(self, netns: str, name: str) -> None:
+        self.socket(netns).link("del", index=self.index(netns, name))
+        self.indexes.clear()
+
+    def addr_add(self, netns: str, dev: str, address: str, prefix: int, version: int) -> None:
+        nodad = {"flags": IFA_F_NODAD} if version == 6 else {}
+        self._addr("add", netns, dev, address, prefix, version, nodad)
+
+    def addr_del(self, netns: str, dev: str, address: str, prefix: int, version: int) -> None:
+        self._addr("del", netns, dev, address, prefix, version, {})
+
+    def _addr(self, command: str, netns: str, dev: str, address: str, prefix: int, version: int, more: dict) -> None:
+        index = self.index(netns, dev)
+        self.socket(netns).addr(command, index=index, address=address, prefixlen=prefix, family=FAMILIES[version], **more)
+
+    def route_add(self, netns: str, version: int, dev: str | None, onlink: bool, **fields) -> None:
+        self.socket(netns).route("add", **self._route(netns, version, dev, fields), flags=RTNH_F_ONLINK if onlink else 0)
+
+    def route_del(self, netns: str, version: int, dev: str | None, **fields) -> None:
+        self.socket(netns).route("del", **self._route(netns, version, dev, fields), scope=RT_SCOPE_NOWHERE)
+
+    def _route(self, netns: str, version: int, dev: str | None, fields: dict) -> dict:
+        return {"family": FAMILIES[version], **fields, **({"oif": self.index(netns, dev)} if dev else {})}
+
+    def rule_add(self, netns: str, version: int, **fields) -> None:
+        self.socket(netns).rule("add", family=FAMILIES[version], **fields)
+
+    def neigh_add(self, netns: str, dev: str, ip: str, mac: str, state: str) -> None:
+        self.socket(netns).neigh("replace", ifindex=self.index(netns, dev), dst=ip, lladdr=mac, state=NEIGH_STATES[state])
+
+    def neigh_del(self, netns: str, dev: str, ip: str) -> None:
+        self.socket(netns).neigh("del", ifindex=self.index(netns, dev), dst=ip)
+
+    def fdb_add(self, netns: str, dev: str, mac: str, dst: str | None, state: str) -> None:
+        self._fdb("replace", netns, dev, mac, dst, FDB_STATES["permanent" if dst else state])
+
+    def fdb_del(self, netns: str, dev: str, mac: str, dst: str | None) -> None:
+        self._fdb("del", netns, dev, mac, dst, FDB_STATES["permanent"])
+
+    def _fdb(self, command: str, netns: str, dev: str, mac: str, dst: str | None, state: int) -> None:
+        where = {"dst": dst, "flags": NTF_SELF} if dst else {"flags": NTF_MASTER}
+        self.socket(netns).fdb(command, ifindex=self.index(netns, dev), lladdr=mac, state=state, **where)
+
+    def sysctl_set(self, netns: str, key: str, value: str) -> None:
+        self.spaces.enter(netns)
+        with open(sysctl_path(key), "w") as file:
+            file.write(value)
+
+    def netns_add(self, netns: str, sysctls: dict[str, str]) -> None:
+        self.spaces.add(netns)
+        self.baseline(netns, sysctls)
+        self.socket(netns).link("set", index=1, state="up")  # lo is always the first
+
+    def baseline(self, netns: str, sysctls: dict[str, str]) -> None:
+        """Write the sysctls that this kernel has: one built without IPv6, say, has no net.ipv6."""
+        for key, value in sysctls.items():
+            if os.path.exists(sysctl_path(key)):
+                self.sysctl_set(netns, key, value)
+
+
+def sysctl_path(key: str) -> str:
+    """The file of a sysctl; as in sysctl(8) a "/" in the key stands for a dot in a device's name."""
+    return "/proc/sys/" + key.translate(str.maketrans("./", "/."))
+
+
+def _ethtool(any_socket: socket.socket, dev: str, value: bytearray) -> None:
+    buffer = (ctypes.c_char * len(value)).from_buffer(value)
+    with contextlib.suppress(OSError):  # a device that lacks this offload has nothing to switch off
+        fcntl.ioctl(any_socket, SIOCETHTOOL, struct.pack("16sP", dev.encode(), ctypes.addressof(buffer)) + b"\0" * 16)

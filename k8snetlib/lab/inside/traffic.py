@@ -1,0 +1,183 @@
+"""Packets in and out: crafted packets sent, every interface captured."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import threading
+import time
+
+from dump import Dump
+from spaces import Loop, Spaces
+
+ETH_P_ALL, SO_TIMESTAMPNS, SO_RCVBUFFORCE, SOL_PACKET, PACKET_STATISTICS, PACKET_OUTGOING = 0x0003, 35, 33, 263, 6, 4
+IP_PKTINFO, IPV6_HDRINCL, IP_MTU_DISCOVER, IP_PMTUDISC_DONT, CAPTURE_BUFFER = 8, 36, 10, 0, 8 << 20
+
+
+class Sender:
+    """Sends packets as if a process of the namespace had: they pass OUTPUT, routing and POSTROUTING as its own."""
+
+    def __init__(self, spaces: Spaces) -> None:
+        self.spaces = spaces
+
+    def send(self, netns: str, version: int, src: str, dst: str, data: bytes) -> str:
+        """Give a whole packet to the IP layer (raw(7) with IP_HDRINCL). Returns "" or the name of the errno that the kernel gave.
+
+        The source goes along as packet information too, since routing rules that look at it do not read the header.
+        """
+        self.spaces.enter(netns)
+        family, level, option = (socket.AF_INET, socket.IPPROTO_IP, socket.IP_HDRINCL)
+        if version == 6:
+            family, level, option = (socket.AF_INET6, socket.IPPROTO_IPV6, IPV6_HDRINCL)
+        with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
+            raw.setsockopt(level, option, 1)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            source = socket.inet_pton(family, src)
+            if version == 4:
+                about = [(level, IP_PKTINFO, struct.pack("i4s4s", 0, source, b"\0" * 4))]
+            else:
+                about = [(level, socket.IPV6_PKTINFO, struct.pack("16si", source, 0))]
+            try:
+                raw.sendmsg([data], about, 0, _address(raw, version, dst))
+            except OSError as error:
+                return self._again(raw, netns, version, dst, data, error)
+        return ""
+
+    def _again(self, raw: socket.socket, netns: str, version: int, dst: str, data: bytes, error: OSError) -> str:
+        """Two refusals of raw sockets are about raw sockets, not about the network, and have another way round them."""
+        try:
+            if version == 6 and error.errno == errno.EINVAL:  # not an address of this namespace: leave the packet information out
+                raw.sendto(data, _address(raw, version, dst))
+            elif version == 4 and error.errno == errno.EMSGSIZE and not data[6] & 0x40:  # may be fragmented, but not with IP_HDRINCL
+                self._fragmenting(netns, dst, data)
+            else:
+                return errno.errorcode[error.errno]
+        except OSError as second:
+            return errno.errorcode[second.errno]
+        return ""
+
+    def _fragmenting(self, netns: str, dst: str, data: bytes) -> None:
+        """Send an IPv4 packet of which the kernel makes the header again, from the fields of this one, and so may cut it."""
+        self.spaces.enter(netns)
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, data[9]) as raw:
+            raw.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+            raw.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, data[8])
+            raw.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, data[1])
+            raw.bind((socket.inet_ntop(socket.AF_INET, data[12:16]), 0))
+            raw.sendto(data[20:], (dst, 0))
+
+    def inject(self, netns: str, dev: str, frame: bytes) -> str:
+        """Put a frame on a device's wire (packet(7)), below IP and netfilter. Returns "" or the name of an errno."""
+        self.spaces.enter(netns)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
+            try:
+                raw.bind((dev, 0))
+                raw.send(frame)
+            except OSError as error:
+                return errno.errorcode[error.errno]
+        return ""
+
+    def source(self, netns: str, version: int, dst: str) -> str:
+        """The address that the namespace would send from; "" where it has no route. A connected UDP socket tells, and sends nothing."""
+        self.spaces.enter(netns)
+        with socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((dst, 9))
+            except OSError:
+                return ""
+            return probe.getsockname()[0]
+
+
+def _address(raw: socket.socket, version: int, dst: str) -> tuple:
+    return (dst, 0) if version == 4 else (dst, 0, 0, 0)
+
+
+class Capture:
+    """What crosses every interface of every namespace, both ways, seen by one packet socket in each namespace (packet(7))."""
+
+    def __init__(self, spaces: Spaces, loop: Loop, dump: Dump) -> None:
+        self.spaces, self.loop, self.dump = spaces, loop, dump
+        self.sockets: dict[str, socket.socket] = {}
+        self.seen: list[tuple[int, int, str, str, str, bytes]] = []
+        self.last = 0.0
+
+    def start(self) -> None:
+        """Begin; what was captured and not fetched is forgotten. Namespaces made later are not captured."""
+        self.stop()
+        for netns in self.spaces.fds:
+            self.spaces.enter(netns)
+            each = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            _enlarge(each)
+            each.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            each.setblocking(False)
+            self.sockets[netns] = each
+            self.loop.add(each, lambda netns=netns, each=each: self._drain(netns, each))
+        self.last = time.monotonic()
+
+    def _drain(self, netns: str, each: socket.socket) -> None:
+        while True:
+            try:
+                data, control, _, (dev, _, kind, *_) = each.recvmsg(1 << 17, 128)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENETDOWN:  # told once of an interface that went down or away; there is more to read
+                    raise
+                continue
+            seconds, nanoseconds = struct.unpack("qq", control[0][2])
+            moment = seconds * 10**9 + nanoseconds
+            self.seen.append((moment, len(self.seen), netns, dev, "out" if kind == PACKET_OUTGOING else "in", data))
+            self.last = time.monotonic()
+
+    def fetch(self, quiet: float, limit: float) -> dict:
+        """Wait until nothing has come for ``quiet`` seconds and nothing is under way, ``limit`` seconds at most; then stop.
+
+        Under way: a packet that waits for a neighbour's answer, or one in a processor's backlog. A busy machine (this process
+        woke far too late) gets one more period.
+        """
+        deadline = time.monotonic() + limit
+        settled = False
+        while not settled and time.monotonic() < deadline:
+            before = time.monotonic()
+            if self.loop.step(max(0.0, min(self.last + quiet, deadline) - before)):
+                continue
+            late = time.monotonic() - max(before, self.last + quiet)
+            settled = late < quiet and not backlog() and not self.dump.asking()
+            self.last = time.monotonic()
+        lost = sum(_lost(each) for each in self.sockets.values())
+        frames = [(moment, netns, dev, direction, data) for moment, _, netns, dev, direction, data in sorted(self.seen)]
+        self.stop()
+        return {"frames": frames, "lost": lost, "settled": settled}
+
+    def stop(self) -> None:
+        for each in self.sockets.values():
+            self.loop.remove(each)
+            # Closing waits for all processors to forget the socket (synchronize_net in net/packet/af_packet.c), about 10 ms each
+            threading.Thread(target=each.close, daemon=True).start()
+        self.sockets.clear()
+        self.seen = []
+
+
+def _enlarge(each: socket.socket) -> None:
+    """Ask for room beyond net.core.rmem_max. Where this user namespace may not, the usual has to do (``lost`` tells when it did not)."""
+    try:
+        each.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, CAPTURE_BUFFER)
+    except PermissionError:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CAPTURE_BUFFER)
+
+
+def _lost(each: socket.socket) -> int:
+    """Frames that found the socket's buffer full: ``tp_drops`` of struct tpacket_stats."""
+    return struct.unpack("II", each.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
+
+
+def backlog() -> bool:
+    """Whether a processor still has received packets to work on (/proc/net/softnet_stat, twelfth column, Linux 5.10 or later)."""
+    fd = os.open("/proc/self/net/softnet_stat", os.O_RDONLY)
+    try:
+        lines = os.read(fd, 1 << 16).decode().splitlines()
+    finally:
+        os.close(fd)
+    return any(len(fields := line.split()) > 11 and int(fields[11], 16) for line in lines)

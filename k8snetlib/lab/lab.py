@@ -1,0 +1,294 @@
+"""The lab: ops carried out in network namespaces of this very kernel, packets sent and captured there.
+
+    with Lab(ops) as lab:
+        with lab.capture() as frames:
+            lab.send("web", tcp("10.244.1.2", "10.244.2.2", 8080))
+        print(*frames, sep="\\n")
+
+Needs no root: the namespaces live in a helper process with a user namespace of its own (see ``inside/__main__.py``). They end with it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from ..errors import LabError
+from ..linux.events import Capture
+from ..linux.ops import Listen, Op
+from ..linux.packet import Frame, IPAddress, Packet
+from ..linux.state import Conntrack, NetNS, Socket
+from ..linux.wire import to_bytes
+from . import readback
+from .client import Client, Refused, Request
+from .lower import BASELINE, lower
+
+QUIET, LIMIT = 0.01, 3.0  # seconds: a capture ends when nothing came for QUIET; it never lasts longer than LIMIT
+SETTLE_LIMIT = 5.0
+
+TEXT = {
+    "op": "{command}: {message}{errno}",
+    "lost": "{count} captured frames did not fit into the capture buffer: send less at a time",
+    "restless": "packets were still under way after {limit:g} s; raise the limit of the capture",
+    "carrier": "these devices are up but the kernel did not enable them within {limit:g} s: {devices}",
+    "exec": "{command}: exit status {code}\n{words}",
+    "no_source": "{netns} has no route to {dst}, so the kernel chooses no source address",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a command printed, and its exit status."""
+
+    code: int
+    out: str
+    err: str
+
+    def __str__(self) -> str:
+        return self.out
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a listening process saw of a client: the peer's address (after NAT, if any), its own, and the data."""
+
+    netns: str
+    socket: Socket
+    peer: tuple[IPAddress, int]
+    local: tuple[IPAddress, int]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A real connection's outcome. ``error`` is "" or an errno's name: ECONNREFUSED, ETIMEDOUT (nothing came in time), EHOSTUNREACH …
+
+    ``local`` is the address that the client had, ``accepted`` what the server saw of it (None where no listener of the lab was reached).
+    """
+
+    error: str
+    local: tuple[IPAddress, int]
+    accepted: Accepted | None
+    answer: bytes
+
+    @property
+    def ok(self) -> bool:
+        return not self.error
+
+    @property
+    def source(self) -> IPAddress | None:
+        """The client's address as the server saw it."""
+        return self.accepted.peer[0] if self.accepted else None
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """What came of one ping: ``error`` "" for an answer, else an errno's name; ``sender`` is who answered or refused, if anyone."""
+
+    error: str
+    sender: IPAddress | None
+
+    @property
+    def ok(self) -> bool:
+        return not self.error
+
+
+class Lab:
+    """Network namespaces in a helper process. A context manager; every method raises LabError when the kernel refuses."""
+
+    def __init__(self, ops: Iterable[Op] = (), *, answer: bool = True) -> None:
+        """Start the helper and carry out ``ops``.
+
+        ``answer``: listening processes accept connections and send back what they get. Without it they take a packet in silence,
+        so that a single crafted packet remains single.
+        """
+        self.answer = answer
+        self._listening: dict[str, list[Socket]] = {}
+        self._client = Client()
+        try:
+            self.run(ops)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the helper; namespaces, devices, rules and processes go with it. Calling it again does nothing."""
+        self._client.close()
+
+    def clear(self) -> None:
+        """Take everything down but the helper: an empty lab, without the time that a new one takes to start."""
+        self._listening.clear()
+        self._client.ask([("clear", {})])
+
+    def run(self, ops: Iterable[Op]) -> None:
+        """Carry out the ops in order, in one batch. LabError names the op's command and the kernel's reason at the first that fails."""
+        pairs = lower(ops)
+        batch = [_answering(request, self.answer) for _, request in pairs]
+        if not batch:
+            return
+        try:
+            results = self._client.ask(batch)
+        except Refused as refused:
+            raise _op_error(pairs[refused.at][0], refused.message, refused.errno) from None
+        for (op, _), result in zip(pairs, results, strict=True):
+            if isinstance(result, dict) and result.get("code"):
+                raise _op_error(op, result["err"].decode(errors="replace").strip(), "")
+            if isinstance(op, Listen):
+                self._listening.setdefault(op.netns, []).append(op.socket)
+        self._settle()
+
+    def _settle(self) -> None:
+        waiting = self._ask("settle", limit=SETTLE_LIMIT)
+        if waiting:
+            raise LabError(TEXT["carrier"].format(limit=SETTLE_LIMIT, devices=", ".join(f"{dev} in {netns}" for netns, dev in waiting)))
+
+    def _ask(self, verb: str, **arguments: object):
+        return self._client.ask([(verb, arguments)])[0]
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The names of the namespaces, in the order of their making."""
+        return tuple(self._ask("names"))
+
+    # ── commands ──
+
+    def exec(self, netns: str, command: str | Sequence[str], *, stdin: str = "", timeout: float = 10.0, check: bool = True) -> Output:
+        """Run a command in a namespace: a list of words, or text for ``sh``. LabError when it fails and ``check`` is on."""
+        argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        return self._output(("run", {"netns": netns, "argv": argv, "stdin": stdin.encode(), "timeout": timeout}), command, check)
+
+    def shell(self, text: str, *, timeout: float = 60.0, check: bool = True) -> Output:
+        """Run command text as an administrator would type it, such as ``ops.commands(ops)``, with the machine's own tools.
+
+        Stops at the first command that fails (``sh -e``). Namespaces that the text makes get the lab's baseline at once.
+        """
+        output = self._output(("shell", {"argv": ["sh", "-ec", _PRELUDE + text], "stdin": b"", "timeout": timeout}), "sh", check)
+        self._settle()
+        return output
+
+    def _output(self, request: Request, command: str | Sequence[str], check: bool) -> Output:
+        raw = self._client.ask([request], request[1]["timeout"] + 10)[0]
+        output = Output(raw["code"], raw["out"].decode(errors="replace"), raw["err"].decode(errors="replace"))
+        if check and output.code:
+            words = command if isinstance(command, str) else shlex.join(command)
+            raise LabError(TEXT["exec"].format(command=words, code=output.code, words=output.err.strip()))
+        return output
+
+    # ── packets ──
+
+    def send(self, netns: str, packet: Packet) -> str:
+        """Send a packet as that namespace's kernel sends its own: through OUTPUT, the routing table and POSTROUTING.
+
+        An unspecified source (0.0.0.0 or ::) is filled in with the address that the kernel would choose. Returns "", or the name of
+        the errno that a process would get: EPERM (a rule dropped it in OUTPUT), ENETUNREACH, EHOSTUNREACH, EMSGSIZE …
+        """
+        if packet.src.is_unspecified:
+            source = self._ask("source", netns=netns, version=packet.version, dst=str(packet.dst))
+            if not source:
+                raise LabError(TEXT["no_source"].format(netns=netns, dst=packet.dst))
+            packet = replace(packet, src=ip_address(source))
+        return self._ask("send", netns=netns, version=packet.version, src=str(packet.src), dst=str(packet.dst), data=to_bytes(packet))
+
+    def inject(self, netns: str, dev: str, frame: Frame | bytes) -> str:
+        """Transmit a frame on a device, below IP and netfilter: what leaves ``dev`` arrives at its far end. Returns as ``send`` does."""
+        return self._ask("inject", netns=netns, dev=dev, frame=frame if isinstance(frame, bytes) else to_bytes(frame))
+
+    @contextmanager
+    def capture(self, *, quiet: float = QUIET, limit: float = LIMIT) -> Iterator[list[Capture]]:
+        """Capture on every interface of every namespace while the block runs, and on until the packets have come to rest.
+
+        The list is filled at the end of the block, in order of time. ``quiet`` and ``limit`` are in seconds. LabError when frames
+        were lost, or packets were still under way at the limit.
+        """
+        frames: list[Capture] = []
+        self._ask("capture")
+        yield frames
+        fetched = self._client.ask([("fetch", {"quiet": quiet, "limit": limit})], limit + 10)[0]
+        if fetched["lost"]:
+            raise LabError(TEXT["lost"].format(count=fetched["lost"]))
+        if not fetched["settled"]:
+            raise LabError(TEXT["restless"].format(limit=limit))
+        frames += [readback.capture(netns, dev, direction, data) for _, netns, dev, direction, data in fetched["frames"]]
+
+    def connect(
+        self, netns: str, proto: str, address: str | IPAddress, port: int, *, data: bytes = b"hello", timeout: float = 1.0
+    ) -> Connection:
+        """Connect from a namespace with the kernel's own TCP, UDP or SCTP, send ``data`` and wait for its echo."""
+        to = ip_address(address)
+        wanted = {"netns": netns, "proto": proto, "version": to.version, "address": str(to), "port": port, "data": data, "timeout": timeout}
+        raw = self._client.ask([("connect", wanted)], timeout + 10)[0]
+        seen = [_accepted(entry) for entry in raw["accepted"]]
+        return Connection(raw["error"], _endpoint(raw["local"]), seen[-1] if seen else None, raw["answer"])
+
+    def ping(self, netns: str, address: str | IPAddress, *, size: int = 56, timeout: float = 1.0) -> Pong:
+        """Send one ICMP echo request with ``size`` bytes of data, and wait for what comes back."""
+        to = ip_address(address)
+        wanted = {"netns": netns, "version": to.version, "address": str(to), "size": size, "timeout": timeout}
+        raw = self._client.ask([("ping", wanted)], timeout + 10)[0]
+        return Pong(raw["error"], ip_address(raw["sender"]) if raw["sender"] else None)
+
+    # ── what is there ──
+
+    def accepted(self) -> tuple[Accepted, ...]:
+        """What the lab's listening processes have seen so far: TCP connections and UDP datagrams."""
+        return tuple(_accepted(entry) for entry in self._ask("log"))
+
+    def state(self, netns: str, sysctls: Iterable[str] = ()) -> NetNS:
+        """The namespace as the kernel has it: devices, addresses, routes, rules, neighbours and FDB (learned too), sockets, connections.
+
+        ``sysctls`` names those to read. The local routing table, multicast and a bridge's own addresses are left out.
+        """
+        return readback.netns(netns, self._ask("state", netns=netns, sysctls=list(sysctls)), self.sockets(netns), self.conntrack(netns))
+
+    def conntrack(self, netns: str) -> tuple[Conntrack, ...]:
+        """The connection-tracking entries of both families."""
+        return tuple(readback.conntrack(raw) for raw in self._ask("conntrack", netns=netns))
+
+    def sockets(self, netns: str) -> tuple[Socket, ...]:
+        """The sockets that listen (TCP) or are bound (UDP), from /proc/net."""
+        files = self._ask("proc", netns=netns, names=["tcp", "tcp6", "udp", "udp6"])
+        return readback.sockets(files, self._listening.get(netns, ()))
+
+    def counters(self, netns: str, version: int = 4) -> str:
+        """The rules with their packet counters: the text of ``iptables-save -c``, or of ``ip6tables-save -c``."""
+        return self.exec(netns, ["iptables-save" if version == 4 else "ip6tables-save", "-c"]).out
+
+
+# ``sh`` runs the text itself; this only adds the baseline to a namespace as soon as ``ip netns add`` has made it.
+_PRELUDE = (
+    "ip() {\n  command ip \"$@\" || return\n"
+    "  if [ \"$1 $2\" = 'netns add' ]; then command ip netns exec \"$3\" sh -c '"
+    + "; ".join(f"f=/proc/sys/{key.replace('.', '/')}; [ ! -e $f ] || echo {value} > $f" for key, value in BASELINE.items())
+    + "'; fi\n}\n"
+)
+
+
+def _answering(request: Request, answer: bool) -> Request:
+    verb, arguments = request
+    return (verb, {**arguments, "answer": answer}) if verb == "listen" else request
+
+
+def _op_error(op: Op, message: str, errno: str) -> LabError:
+    command = op.command().splitlines()[0]
+    return LabError(TEXT["op"].format(command=command, message=message, errno=f" ({errno})" if errno else ""))
+
+
+def _endpoint(raw: tuple[str, int]) -> tuple[IPAddress, int]:
+    host, port = raw
+    address = ip_address(host.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)  # how a socket for both families shows an IPv4 peer (RFC 4291 section 2.5.5.2)
+    return (mapped or address, port)
+
+
+def _accepted(entry: Mapping) -> Accepted:
+    local = _endpoint(entry["local"])
+    return Accepted(entry["netns"], Socket(entry["proto"], entry["port"]), _endpoint(entry["peer"]), local, entry["data"])

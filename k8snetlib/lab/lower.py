@@ -1,0 +1,219 @@
+"""Ops to the helper's requests: a pure function, one small entry per class of op.
+
+This is the third interpreter's only knowledge of ops. What an op means is in its own module; here is what to ask of the kernel for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_network
+from types import MappingProxyType
+
+from ..errors import LabError
+from ..linux import ops as o
+from ..linux.state import Route
+
+Request = tuple[str, dict]
+
+TEXT = {
+    "unknown": "the lab has no way to carry out {op}",
+    "conntrack": "the kernel makes connection-tracking entries from packets; send the packet in the lab instead of adding the entry",
+    "table": "a routing table is main, local, default or a number in the lab, not {table!r}",
+    "proto": "a route's protocol is one of {known} or a number in the lab, not {proto!r}",
+}
+TABLES = MappingProxyType({"main": 254, "local": 255, "default": 253})
+# /etc/iproute2/rt_protos of iproute2
+PROTOS = MappingProxyType({"redirect": 1, "kernel": 2, "boot": 3, "static": 4, "ra": 9, "zebra": 11, "bird": 12, "dhcp": 16, "bgp": 186})
+SCOPES = MappingProxyType({"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255})
+TYPES = MappingProxyType({"unicast": 1, "local": 2, "blackhole": 6, "unreachable": 7, "prohibit": 8, "throw": 9})
+
+# Written for every namespace that NetnsAdd makes, so that kernel and model start from the same point.
+BASELINE = MappingProxyType(
+    {
+        # No source check: some distributions switch it on (2 on systemd's), Kubernetes nodes leave it off.
+        "net.ipv4.conf.all.rp_filter": "0",
+        "net.ipv4.conf.default.rp_filter": "0",
+        # IPv6 addresses are usable at once (no duplicate detection), and formed from the MAC address as the model forms them.
+        "net.ipv6.conf.all.accept_dad": "0",
+        "net.ipv6.conf.default.accept_dad": "0",
+        "net.ipv6.conf.default.dad_transmits": "0",
+        "net.ipv6.conf.default.addr_gen_mode": "0",
+        "net.ipv6.conf.default.use_tempaddr": "0",
+        "net.ipv6.conf.all.disable_ipv6": "0",
+        "net.ipv6.conf.default.disable_ipv6": "0",
+        # No router asks or answers by itself: addresses and routes are those of the ops.
+        "net.ipv6.conf.all.accept_ra": "0",
+        "net.ipv6.conf.default.accept_ra": "0",
+        "net.ipv6.conf.default.autoconf": "0",
+        "net.ipv6.conf.all.router_solicitations": "0",
+        "net.ipv6.conf.default.router_solicitations": "0",
+        # Group memberships are reported once (robustness variable 1, RFC 3810 section 9.1, RFC 3376 section 8.1), not again after seconds.
+        "net.ipv6.mld_qrv": "1",
+        "net.ipv4.igmp_qrv": "1",
+        # ICMP errors are answered every time, not once a second: each probe is an experiment of its own.
+        "net.ipv4.icmp_ratelimit": "0",
+        "net.ipv6.icmp.ratelimit": "0",
+        "net.ipv4.icmp_msgs_per_sec": "100000",
+        "net.ipv4.icmp_msgs_burst": "100000",
+    }
+)
+
+
+def lower(ops: Iterable[o.Op]) -> list[tuple[o.Op, Request]]:
+    """Each op with what to ask for it, in order. LabError for an op that the lab cannot carry out."""
+    return [(op, _lower(op)) for op in ops]
+
+
+def _lower(op: o.Op) -> Request:
+    entry = LOWER.get(type(op))
+    if entry is None:
+        raise LabError(TEXT["unknown"].format(op=type(op).__name__))
+    return entry(op)
+
+
+def _netns_add(op: o.NetnsAdd) -> Request:
+    return "netns_add", {"netns": op.netns, "sysctls": dict(BASELINE)}
+
+
+def _link_add(op: o.LinkAdd) -> Request:
+    peer = {"netns": op.peer[0], "name": op.peer[1], "mac": op.peer_address} if op.peer else None
+    options = {}
+    if op.vxlan:
+        v = op.vxlan
+        local = "vxlan_local" if v.local.version == 4 else "vxlan_local6"
+        options = {"vxlan_id": v.vni, local: str(v.local), "vxlan_link": v.dev, "vxlan_port": v.port, "vxlan_learning": int(v.learning)}
+    wanted = {"netns": op.netns, "name": op.name, "kind": op.kind, "mac": op.address, "mtu": op.mtu, "peer": peer, "options": options}
+    return "link_add", wanted
+
+
+def _link_set(op: o.LinkSet) -> Request:
+    link: dict = {} if op.mtu is None else {"mtu": op.mtu}
+    if op.master is not None:
+        link["master"] = op.master or 0
+    if op.up is not None:
+        link["state"] = "up" if op.up else "down"
+    flags = (("mode", op.hairpin), ("learning", op.learning), ("isolated", op.isolated))  # hairpin is IFLA_BRPORT_MODE
+    port = {key: int(value) for key, value in flags if value is not None}
+    return "link_set", {"netns": op.netns, "name": op.name, "link": link, "port": port}
+
+
+def _address(verb: str) -> Callable[[o.AddrAdd | o.AddrDel], Request]:
+    def lowered(op: o.AddrAdd | o.AddrDel) -> Request:
+        a = op.address
+        wanted = {"netns": op.netns, "dev": op.dev, "address": str(a.ip), "prefix": a.network.prefixlen, "version": a.version}
+        return verb, wanted
+
+    return lowered
+
+
+def table_number(table: str) -> int:
+    """The number of a routing table. LabError for a name that only a file of this machine could give a number to."""
+    if table in TABLES:
+        return TABLES[table]
+    if table.isdigit():
+        return int(table)
+    raise LabError(TEXT["table"].format(table=table))
+
+
+def proto_number(proto: str) -> int:
+    """The number of the routing protocol that wrote a route."""
+    if proto in PROTOS:
+        return PROTOS[proto]
+    if proto.isdigit():
+        return int(proto)
+    raise LabError(TEXT["proto"].format(proto=proto, known=", ".join(PROTOS)))
+
+
+def _scope(route: Route) -> int:
+    """As ``ip route add`` settles it where nothing is said: link without a gateway, host for a local route, none in IPv6."""
+    if route.dst.version == 6:
+        return SCOPES["global"]
+    if route.scope == "global" and route.type == "local":
+        return SCOPES["host"]
+    if route.scope == "global" and route.type == "unicast" and route.via is None:
+        return SCOPES["link"]
+    return SCOPES[route.scope]
+
+
+def _where(route: Route) -> dict:
+    wanted = {"version": route.dst.version, "dst": str(route.dst), "dev": route.dev, "table": table_number(route.table)}
+    return {**wanted, "type": TYPES[route.type], **({"gateway": str(route.via)} if route.via else {})}
+
+
+def _route_add(op: o.RouteAdd) -> Request:
+    r = op.route
+    wanted = {"netns": op.netns, **_where(r), "scope": _scope(r), "proto": proto_number(r.proto), "onlink": r.onlink}
+    wanted |= {"prefsrc": str(r.src)} if r.src else {}
+    wanted |= {"priority": r.metric} if r.metric else {}
+    wanted |= {"metrics": {"mtu": r.mtu}} if r.mtu else {}
+    return "route_add", wanted
+
+
+def _route_del(op: o.RouteDel) -> Request:
+    return "route_del", {"netns": op.netns, **_where(op.route), **({"priority": op.route.metric} if op.route.metric else {})}
+
+
+def _rule_add(op: o.RuleAdd) -> Request:
+    r = op.rule
+    wanted: dict = {"netns": op.netns, "version": r.version, "priority": r.priority, "table": table_number(r.table)}
+    for key, network in (("src", r.src), ("dst", r.dst)):
+        if network is not None:
+            network = ip_network(network)
+            wanted |= {key: str(network.network_address), f"{key}_len": network.prefixlen}
+    wanted |= {"fwmark": r.fwmark, "fwmask": r.fwmask} if r.fwmark is not None else {}
+    return "rule_add", wanted | ({"iifname": r.iif} if r.iif else {})
+
+
+def _neigh_add(op: o.NeighAdd) -> Request:
+    n = op.neighbor
+    return "neigh_add", {"netns": op.netns, "dev": n.dev, "ip": str(n.ip), "mac": n.mac, "state": n.state.lower()}
+
+
+def _neigh_del(op: o.NeighDel) -> Request:
+    return "neigh_del", {"netns": op.netns, "dev": op.dev, "ip": str(op.ip)}
+
+
+def _fdb(verb: str) -> Callable[[o.FdbAdd | o.FdbDel], Request]:
+    def lowered(op: o.FdbAdd | o.FdbDel) -> Request:
+        e = op.entry
+        wanted = {"netns": op.netns, "dev": e.dev, "mac": e.mac, "dst": str(e.dst) if e.dst else None}
+        return verb, wanted | ({"state": e.state} if verb == "fdb_add" else {})
+
+    return lowered
+
+
+def _rules_restore(op: o.RulesRestore) -> Request:
+    tool = "iptables-restore" if op.version == 4 else "ip6tables-restore"
+    return "run", {"netns": op.netns, "argv": [tool], "stdin": op.text.rstrip().encode() + b"\n", "timeout": 20.0}
+
+
+def _listen(op: o.Listen) -> Request:
+    s = op.socket
+    return "listen", {"netns": op.netns, "proto": s.proto, "port": s.port, "address": str(s.address) if s.address else None, "answer": True}
+
+
+def _conntrack_add(op: o.ConntrackAdd) -> Request:
+    raise LabError(TEXT["conntrack"])
+
+
+LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
+    {
+        o.NetnsAdd: _netns_add,
+        o.LinkAdd: _link_add,
+        o.LinkSet: _link_set,
+        o.LinkDel: lambda op: ("link_del", {"netns": op.netns, "name": op.name}),
+        o.AddrAdd: _address("addr_add"),
+        o.AddrDel: _address("addr_del"),
+        o.RouteAdd: _route_add,
+        o.RouteDel: _route_del,
+        o.RuleAdd: _rule_add,
+        o.NeighAdd: _neigh_add,
+        o.NeighDel: _neigh_del,
+        o.FdbAdd: _fdb("fdb_add"),
+        o.FdbDel: _fdb("fdb_del"),
+        o.SysctlSet: lambda op: ("sysctl_set", {"netns": op.netns, "key": op.key, "value": str(op.value)}),
+        o.RulesRestore: _rules_restore,
+        o.Listen: _listen,
+        o.ConntrackAdd: _conntrack_add,
+    }
+)
