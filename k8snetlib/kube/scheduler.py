@@ -1,0 +1,293 @@
+"""Which Pod runs on which Node: the rules of the real scheduler, without its preferences and resource counts.
+
+:func:`place` honours what a Pod *requires*: ``nodeSelector``, required node affinity, taints and cordoned Nodes, host ports, required Pod
+(anti-)affinity, ``DoNotSchedule`` spread constraints, a Node's stated ``allocatable.pods``, ``schedulerName`` and ``schedulingGates``. CPU,
+memory, volumes, priorities and preferred affinities play no part. Where the real one scores and picks at random among the best, this one
+takes the Node with the fewest Pods, then with the fewest of the same owner, then the first, so that a lesson always looks the same.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .manifests import error_at
+from .objects import HOSTNAME_LABEL, Namespace, Node, Pod
+from .schema import closest
+from .selectors import EMPTY, EVERYTHING, Labels, LabelSelector, PodAffinityTerm, Taint, TopologySpreadConstraint
+
+# The scheduler's own words (kube-scheduler 1.36, pkg/scheduler/framework/plugins), for why a Node does not fit
+UNSCHEDULABLE = "node(s) were unschedulable"
+TAINTED = "node(s) had untolerated taint(s)"
+NOT_SELECTED = "node(s) didn't match Pod's node affinity/selector"
+NOT_PINNED = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
+NO_PORTS = "node(s) didn't have free ports for the requested pod ports"
+FULL = "Too many pods"
+NOT_SPREAD = "node(s) didn't match pod topology spread constraints"
+NO_TOPOLOGY = "node(s) didn't match pod topology spread constraints (missing required label)"
+NOT_NEAR = "node(s) didn't match pod affinity rules"
+NOT_APART = "node(s) didn't match pod anti-affinity rules"
+NOT_WANTED = "node(s) didn't satisfy existing pods anti-affinity rules"
+_CORDON = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """``nodes``: Pod key to Node name. ``pending``: Pod key to the reason why it has no Node."""
+
+    nodes: Mapping[str, str]
+    pending: Mapping[str, str]
+
+
+def place(pods: Iterable[Pod], nodes: Sequence[Node], namespaces: Iterable[Namespace] = ()) -> Placement:
+    """Gives every Pod that still needs one a Node, in the order of ``pods``; about O(pods log nodes) without Pod affinities.
+
+    Pods that name their Node keep it, with no questions asked, as in a cluster, where the scheduler never sees them. ``namespaces`` serve
+    the namespaceSelectors of Pod affinities. Raises ManifestError for a Pod whose nodeName is not among ``nodes``.
+    """
+    state = _State(nodes, {each.name: each.labels for each in namespaces})
+    waiting, placed, pending = [], {}, {}
+    for pod in pods:
+        if pod.node_name:
+            placed[pod.key] = pod.node_name
+            if not pod.finished:
+                state.bind(pod, state.index_of(pod))
+        elif not pod.finished:
+            waiting.append(pod)
+    for pod in waiting:
+        reason = _never_tried(pod)
+        index = None if reason else state.choose(pod)
+        if index is None:
+            pending[pod.key] = reason or state.explain(pod)
+        else:
+            placed[pod.key] = nodes[index].name
+            state.bind(pod, index)
+    return Placement(placed, pending)
+
+
+def why_not(pod: Pod, node: Node) -> str:
+    """Why a Node cannot take a Pod whatever else runs there, in the scheduler's words; ``""`` if it can."""
+    if node.unschedulable and not any(each.tolerates(_CORDON) for each in pod.tolerations):
+        return UNSCHEDULABLE
+    for taint in node.taints:
+        if taint.effect != "PreferNoSchedule" and not any(each.tolerates(taint) for each in pod.tolerations):
+            return TAINTED
+    return "" if _selects(pod, node) else NOT_SELECTED
+
+
+def _selects(pod: Pod, node: Node) -> bool:
+    terms = pod.affinity.node if pod.affinity else None
+    return pod.node_selector.items() <= node.labels.items() and (terms is None or any(term.matches(node) for term in terms))
+
+
+def _never_tried(pod: Pod) -> str:
+    if pod.scheduling_gates:
+        return "Scheduling is blocked due to non-empty scheduling gates"
+    if pod.scheduler_name != "default-scheduler":
+        return f'waits for the scheduler "{pod.scheduler_name}", which does not run in this cluster'
+    return ""
+
+
+def _pinned(pod: Pod) -> str:
+    """The one Node that every term of the Pod's affinity names, as the DaemonSet controller writes it."""
+    terms = pod.affinity.node if pod.affinity else None
+    names = {term.match_fields[0].values if len(term.match_fields) == 1 else () for term in terms or ()}
+    only = names.pop() if len(names) == 1 else ()
+    return only[0] if len(only) == 1 and terms and terms[0].match_fields[0].operator == "In" else ""
+
+
+def _owner(pod: Pod) -> tuple[str, str, str]:
+    return (pod.namespace, pod.owner.kind, pod.owner.name) if pod.owner else (pod.namespace, "", pod.name)
+
+
+class _Domains:
+    """How many bound Pods of some description each topology domain holds (a domain is one value of a Node label)."""
+
+    def __init__(self, topology_key: str, selector: LabelSelector | None, namespaces: frozenset[str] | None) -> None:
+        self.topology_key, self.selector, self.namespaces = topology_key, selector, namespaces
+        self.counts: Counter[str] = Counter()
+
+    def selects(self, pod: Pod) -> bool:
+        in_namespace = self.namespaces is None or pod.namespace in self.namespaces
+        return self.selector is not None and in_namespace and self.selector.matches(pod.labels)
+
+    def add(self, node: Node) -> None:
+        if self.topology_key in node.labels:
+            self.counts[node.labels[self.topology_key]] += 1
+
+    def near(self, node: Node) -> int:
+        return self.counts[node.labels[self.topology_key]] if self.topology_key in node.labels else 0
+
+
+class _State:
+    """The cluster as it fills up while :func:`place` runs."""
+
+    def __init__(self, nodes: Sequence[Node], namespaces: Mapping[str, Labels]) -> None:
+        self.nodes, self.namespaces = nodes, namespaces
+        self.by_name = {node.name: index for index, node in enumerate(nodes)}
+        self.pods = [0] * len(nodes)
+        self.owned: dict[tuple[str, str, str], Counter[int]] = {}
+        self.ports: list[set[tuple[int, str]]] = [set() for _ in nodes]
+        self.bound: list[tuple[Pod, int]] = []
+        self.fitting: dict[object, list[int]] = {}
+        self.heaps: dict[object, list[tuple[int, int, int]]] = {}
+        self.watched: dict[object, _Domains] = {}  # by term: Pods that it selects
+        self.repelling: dict[object, _Domains] = {}  # by term: Pods that have it as their anti-affinity
+        self.last_spread: tuple[object, Counter[str]] = None, Counter()
+
+    def index_of(self, pod: Pod) -> int:
+        if pod.node_name not in self.by_name:
+            suggestion = closest(pod.node_name, self.by_name)
+            raise error_at(pod, "spec.nodeName", f'there is no Node "{pod.node_name}"', suggestion)
+        return self.by_name[pod.node_name]
+
+    def bind(self, pod: Pod, index: int) -> None:
+        node = self.nodes[index]
+        self.pods[index] += 1
+        self.owned.setdefault(_owner(pod), Counter())[index] += 1
+        self.ports[index] |= _host_ports(pod)
+        self.bound.append((pod, index))
+        for domains in self.watched.values():
+            if domains.selects(pod):
+                domains.add(node)
+        for term in pod.affinity.anti_pods if pod.affinity else ():
+            self.repelling.setdefault((term, self.reach(term, pod)), self.domains(term, pod)).add(node)
+
+    def choose(self, pod: Pod) -> int | None:
+        """The Node for a Pod, or None; a heap for each kind of Pod, whose stale entries are corrected as they come up."""
+        key = (pod.node_selector, pod.affinity.node if pod.affinity else None, pod.tolerations)
+        if self.needs_scan(pod):
+            nodes = [index for index in self.candidates(pod, key) if not self.why_not_now(pod, index)]
+            owned = self.owned.get(_owner(pod), {})
+            return min(nodes, key=lambda index: (self.pods[index], owned.get(index, 0), index), default=None)
+        owner = _owner(pod)
+        owned = self.owned.setdefault(owner, Counter())
+        heap = self.heaps.get((key, owner))
+        if heap is None:
+            heap = self.heaps[key, owner] = [(self.pods[index], owned[index], index) for index in self.candidates(pod, key)]
+            heapq.heapify(heap)
+        while heap:
+            index = heap[0][2]
+            now = (self.pods[index], owned[index], index)
+            if self.is_full(index):  # and stays so: Pods only come
+                heapq.heappop(heap)
+            elif now == heap[0]:
+                return index
+            else:
+                heapq.heapreplace(heap, now)
+        return None
+
+    def candidates(self, pod: Pod, key: object) -> list[int]:
+        """The Nodes that fit by themselves."""
+        name = _pinned(pod)
+        if name:
+            index = self.by_name.get(name)
+            return [index] if index is not None and not why_not(pod, self.nodes[index]) else []
+        if key not in self.fitting:
+            self.fitting[key] = [index for index, node in enumerate(self.nodes) if not why_not(pod, node)]
+        return self.fitting[key]
+
+    def needs_scan(self, pod: Pod) -> bool:
+        """Whether the fit depends on the other Pods of each Node."""
+        if _host_ports(pod) or pod.topology_spread or (pod.affinity and (pod.affinity.pods or pod.affinity.anti_pods)):
+            return True
+        return any(domains.selects(pod) for domains in self.repelling.values())
+
+    def is_full(self, index: int) -> bool:
+        limit = self.nodes[index].max_pods
+        return limit is not None and self.pods[index] >= limit
+
+    def why_not_now(self, pod: Pod, index: int) -> str:
+        """Why a Node that fits by itself does not at this moment, in the order in which the scheduler asks."""
+        if _host_ports(pod) & self.ports[index]:
+            return NO_PORTS
+        if self.is_full(index):
+            return FULL
+        node = self.nodes[index]
+        for constraint in pod.topology_spread:
+            if constraint.topology_key not in node.labels:
+                return NO_TOPOLOGY
+            if not self.is_even(pod, constraint, node):
+                return NOT_SPREAD
+        return self.why_not_beside(pod, node) if pod.affinity or self.repelling else ""
+
+    def why_not_beside(self, pod: Pod, node: Node) -> str:
+        """Required Pod affinity and anti-affinity, the newcomer's and that of the Pods already there."""
+        near = [(term, self.watch(term, pod)) for term in pod.affinity.pods] if pod.affinity else []
+        if any(term.topology_key not in node.labels for term, _ in near):
+            return NOT_NEAR
+        if not all(domains.near(node) for _, domains in near):
+            first = not any(domains.counts for _, domains in near) and all(domains.selects(pod) for _, domains in near)
+            if not first:  # the first of Pods that want to be near each other may go anywhere
+                return NOT_NEAR
+        if pod.affinity and any(self.watch(term, pod).near(node) for term in pod.affinity.anti_pods):
+            return NOT_APART
+        if any(domains.selects(pod) and domains.near(node) for domains in self.repelling.values()):
+            return NOT_WANTED
+        return ""
+
+    def is_even(self, pod: Pod, constraint: TopologySpreadConstraint, node: Node) -> bool:
+        """Whether the constraint's skew stays within bounds with one Pod more in the Node's domain (KEP-895)."""
+        counts = self.spread(pod, constraint)
+        fewest = min(counts.values(), default=0) if len(counts) >= constraint.min_domains else 0
+        itself = constraint.selector is not None and constraint.selector.matches(pod.labels)
+        return counts.get(node.labels[constraint.topology_key], 0) + itself - fewest <= constraint.max_skew
+
+    def spread(self, pod: Pod, constraint: TopologySpreadConstraint) -> Counter[str]:
+        """The Pods that a constraint counts, by domain, on the Nodes that it takes into account: by default those that the Pod's selector
+        and affinity allow, tainted or not."""
+        key = (pod.key, constraint, len(self.bound))
+        if self.last_spread[0] != key:
+            taints = (TAINTED, UNSCHEDULABLE) if constraint.honor_taints else ()
+            on_node = self.watch(PodAffinityTerm(HOSTNAME_LABEL, constraint.selector), pod)
+            counts: Counter[str] = Counter()
+            for node in self.nodes:
+                allowed = (_selects(pod, node) or not constraint.honor_affinity) and why_not(pod, node) not in taints
+                if constraint.topology_key in node.labels and allowed:
+                    counts[node.labels[constraint.topology_key]] += on_node.near(node)
+            self.last_spread = key, counts
+        return self.last_spread[1]
+
+    # --- terms
+
+    def reach(self, term: PodAffinityTerm, pod: Pod) -> frozenset[str] | None:
+        """The namespaces that a term speaks of, None for all."""
+        if term.namespace_selector is None:
+            return frozenset(term.namespaces or [pod.namespace])
+        if term.namespace_selector == EVERYTHING:
+            return None
+        known = [name for name, labels in self.namespaces.items() if term.namespace_selector.matches(labels or EMPTY)]
+        return frozenset([*term.namespaces, *known])
+
+    def domains(self, term: PodAffinityTerm, pod: Pod) -> _Domains:
+        return _Domains(term.topology_key, term.selector, self.reach(term, pod))
+
+    def watch(self, term: PodAffinityTerm, pod: Pod) -> _Domains:
+        """The running count of the Pods that a term selects, started at the first question."""
+        key = (term, self.reach(term, pod))
+        if key not in self.watched:
+            self.watched[key] = domains = self.domains(term, pod)
+            for other, index in self.bound:
+                if domains.selects(other):
+                    domains.add(self.nodes[index])
+        return self.watched[key]
+
+    def explain(self, pod: Pod) -> str:
+        """The message of the real scheduler's event, without the sentence on preemption."""
+        if not self.nodes:
+            return "no nodes available to schedule pods"
+        name = _pinned(pod)
+        reasons = Counter(
+            NOT_PINNED if name and node.name != name else why_not(pod, node) or self.why_not_now(pod, index)
+            for index, node in enumerate(self.nodes)
+        )
+        parts = sorted(f"{count} {reason}" for reason, count in reasons.items())
+        return f"0/{len(self.nodes)} nodes are available: {', '.join(parts)}."
+
+
+def _host_ports(pod: Pod) -> set[tuple[int, str]]:
+    if not pod.host_network:
+        return set()
+    return {(port.host_port, port.protocol) for each in pod.running_containers for port in each.ports if port.host_port}

@@ -1,0 +1,123 @@
+"""The kinds of each API group and version that Kubernetes 1.36 serves, those it no longer serves, and why a kind is skipped. Data only."""
+
+from __future__ import annotations
+
+MODELLED = frozenset(
+    ["Pod", "Service", "Node", "Namespace", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController"]
+)
+CLUSTER_SCOPED = frozenset(["Node", "Namespace"])
+
+_SERVED = """
+v1: Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod PodTemplate
+    ReplicationController ResourceQuota Secret Service ServiceAccount
+admissionregistration.k8s.io/v1: MutatingAdmissionPolicy MutatingAdmissionPolicyBinding MutatingWebhookConfiguration
+    ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration
+admissionregistration.k8s.io/v1beta1: MutatingAdmissionPolicy MutatingAdmissionPolicyBinding
+admissionregistration.k8s.io/v1alpha1: MutatingAdmissionPolicy MutatingAdmissionPolicyBinding
+apiextensions.k8s.io/v1: CustomResourceDefinition
+apiregistration.k8s.io/v1: APIService
+apps/v1: ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet
+authentication.k8s.io/v1: SelfSubjectReview TokenReview
+authorization.k8s.io/v1: LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview
+autoscaling/v1: HorizontalPodAutoscaler
+autoscaling/v2: HorizontalPodAutoscaler
+batch/v1: CronJob Job
+certificates.k8s.io/v1: CertificateSigningRequest
+certificates.k8s.io/v1beta1: ClusterTrustBundle PodCertificateRequest
+certificates.k8s.io/v1alpha1: ClusterTrustBundle
+coordination.k8s.io/v1: Lease
+coordination.k8s.io/v1beta1: LeaseCandidate
+coordination.k8s.io/v1alpha2: LeaseCandidate
+discovery.k8s.io/v1: EndpointSlice
+events.k8s.io/v1: Event
+flowcontrol.apiserver.k8s.io/v1: FlowSchema PriorityLevelConfiguration
+internal.apiserver.k8s.io/v1alpha1: StorageVersion
+networking.k8s.io/v1: IPAddress Ingress IngressClass NetworkPolicy ServiceCIDR
+networking.k8s.io/v1beta1: IPAddress ServiceCIDR
+node.k8s.io/v1: RuntimeClass
+policy/v1: Eviction PodDisruptionBudget
+rbac.authorization.k8s.io/v1: ClusterRole ClusterRoleBinding Role RoleBinding
+resource.k8s.io/v1: DeviceClass ResourceClaim ResourceClaimTemplate ResourceSlice
+resource.k8s.io/v1beta1: DeviceClass ResourceClaim ResourceClaimTemplate ResourceSlice
+resource.k8s.io/v1beta2: DeviceClass DeviceTaintRule ResourceClaim ResourceClaimTemplate ResourceSlice
+resource.k8s.io/v1alpha3: DeviceTaintRule ResourcePoolStatusRequest
+scheduling.k8s.io/v1: PriorityClass
+scheduling.k8s.io/v1alpha2: PodGroup Workload
+storage.k8s.io/v1: CSIDriver CSINode CSIStorageCapacity StorageClass VolumeAttachment VolumeAttributesClass
+storage.k8s.io/v1beta1: VolumeAttributesClass
+storagemigration.k8s.io/v1beta1: StorageVersionMigration
+"""
+
+# "served until: version they left, kinds, where to go", from the Kubernetes Deprecated API Migration Guide
+_REMOVED = """
+extensions/v1beta1 1.16 apps/v1: DaemonSet Deployment ReplicaSet
+apps/v1beta1 1.16 apps/v1: Deployment StatefulSet
+apps/v1beta2 1.16 apps/v1: DaemonSet Deployment ReplicaSet StatefulSet
+extensions/v1beta1 1.16 networking.k8s.io/v1: NetworkPolicy
+extensions/v1beta1 1.22 networking.k8s.io/v1: Ingress
+networking.k8s.io/v1beta1 1.22 networking.k8s.io/v1: Ingress IngressClass
+rbac.authorization.k8s.io/v1beta1 1.22 rbac.authorization.k8s.io/v1: ClusterRole ClusterRoleBinding Role RoleBinding
+admissionregistration.k8s.io/v1beta1 1.22 admissionregistration.k8s.io/v1: MutatingWebhookConfiguration ValidatingWebhookConfiguration
+apiextensions.k8s.io/v1beta1 1.22 apiextensions.k8s.io/v1: CustomResourceDefinition
+apiregistration.k8s.io/v1beta1 1.22 apiregistration.k8s.io/v1: APIService
+certificates.k8s.io/v1beta1 1.22 certificates.k8s.io/v1: CertificateSigningRequest
+coordination.k8s.io/v1beta1 1.22 coordination.k8s.io/v1: Lease
+scheduling.k8s.io/v1beta1 1.22 scheduling.k8s.io/v1: PriorityClass
+storage.k8s.io/v1beta1 1.22 storage.k8s.io/v1: CSIDriver CSINode StorageClass VolumeAttachment
+storage.k8s.io/v1beta1 1.27 storage.k8s.io/v1: CSIStorageCapacity
+batch/v1beta1 1.25 batch/v1: CronJob
+discovery.k8s.io/v1beta1 1.25 discovery.k8s.io/v1: EndpointSlice
+events.k8s.io/v1beta1 1.25 events.k8s.io/v1: Event
+autoscaling/v2beta1 1.25 autoscaling/v2: HorizontalPodAutoscaler
+autoscaling/v2beta2 1.26 autoscaling/v2: HorizontalPodAutoscaler
+policy/v1beta1 1.25 policy/v1: PodDisruptionBudget
+policy/v1beta1 1.25 -: PodSecurityPolicy
+extensions/v1beta1 1.16 -: PodSecurityPolicy
+node.k8s.io/v1beta1 1.25 node.k8s.io/v1: RuntimeClass
+flowcontrol.apiserver.k8s.io/v1beta1 1.26 flowcontrol.apiserver.k8s.io/v1: FlowSchema PriorityLevelConfiguration
+flowcontrol.apiserver.k8s.io/v1beta2 1.29 flowcontrol.apiserver.k8s.io/v1: FlowSchema PriorityLevelConfiguration
+flowcontrol.apiserver.k8s.io/v1beta3 1.32 flowcontrol.apiserver.k8s.io/v1: FlowSchema PriorityLevelConfiguration
+"""
+
+NOT_NETWORK = "has no bearing on the Pod network"
+_LATER = "this model does not read it yet"
+SKIPPED: dict[str, str] = {
+    "NetworkPolicy": "neither the bridge plug-in nor Flannel enforces it: as in a real cluster with them, nothing is blocked",
+    "Ingress": f"routes HTTP from outside through a controller; {_LATER}",
+    "IngressClass": f"names an Ingress controller; {_LATER}",
+    "EndpointSlice": f"endpoints follow from Services and Pods here, as the controller computes them; one written by hand: {_LATER}",
+    "Endpoints": f"deprecated since 1.33 for EndpointSlice; {_LATER}",
+    "ServiceCIDR": f"adds a range of Service addresses; {_LATER}, and takes the cluster's own range",
+    "IPAddress": "records an address that the API server gave to a Service",
+    "CronJob": "makes Jobs at their time: there is no Pod now",
+    "HorizontalPodAutoscaler": "changes replicas with the load: the model keeps spec.replicas",
+    "PodTemplate": "is a template that nothing runs",
+}
+GATEWAY_API = f"belongs to the Gateway API; {_LATER}"
+CUSTOM = "is a custom resource, not part of Kubernetes 1.36"
+CLIENT_SIDE = "configures a tool or component and is no object of the cluster"
+
+# API groups of files that look like manifests and are read by a program, not by the API server; they have no metadata
+CLIENT_SIDE_GROUPS = frozenset(
+    [
+        "kustomize.config.k8s.io", "kind.x-k8s.io", "kubeadm.k8s.io", "kubelet.config.k8s.io", "kubeproxy.config.k8s.io",
+        "kubescheduler.config.k8s.io", "apiserver.config.k8s.io", "audit.k8s.io", "client.authentication.k8s.io", "k3d.io", "skaffold",
+    ]
+)  # fmt: skip
+
+
+def _sections(text: str) -> list[tuple[str, list[str]]]:
+    """``head: words`` with continuation lines, as pairs."""
+    joined = text.strip().replace("\n    ", " ")
+    return [(head, words.split()) for head, words in (line.split(":") for line in joined.splitlines())]
+
+
+SERVED: dict[str, frozenset[str]] = {version: frozenset(kinds) for version, kinds in _sections(_SERVED)}
+GROUPS: frozenset[str] = frozenset(version.rpartition("/")[0] for version in SERVED)
+REMOVED: dict[tuple[str, str], tuple[str, str]] = {
+    (version, kind): (release, "" if successor == "-" else successor)
+    for head, kinds in _sections(_REMOVED)
+    for version, release, successor in [head.split()]
+    for kind in kinds
+}
+"""(apiVersion, kind) -> (the release without it, the apiVersion that took its place or "")."""

@@ -1,0 +1,212 @@
+"""Checked data to Pods: metadata, containers, and what a Pod says about its network, its names and where it may run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from . import schema_rules as rules
+from .objects import Container, ContainerPort, HostAlias, Location, ObjectMeta, OwnerReference, Pod, PodDNSConfig
+from .schema import Fault, unsupported_value
+from .schema_kinds import CLUSTER_SCOPED
+from .schema_places import Path
+from .schema_scheduling import scheduling
+from .selectors import EMPTY, FrozenDict, Labels
+
+Data = dict[str, Any]
+
+_NAME_RULES = {"Service": rules.service_name, "Namespace": rules.dns_label}
+
+# Settings of a Pod's namespace that change no packet's path: buffers, backlogs, timers, and which ports a process may take
+_HARMLESS_SYSCTLS = (
+    "net.core.",
+    "net.ipv4.tcp_",
+    "net.ipv4.udp_",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+)
+
+
+def labels(data: Data, *path: str | int) -> Labels:
+    """A map of labels, its keys and values checked."""
+    if not data:
+        return EMPTY
+    for key, value in data.items():
+        problem = rules.qualified_name(key) or rules.label_value(value)
+        if problem:
+            raise Fault(problem, (*path, key))
+    return FrozenDict(data)
+
+
+def metadata(data: Data, kind: str, path: Path = ("metadata",), *, named: bool = True) -> ObjectMeta:
+    """``metadata`` of an object, or of a template, which has no name."""
+    if named:
+        name = data.get("name", "")
+        if not name and data.get("generateName"):
+            message = "generateName is not modelled, since the API server would add random characters: write metadata.name"
+            raise Fault(message, (*path, "generateName"), unsupported=True)
+        rules.require("" if name else "required value: name or generateName", *path, "name")
+        rules.require(_NAME_RULES.get(kind, rules.dns_subdomain)(name), *path, "name")
+    namespace = data.get("namespace", "")
+    if kind in CLUSTER_SCOPED:
+        rules.require("not allowed: this kind belongs to no namespace" if namespace else "", *path, "namespace")
+    else:
+        namespace = namespace or "default"
+        rules.require(rules.dns_label(namespace), *path, "namespace")
+    for key in data.get("annotations", ()):
+        rules.require(rules.qualified_name(key.lower()), *path, "annotations", key)
+    return ObjectMeta(
+        name=data["name"] if named else "",
+        namespace=namespace,
+        labels=labels(data.get("labels", EMPTY), *path, "labels"),
+        annotations=FrozenDict(data["annotations"]) if data.get("annotations") else EMPTY,
+        owner=_controller(data.get("ownerReferences", ())),
+        uid=data.get("uid", ""),
+        creation_timestamp=data.get("creationTimestamp", ""),
+        deletion_timestamp=data.get("deletionTimestamp", ""),
+    )
+
+
+def _controller(references: Iterable[Data]) -> OwnerReference | None:
+    """The one owner with ``controller: true``."""
+    return next((OwnerReference(each["kind"], each["name"], each["uid"]) for each in references if each.get("controller")), None)
+
+
+def pod(data: Data, meta: ObjectMeta, location: Location, root: Path = ()) -> Pod:
+    """A Pod, or the Pod of a template, from data whose fields and types are checked. ``root`` is its place in its object."""
+    rules.require("" if "spec" in data else "required value", *root, "spec")
+    spec, status, path = data["spec"], data.get("status", EMPTY), (*root, "spec")
+    host_network = spec.get("hostNetwork", False)
+    _check_sysctls(spec.get("securityContext", EMPTY).get("sysctls", ()), path)
+    return Pod(
+        metadata=meta,
+        containers=_containers(spec, path, host_network),
+        node_name=spec.get("nodeName", ""),
+        pod_ips=_pod_ips(status),
+        phase=status.get("phase", ""),
+        conditions=FrozenDict({each.get("type", ""): each.get("status", "") for each in status.get("conditions", ())}),
+        host_network=host_network,
+        readiness_gates=tuple(each["conditionType"] for each in spec.get("readinessGates", ())),
+        location=location,
+        **scheduling(spec, meta.labels, path),
+        **_names(spec, path),
+    )
+
+
+def _pod_ips(status: Data) -> tuple[rules.IPAddress, ...]:
+    ips = [(each.get("ip", ""), ("status", "podIPs", index, "ip")) for index, each in enumerate(status.get("podIPs", ()))]
+    if not ips and status.get("podIP"):
+        ips = [(status["podIP"], ("status", "podIP"))]
+    return tuple(rules.address(text, *place) for text, place in ips)
+
+
+def _check_sysctls(sysctls: Iterable[Data], path: Path) -> None:
+    for index, each in enumerate(sysctls):
+        name = each["name"].replace("/", ".")
+        if name.startswith("net.") and not name.startswith(_HARMLESS_SYSCTLS):
+            message = f"the sysctl {name} changes how the Pod's kernel network works, which this model does not honour"
+            raise Fault(message, (*path, "securityContext", "sysctls", index, "name"), unsupported=True)
+
+
+# --- containers
+
+
+def _containers(spec: Data, path: Path, host_network: bool) -> tuple[Container, ...]:
+    rules.require("" if spec["containers"] else "required value", *path, "containers")
+    out: list[Container] = []
+    names: set[str] = set()
+    host_ports: set[tuple[int, str]] = set()
+    for field, kind in (("containers", "container"), ("initContainers", "init"), ("ephemeralContainers", "ephemeral")):
+        for index, data in enumerate(spec.get(field, ())):
+            place = (*path, field, index)
+            name = data["name"]
+            rules.require(rules.dns_label(name), *place, "name")
+            rules.require(f'duplicate value "{name}"' if name in names else "", *place, "name")
+            rules.require("" if data.get("image") or kind == "ephemeral" else "required value", *place, "image")
+            names.add(name)
+            its_kind = "sidecar" if kind == "init" and data.get("restartPolicy") == "Always" else kind
+            ports = _ports(data.get("ports", ()), (*place, "ports"), host_network, host_ports if its_kind != "init" else set())
+            out.append(Container(name, data.get("image", ""), ports, its_kind))
+    return tuple(out)
+
+
+def _ports(ports: Iterable[Data], path: Path, host_network: bool, host_ports: set[tuple[int, str]]) -> tuple[ContainerPort, ...]:
+    out: list[ContainerPort] = []
+    names: set[str] = set()
+    for index, data in enumerate(ports):
+        place = (*path, index)
+        number, host_port, name = int(data["containerPort"]), int(data.get("hostPort", 0)), data.get("name", "")
+        protocol = data.get("protocol") or "TCP"
+        if name:
+            rules.require(rules.port_name(name), *place, "name")
+            rules.require(f'duplicate value "{name}"' if name in names else "", *place, "name")
+            names.add(name)
+        rules.require(rules.port_number(number), *place, "containerPort")
+        rules.require(rules.port_number(host_port) if host_port else "", *place, "hostPort")
+        _check_host_port(data, place, host_network)
+        if host_network:
+            host_port = number
+            taken = f'duplicate value "{protocol}//{number}": the node has each port once' if (number, protocol) in host_ports else ""
+            rules.require(taken, *place, "hostPort", at=(*place, "containerPort"))
+            host_ports.add((number, protocol))
+        out.append(ContainerPort(number, name, protocol, host_port, data.get("hostIP", "")))
+    return tuple(out)
+
+
+def _check_host_port(data: Data, place: Path, host_network: bool) -> None:
+    if data.get("hostIP"):
+        raise Fault("hostIP is not modelled", (*place, "hostIP"), unsupported=True)
+    if data.get("hostPort") and not host_network:
+        message = "hostPort without hostNetwork is not modelled: it needs the portmap plug-in; a NodePort Service does a similar thing"
+        raise Fault(message, (*place, "hostPort"), unsupported=True)
+    if data.get("hostPort") and data["hostPort"] != data["containerPort"]:
+        raise Fault(f"invalid value {data['containerPort']}: must match hostPort when hostNetwork is true", (*place, "containerPort"))
+
+
+# --- names
+
+
+def _names(spec: Data, path: Path) -> dict[str, Any]:
+    """The fields of a Pod from which its host name, its DNS records and its resolver follow."""
+    for field in ("hostname", "subdomain"):
+        rules.require(rules.dns_label(spec[field]) if spec.get(field) else "", *path, field)
+    return {
+        "hostname": spec.get("hostname", ""),
+        "subdomain": spec.get("subdomain", ""),
+        "dns_policy": spec.get("dnsPolicy") or "ClusterFirst",
+        "dns_config": _dns_config(spec, path),
+        "host_aliases": tuple(_host_alias(each, (*path, "hostAliases", index)) for index, each in enumerate(spec.get("hostAliases", ()))),
+    }
+
+
+def _dns_config(spec: Data, path: Path) -> PodDNSConfig | None:
+    config, path = spec.get("dnsConfig"), (*path, "dnsConfig")
+    servers = config.get("nameservers", ()) if config else ()
+    if spec.get("dnsPolicy") == "None" and not servers:
+        raise Fault("required value: at least one DNS name server when dnsPolicy is None", (*path, "nameservers"))
+    if not config:
+        return None
+    rules.require("must not have more than 3 name servers" if len(servers) > 3 else "", *path, "nameservers")
+    rules.require("must not have more than 32 search paths" if len(config.get("searches", ())) > 32 else "", *path, "searches")
+    for index, server in enumerate(servers):
+        rules.address(server, *path, "nameservers", index)
+    options = tuple((each.get("name", ""), each.get("value", "")) for each in config.get("options", ()))
+    return PodDNSConfig(tuple(servers), tuple(config.get("searches", ())), options)
+
+
+def _host_alias(data: Data, path: Path) -> HostAlias:
+    ip = rules.address(data["ip"], *path, "ip")
+    for index, name in enumerate(data.get("hostnames", ())):
+        rules.require(rules.dns_subdomain(name), *path, "hostnames", index)
+    return HostAlias(str(ip), tuple(data.get("hostnames", ())))
+
+
+def check_restart_policy(spec: Data, allowed: tuple[str, ...], path: Path) -> None:
+    """A workload's Pods must start again (Always), or for a Job must not."""
+    policy = spec.get("restartPolicy") or "Always"
+    if policy not in allowed:
+        fault = unsupported_value(policy, allowed)
+        fault.path = (*path, "restartPolicy")
+        raise fault
