@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class NsDraft:
     """A namespace while ops are being applied: the fields of ``NetNS``, mutable."""
 
-    __slots__ = ("name", "interfaces", "routes", "rules", "neighbors", "fdb", "conntrack", "rulesets", "sysctls", "sockets", "next_index", "frozen")
+    __slots__ = ("name", "interfaces", "routes", "rules", "neighbors", "fdb", "conntrack", "rulesets", "sysctls", "sockets", "next_index", "frozen", "slots")
 
     def __init__(self, frozen: NetNS) -> None:
         self.name, self.frozen = frozen.name, frozen
@@ -25,6 +25,7 @@ class NsDraft:
         self.rules, self.neighbors, self.fdb = list(frozen.rules), dict(frozen.neighbors), dict(frozen.fdb)
         self.conntrack = {entry.original: entry for entry in frozen.conntrack}
         self.rulesets, self.sysctls, self.sockets = dict(frozen.rulesets), dict(frozen.sysctls), list(frozen.sockets)
+        self.slots: set | None = None  # what identifies each route, made when the first route is added
         self.next_index = max((i.index for i in self.interfaces.values()), default=0) + 1
 
     def freeze(self) -> NetNS:

@@ -281,9 +281,12 @@ class RouteAdd:
             raise ModelError(f"{route.via} is not on a link of {route.dev or self.netns} (Nexthop has invalid gateway)")
         if route.via is not None and route.dev is None:
             route = replace(route, dev=_device_for(ns, route.via))
-        if any(_same_slot(old, route) for old in ns.routes if old.dst == route.dst):
+        if ns.slots is None or len(ns.slots) != len(ns.routes):
+            ns.slots = {_slot(old) for old in ns.routes}
+        if _slot(route) in ns.slots:
             raise ModelError("File exists: a route to that destination with that metric is there already")
         ns.routes[route] = None
+        ns.slots.add(_slot(route))
 
     def command(self) -> str:
         return f"ip -n {self.netns} {'-6 ' if self.route.dst.version == 6 else ''}route add {_settled(self.route).words()}"
@@ -298,8 +301,10 @@ def _settled(route: Route) -> Route:
     return route
 
 
-def _same_slot(old: Route, new: Route) -> bool:
-    return (old.table, old.metric) == (new.table, new.metric) and (old.dst.version == 4 or (old.via, old.dev) == (new.via, new.dev))
+def _slot(route: Route) -> tuple:
+    """What two routes of a table may not share: IPv4 forbids the same destination and metric, IPv6 only the same next hop as well."""
+    key = (route.table, int(route.dst.network_address), route.dst.prefixlen, route.dst.version, route.metric)
+    return (*key, route.via, route.dev) if route.dst.version == 6 else key
 
 
 def _on_link(ns: NsDraft, route: Route) -> bool:

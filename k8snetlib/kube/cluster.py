@@ -1,0 +1,265 @@
+"""The cluster: manifests in, Pods placed and addressed, a plug-in's ops out, and a network through which packets can be traced.
+
+``Cluster`` is the desired state and what follows from it. Its network is built one node at a time, when a packet first gets there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from ipaddress import ip_address, ip_interface
+
+from ..errors import ModelError
+from ..linux.draft import build
+from ..linux.engine import trace as trace_packet
+from ..linux.engine import traces as trace_all
+from ..linux.events import Trace
+from ..linux.fib import source_for
+from ..linux.ops import Op, commands
+from ..linux.packet import IPAddress, Packet, ping, tcp, udp
+from ..linux.state import NetNS, Network, Socket, link_local
+from .cni import CNIS
+from .cni.sandbox import UNDERLAY, Host, Sandbox, mac_for, segment_of, segments, socket_ops, underlay_ops, uplink_ops, veth_name
+from .hosts import plan_hosts
+from .manifests import Manifests, Skipped, load, loads
+from .objects import Namespace, Node, Pod, Service, Workload
+from .targets import Target, find_target
+
+FAMILIES = {"IPv4": 4, "IPv6": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Nodes, Pods with their places and addresses, and the plug-in (``cni``) that connects them.
+
+    ``families`` are the address families of Pods, primary first. ``pending`` says of Pods without a place why they have none.
+    """
+
+    nodes: tuple[Node, ...]
+    pods: tuple[Pod, ...]
+    workloads: tuple[Workload, ...] = ()
+    services: tuple[Service, ...] = ()
+    namespaces: tuple[Namespace, ...] = ()
+    cni: str = "vxlan"
+    families: tuple[str, ...] = ("IPv4",)
+    hosts: tuple[Host, ...] = ()
+    sandboxes: Mapping[str, Sandbox] = field(default_factory=dict)  # by Pod key; host-network Pods have none
+    pending: Mapping[str, str] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+    cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def load(cls, *sources, cni: str = "vxlan", families: Sequence[str] = ("IPv4",), progress=None) -> Cluster:
+        """The cluster that these manifest files or folders describe.
+
+        Without Node objects it has two nodes, node-a and node-b (and one for every ``nodeName`` that is mentioned).
+        ManifestError or UnsupportedError, with file, line and field, when a manifest is wrong.
+        """
+        return cls.of(load(*sources, progress=progress), cni=cni, families=families)
+
+    @classmethod
+    def loads(cls, text: str, *, cni: str = "vxlan", families: Sequence[str] = ("IPv4",), file: str = "<text>") -> Cluster:
+        """As ``load``, from manifest text."""
+        return cls.of(loads(text, file), cni=cni, families=families)
+
+    @classmethod
+    def of(cls, manifests: Manifests, *, cni: str = "vxlan", families: Sequence[str] = ("IPv4",)) -> Cluster:
+        """The cluster of objects that have been read already."""
+        if cni not in CNIS:
+            raise ModelError(f"there is no plug-in {cni!r} here: choose one of {', '.join(CNIS)}")
+        if not families or any(family not in FAMILIES for family in families):
+            raise ModelError(f"address families are {' and '.join(FAMILIES)}, not {', '.join(families) or 'none'}")
+        placed = plan_hosts(manifests, tuple(FAMILIES[family] for family in families))
+        sandboxes, clashes = _sandboxes(placed.pods, placed.hosts, placed.prefixes)
+        return cls(
+            placed.nodes, placed.pods, manifests.of(Workload), manifests.of(Service), manifests.of(Namespace), cni, tuple(families),
+            placed.hosts, sandboxes, placed.pending, manifests.skipped, (*manifests.notes, *placed.notes, *clashes),
+        )  # fmt: skip
+
+    # The network
+
+    def node_ops(self, name: str) -> tuple[Op, ...]:
+        """What one node's agents write: its uplink, the plug-in's work for it and its Pods, and the sockets of host-network Pods."""
+        host = self._host(name)
+        port, segment = self._ports()[name]
+        own = [s for s in self.sandboxes.values() if s.host == name] if "by_host" not in self.cache else self.cache["by_host"].get(name, [])
+        return (*uplink_ops(host, port, segment), *CNIS[self.cni](host, self.hosts, own), *self._host_sockets(name))
+
+    def ops(self) -> tuple[Op, ...]:
+        """The whole configuration as one list, the underlay first."""
+        return (*underlay_ops(self.hosts), *(op for host in self.hosts for op in self.node_ops(host.name)))
+
+    def commands(self, name: str) -> str:
+        """A node's or Pod's configuration as the commands one would type."""
+        host = next((s.host for s in self.sandboxes.values() if s.netns == name), name)
+        ops = underlay_ops(self.hosts) if name == UNDERLAY else self.node_ops(host)
+        return commands(ops, None if host == name or name == UNDERLAY else name)
+
+    @property
+    def network(self) -> Network:
+        """The actual state right after configuration, before any packet: no neighbour or connection is known yet."""
+        if "network" not in self.cache:
+            by_host: dict[str, list[Sandbox]] = {host.name: [] for host in self.hosts}
+            for sandbox in self.sandboxes.values():
+                by_host[sandbox.host].append(sandbox)
+            self.cache["by_host"] = by_host
+            groups = {host.name: partial(self._build_host, host.name) for host in self.hosts}
+            members = {host.name: host.name for host in self.hosts} | {s.netns: s.host for s in self.sandboxes.values()}
+            hints = {host.name: _answered(host, self.cni) for host in self.hosts}
+            self.cache["network"] = Network({}, {**groups, UNDERLAY: self._build_underlay}, {**members, UNDERLAY: UNDERLAY}, hints)
+        return self.cache["network"]
+
+    def _build_host(self, name: str) -> Mapping[str, NetNS]:
+        names = frozenset([name, *(s.netns for s in self.cache["by_host"][name])])
+        return build(self.node_ops(name), only=names)
+
+    def _build_underlay(self) -> Mapping[str, NetNS]:
+        ports = self._ports()
+        uplinks = (op for host in self.hosts for op in uplink_ops(host, *ports[host.name]))
+        return build((*underlay_ops(self.hosts), *uplinks), only=frozenset([UNDERLAY]))
+
+    def _ports(self) -> dict[str, tuple[str, str]]:
+        """Node → (its switch port, its segment)."""
+        if "ports" not in self.cache:
+            links, taken = segments(self.hosts), set(segments(self.hosts))
+            found = {}
+            for number, host in enumerate(self.hosts, 1):
+                port = f"port-{host.name}" if len(host.name) <= 10 and "." not in host.name else f"port-{number}"
+                while port in taken:
+                    port = f"port{number}-{len(taken)}"
+                taken.add(port)
+                found[host.name] = (port, segment_of(host, links))
+            self.cache["ports"] = found
+        return self.cache["ports"]
+
+    def _host(self, name: str) -> Host:
+        if "hosts" not in self.cache:
+            self.cache["hosts"] = {host.name: host for host in self.hosts}
+        try:
+            return self.cache["hosts"][name]
+        except KeyError:
+            raise ModelError(f"there is no node {name!r} (there are {_some(host.name for host in self.hosts)})") from None
+
+    def _host_sockets(self, name: str) -> Iterable[Op]:
+        pods = [pod for pod in self.pods if pod.host_network and pod.node_name == name]
+        sockets, _ = _sockets_of(pods)
+        return socket_ops(Sandbox(name, name, "", (), sockets))
+
+    # Packets
+
+    def netns(self, pod: Pod) -> str:
+        """The namespace in which the Pod's processes live: its own, or its node's for a host-network Pod. ModelError if it is pending."""
+        if pod.key in self.sandboxes:
+            return self.sandboxes[pod.key].netns
+        if pod.host_network and pod.node_name:
+            return pod.node_name
+        raise ModelError(f"Pod {pod.key} runs nowhere: {self.pending.get(pod.key) or f'it is {pod.phase or chr(34) + chr(34)}'}")
+
+    def find(self, reference: str, namespace: str = "") -> Target:
+        """What ``pod/web``, ``pod/api:8080``, ``node/node-a:22`` or ``10.244.1.2:80`` means here.
+
+        ModelError, with what was perhaps meant, if there is no such thing.
+        """
+        return find_target(self, reference, namespace)
+
+    def packet(self, source: str, target: str, proto: str = "", namespace: str = "", **fields) -> tuple[str, Packet, str]:
+        """The first packet of a connection: (the namespace that sends it, the packet, the sending process)."""
+        sender, receiver = self.find(source, namespace), self.find(target, namespace)
+        family = 4 if self.families[0] == "IPv4" else 6
+        dst = receiver.address(family)
+        src = source_for(self.network.namespace(sender.netns), dst)
+        if src is None:
+            src = sender.address(dst.version)
+        proto = proto or receiver.proto
+        if proto == "icmp":
+            return sender.netns, ping(src, dst, **fields), sender.process
+        if receiver.port is None:
+            raise ModelError(f"to which port of {target}? Write {target}:PORT{receiver.ports_hint()}")
+        if proto not in ("tcp", "udp"):
+            raise ModelError(f"a packet can be tcp, udp or icmp, not {proto!r}")
+        make = tcp if proto == "tcp" else udp
+        return sender.netns, make(src, dst, receiver.port, **fields), sender.process
+
+    def trace(self, source: str, target: str, proto: str = "", namespace: str = "", network: Network | None = None, **fields) -> Trace:
+        """What happens to the first packet from ``source`` to ``target``: ``cluster.trace("pod/web", "pod/api:8080")``.
+
+        ``proto`` is tcp, udp or icmp (default: what the port declares, or icmp without a port where the target declares none); further
+        ``fields`` go to the packet (``sport``, ``ttl``, ``data``…). ``network`` is the state to start from, such as ``after(…)`` an earlier trace.
+        """
+        at, packet, process = self.packet(source, target, proto, namespace, **fields)
+        return trace_packet(network if network is not None else self.network, at, packet, process=process)
+
+    def traces(self, source: str, target: str, proto: str = "", namespace: str = "", **fields):
+        """Every outcome with its exact weight, as ``linux.engine.traces`` gives them."""
+        at, packet, _ = self.packet(source, target, proto, namespace, **fields)
+        return trace_all(self.network, at, packet)
+
+    def with_cni(self, cni: str) -> Cluster:
+        """The same cluster with another plug-in."""
+        if cni not in CNIS:
+            raise ModelError(f"there is no plug-in {cni!r} here: choose one of {', '.join(CNIS)}")
+        return replace(self, cni=cni)
+
+
+def _answered(host: Host, cni: str) -> frozenset[IPAddress]:
+    """Every address for which the node answers on its uplink: all its IPv4 addresses, and in IPv6 those of eth0 itself."""
+    from .cni.bridge import gateway_of
+
+    own = {a.ip for a in host.addresses} | {link_local(mac_for(host.addresses[0].ip, "52:54:00")).ip}
+    for cidr in host.pod_cidrs:
+        if cidr.version == 4:
+            own |= {gateway_of(cidr).ip} | ({cidr.network_address} if cni == "vxlan" else set())
+    return frozenset(own)
+
+
+def _sandboxes(pods: Sequence[Pod], hosts: Sequence[Host], prefixes: Mapping) -> tuple[dict[str, Sandbox], list[str]]:
+    """A sandbox for every Pod that has a place and a network of its own, and remarks about ports that two containers want."""
+    names = Counter(pod.name for pod in pods)
+    reserved = {host.name for host in hosts} | {UNDERLAY}
+    taken: dict[str, set[str]] = {host.name: {"eth0", "cni0"} for host in hosts}
+    found, remarks = {}, []
+    for pod in pods:
+        if not pod.node_name or pod.host_network or not pod.pod_ips:
+            continue
+        plain = names[pod.name] == 1 and pod.name not in reserved
+        netns = pod.name if plain else f"{pod.namespace}.{pod.name}"
+        addresses = tuple(ip_interface(f"{ip}/{prefixes[pod.node_name][ip.version]}") for ip in pod.pod_ips)
+        sockets, clashes = _sockets_of([pod])
+        remarks += clashes
+        veth = veth_name(pod.name, pod.namespace, taken[pod.node_name])
+        found[pod.key] = Sandbox(netns, pod.node_name, veth, addresses, sockets, pod)
+    return found, remarks
+
+
+def _sockets_of(pods: Sequence[Pod]) -> tuple[tuple[Socket, ...], list[str]]:
+    """What the containers listen on: the model takes a container's declared ports as bound by its process, the first one to come."""
+    bound: dict[tuple[str, int], Socket] = {}
+    remarks = []
+    for pod in pods:
+        for container in pod.running_containers:
+            for port in container.ports:
+                key = (port.protocol.lower(), port.container_port)
+                process = container.name if len(pod.running_containers) > 1 else pod.name
+                if key in bound and bound[key].process != process:
+                    remarks.append(f"Pod {pod.key}: container {container.name} cannot listen on {port.container_port}/{port.protocol}: "
+                                   f"{bound[key].process} does already, in the same network namespace")  # fmt: skip
+                bound.setdefault(key, Socket(*key, process=process))
+    return tuple(bound.values()), remarks
+
+
+def _some(names: Iterable[str], most: int = 8) -> str:
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "") or "none"
+
+
+def addresses_of(text: str) -> IPAddress | None:
+    """The address that the text is, or None."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+

@@ -1,0 +1,183 @@
+"""From objects to placed Pods on addressed nodes: what the scheduler, the node controller and host-local IPAM do before any packet moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_interface, ip_network
+
+from ..linux.packet import IPAddress
+from ..linux.state import IPInterface, IPNetwork
+from .cni.sandbox import Host
+from .ipam import AllocationError, Store, add, add_all, assign_pod_cidrs, range_sets
+from .manifests import Manifests
+from .objects import ZONE_LABEL, Namespace, Node, ObjectMeta, Pod
+from .scheduler import place
+from .selectors import FrozenDict
+from .workloads import expand, start
+
+CLUSTER_CIDRS = {4: ip_network("10.244.0.0/16"), 6: ip_network("fd00:244::/48")}
+LARGE_CLUSTER_CIDR = ip_network("10.128.0.0/10")  # for more nodes than 10.244.0.0/16 has /24s
+POD_PREFIX = {4: 24, 6: 64}
+SEGMENTS = {4: ip_network("192.168.50.0/24"), 6: ip_network("fd00:50::/64")}
+LARGE_SEGMENT = ip_network("172.18.0.0/16")  # for more nodes than the usual segment holds
+FIRST_NODE = 11
+DEFAULT_NODES = ("node-a", "node-b")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Nodes and Pods as a running cluster has them."""
+
+    nodes: tuple[Node, ...]
+    hosts: tuple[Host, ...]
+    pods: tuple[Pod, ...]
+    pending: Mapping[str, str]
+    prefixes: Mapping[str, Mapping[int, int]]  # node → IP version → prefix length of its Pod range
+    notes: tuple[str, ...] = field(default=())
+
+
+def plan_hosts(manifests: Manifests, versions: Sequence[int]) -> Placed:
+    """Place and address everything in the manifests. ManifestError where an object asks for what cannot be."""
+    nodes = manifests.of(Node) or _default_nodes(manifests)
+    pods = expand(manifests.objects, nodes)
+    placement = place(pods, nodes, manifests.of(Namespace))
+    placed = [replace(pod, node_name=placement.nodes.get(pod.key, "")) for pod in pods]
+    nodes, hosts = _addressed(nodes, placed, versions)
+    prefixes = {host.name: {cidr.version: cidr.prefixlen for cidr in host.pod_cidrs} for host in hosts}
+    running, pending, notes = _assign(placed, hosts, dict(placement.pending))
+    return Placed(nodes, hosts, running, pending, prefixes, notes)
+
+
+def _default_nodes(manifests: Manifests) -> tuple[Node, ...]:
+    """Two nodes of one zone, and one for each further name that a Pod's nodeName mentions."""
+    mentioned = [pod.node_name for pod in manifests.of(Pod) if pod.node_name]
+    mentioned += [w.template.node_name for w in manifests.objects if hasattr(w, "template") and w.template.node_name]
+    others = [name for name in dict.fromkeys(mentioned) if name not in DEFAULT_NODES]
+    names = (*DEFAULT_NODES, *others) if not others or set(mentioned) & set(DEFAULT_NODES) else tuple(others)
+    return tuple(Node(ObjectMeta(name, labels=FrozenDict({"kubernetes.io/hostname": name, ZONE_LABEL: "zone-1"}))) for name in names)
+
+
+def _addressed(nodes: Sequence[Node], pods: Sequence[Pod], versions: Sequence[int]) -> tuple[tuple[Node, ...], tuple[Host, ...]]:
+    """Give every node the addresses and Pod ranges that its object does not name."""
+    used = {a for node in nodes for a in node.addresses}
+    free = {version: _free_addresses(version, len(nodes), used) for version in versions}
+    made, hosts = [], []
+    for node in _with_ranges(nodes, pods, versions):
+        addresses = tuple(next((a for a in node.addresses if a.version == v), None) or next(free[v]) for v in versions)
+        made.append(replace(node, addresses=addresses))
+        hosts.append(Host(node.name, tuple(map(_with_prefix, addresses)), (), node.pod_cidrs, node=made[-1]))
+    taken = {a.ip for host in hosts for a in host.addresses}
+    hosts = [replace(host, gateways=tuple(_gateway(a, taken) for a in host.addresses)) for host in hosts]
+    return tuple(made), tuple(hosts)
+
+
+def _with_ranges(nodes: Sequence[Node], pods: Sequence[Pod], versions: Sequence[int]) -> tuple[Node, ...]:
+    """The nodes with one Pod range of each family: its object's, else what its Pods' addresses tell, else the next free one."""
+    implied = _implied_ranges(nodes, pods)
+    known = [tuple(c for v in versions for c in (*node.pod_cidrs, *implied.get(node.name, ())) if c.version == v) for node in nodes]
+    whole = [replace(node, pod_cidrs=cidrs if {c.version for c in cidrs} == set(versions) else ()) for node, cidrs in zip(nodes, known, strict=True)]
+    large = len(nodes) > 250
+    clusters = [LARGE_CLUSTER_CIDR if large and v == 4 else CLUSTER_CIDRS[v] for v in versions]
+    return assign_pod_cidrs(whole, clusters, [POD_PREFIX[v] for v in versions], first_index=1)
+
+
+def _free_addresses(version: int, count: int, used: set[IPAddress]) -> Iterable[IPAddress]:
+    segment = LARGE_SEGMENT if version == 4 and count > 200 else SEGMENTS[version]
+    start_at = FIRST_NODE if version == 4 else 0x11  # ::11, ::12 … as the addresses are written
+    return (a for n in range(start_at, segment.num_addresses - 1) if (a := segment.network_address + n) not in used)
+
+
+def _with_prefix(address: IPAddress) -> IPInterface:
+    """A node's address with the length of its segment: /64 in IPv6; /24 in IPv4, save for the large segment."""
+    length = 64 if address.version == 6 else LARGE_SEGMENT.prefixlen if address in LARGE_SEGMENT else 24
+    return ip_interface(f"{address}/{length}")
+
+
+def _gateway(address: IPInterface, taken: set[IPAddress]) -> IPAddress:
+    """The router of the segment: its first address, else (where a node has that) its last."""
+    first = address.network.network_address + 1
+    last = address.network.broadcast_address - (1 if address.version == 4 else 0)
+    return first if first not in taken else last
+
+
+def _implied_ranges(nodes: Sequence[Node], pods: Sequence[Pod]) -> dict[str, tuple[IPNetwork, ...]]:
+    """Pod ranges that the Pods' own addresses tell, where a node's object does not: a dump of a cluster often has Pods and no Nodes."""
+    found: dict[str, dict[int, IPNetwork]] = {}
+    known = {node.name for node in nodes if node.pod_cidrs}
+    for pod in pods:
+        if pod.node_name and pod.node_name not in known and not pod.host_network:
+            for address in pod.pod_ips:
+                length = POD_PREFIX[address.version]
+                found.setdefault(pod.node_name, {}).setdefault(address.version, ip_network(f"{address}/{length}", strict=False))
+    seen: set[IPNetwork] = set()
+    result = {}
+    for node, ranges in found.items():
+        own = tuple(c for c in ranges.values() if c not in seen)
+        seen |= set(own)
+        result[node] = own
+    return result
+
+
+def _assign(pods: Sequence[Pod], hosts: Sequence[Host], pending: dict[str, str]) -> tuple[tuple[Pod, ...], dict[str, str], tuple[str, ...]]:
+    """Addresses for the Pods: those that a status gives, if they lie in their node's range, then host-local's for the others."""
+    by_host: dict[str, list[Pod]] = {host.name: [] for host in hosts}
+    given, notes = {}, []
+    for pod in pods:
+        if pod.node_name in by_host and not pod.host_network and not pod.finished:
+            by_host[pod.node_name].append(pod)
+    for host in hosts:
+        found, remarks, without = _allocate(host, by_host[host.name])
+        given |= found
+        notes += remarks
+        pending |= dict.fromkeys(without, f"no free address on {host.name}: {', '.join(map(str, host.pod_cidrs))} is used up")
+    addresses = {host.name: tuple(a.ip for a in host.addresses) for host in hosts}
+    running = []
+    for pod in pods:
+        if pod.node_name not in by_host or pod.finished:
+            running.append(pod)
+        elif pod.host_network:
+            running.append(start(pod, pod.node_name, addresses[pod.node_name]))
+        elif pod.key in given:
+            running.append(start(pod, pod.node_name, given[pod.key]))
+        else:
+            running.append(replace(pod, pod_ips=()))
+    return tuple(running), pending, tuple(notes)
+
+
+def _allocate(host: Host, pods: Sequence[Pod]) -> tuple[dict[str, tuple[IPAddress, ...]], list[str], list[str]]:
+    """One node's addresses by Pod key, remarks, and the keys of Pods for which there is none left."""
+    sets = range_sets({"ranges": [[{"subnet": str(cidr)}] for cidr in host.pod_cidrs]})
+    found: dict[str, tuple[IPAddress, ...]] = {}
+    store, notes, rest = Store(), [], []
+    for pod in pods:
+        wanted = [a for cidr in host.pod_cidrs for a in pod.pod_ips if a in cidr][: len(host.pod_cidrs)]
+        try:
+            if len(wanted) == len(host.pod_cidrs):
+                configs, store = add(sets, store, pod.key, requested=wanted)
+                found[pod.key] = tuple(c.address.ip for c in configs)
+                continue
+        except AllocationError as error:
+            store = error.store
+        if pod.pod_ips:
+            shown = ", ".join(map(str, pod.pod_ips))
+            notes.append(f"Pod {pod.key} has {shown} in its status, which cannot be on {host.name} here: it gets another address")
+        rest.append(pod.key)
+    fresh = replace(store, last_reserved=type(store.last_reserved)())  # as if the node's agent had just started
+    try:
+        for key, configs in zip(rest, add_all(sets, fresh, rest)[0], strict=True):
+            found[key] = tuple(c.address.ip for c in configs)
+        return found, notes, []
+    except AllocationError:
+        return _allocate_some(sets, fresh, rest, found, notes)
+
+
+def _allocate_some(sets, store: Store, keys: Sequence[str], found: dict, notes: list[str]):
+    """As far as the range goes: the Pods that come too late stay without an address."""
+    for number, key in enumerate(keys):
+        try:
+            configs, store = add(sets, store, key)
+        except AllocationError:
+            return found, notes, list(keys[number:])
+        found[key] = tuple(c.address.ip for c in configs)
+    return found, notes, []

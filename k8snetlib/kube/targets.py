@@ -1,0 +1,112 @@
+"""What a name on the command line or in a lesson means: ``pod/web``, ``pod/api:http``, ``node/node-a``, ``10.244.2.2:8080``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from ..errors import ModelError, UnsupportedError
+from ..linux.packet import IPAddress
+from .objects import Pod
+from .workloads import find_pod
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
+
+WORKLOADS = ("deploy", "deployment", "sts", "statefulset", "ds", "daemonset", "rs", "replicaset", "job")
+_LITERAL = re.compile(r"^(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>\d+\.\d+\.\d+\.\d+)|(?P<bare6>[0-9a-fA-F]*:[0-9a-fA-F:.]+))(?::(?P<port>[\w-]+))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One end of a connection: its namespace, addresses, and the port and protocol meant (None and "" where nothing says)."""
+
+    text: str
+    netns: str
+    addresses: tuple[IPAddress, ...]
+    port: int | None = None
+    proto: str = "tcp"
+    process: str = ""
+    pod: Pod | None = None
+
+    def address(self, version: int) -> IPAddress:
+        """The address of that family, else the first. ModelError if it has none."""
+        if not self.addresses:
+            raise ModelError(f"{self.text} has no address")
+        return next((a for a in self.addresses if a.version == version), self.addresses[0])
+
+    def ports_hint(self) -> str:
+        ports = [p for c in (self.pod.running_containers if self.pod else ()) for p in c.ports]
+        return f" ({', '.join(f'{p.container_port}/{p.protocol}' for p in ports)} are declared)" if ports else ""
+
+
+def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target:
+    """What the reference means in this cluster. ModelError if nothing; UnsupportedError for kinds that cannot be reached here."""
+    literal = _LITERAL.match(reference)
+    if literal:
+        return _address(cluster, reference, literal)
+    kind, slash, rest = reference.partition("/")
+    if not slash:
+        kind, rest = "pod", reference
+    name, colon, port = rest.partition(":")
+    if not name or colon and not port:
+        raise ModelError(f"{reference!r} names nothing: write pod/NAME, pod/NAME:PORT, node/NAME or an address")
+    if kind in ("node", "no", "nodes"):
+        host = cluster._host(name)
+        return Target(reference, host.name, tuple(a.ip for a in host.addresses), _number(port, reference) if colon else None)
+    if kind in ("svc", "service", "services"):
+        raise UnsupportedError(f"{reference}: a Service's address is made of kube-proxy's rules, which this model does not hold yet; name a Pod")
+    if kind not in ("pod", "pods", "po", *WORKLOADS):
+        raise ModelError(f"{reference!r}: a packet goes to pod/NAME, node/NAME or an address, not to a {kind!r}")
+    pod = find_pod(cluster.pods, cluster.workloads, name if kind in ("pod", "pods", "po") else f"{kind}/{name}", namespace or None)
+    return _pod(cluster, reference, pod, port if colon else "")
+
+
+def _number(text: str, reference: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ModelError(f"{reference}: {text!r} is no port number (1 to 65535)")
+    return int(text)
+
+
+def _pod(cluster: Cluster, reference: str, pod: Pod, port: str) -> Target:
+    netns = cluster.netns(pod)
+    addresses = pod.pod_ips
+    declared = [(p, c) for c in pod.running_containers for p in c.ports]
+    if port and not port.isdigit():
+        named = [(p, c) for p, c in declared if p.name == port]
+        if not named:
+            from .schema import closest
+
+            meant = closest(port, [p.name for p, _ in declared if p.name])
+            hint = f' (did you mean "{meant}"?)' if meant else ""
+            raise ModelError(f'{reference}: Pod {pod.key} has no port named "{port}"{hint}')
+        chosen = named[0][0]
+        return Target(reference, netns, addresses, chosen.container_port, chosen.protocol.lower(), _process(pod), pod)
+    if port:
+        number = _number(port, reference)
+        proto = next((p.protocol.lower() for p, _ in declared if p.container_port == number), "tcp")
+        return Target(reference, netns, addresses, number, proto, _process(pod), pod)
+    if len(declared) == 1:
+        return Target(reference, netns, addresses, declared[0][0].container_port, declared[0][0].protocol.lower(), _process(pod), pod)
+    return Target(reference, netns, addresses, None, "icmp" if not declared else "tcp", _process(pod), pod)
+
+
+def _process(pod: Pod) -> str:
+    return pod.name
+
+
+def _address(cluster: Cluster, reference: str, literal: re.Match) -> Target:
+    text = literal["v6"] or literal["v4"] or literal["bare6"]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise ModelError(f"{reference}: {text!r} is no address") from None
+    port = _number(literal["port"], reference) if literal["port"] else None
+    pod = next((p for p in cluster.pods if address in p.pod_ips and not p.host_network), None)
+    if pod is not None:
+        found = _pod(cluster, reference, pod, str(port) if port else "")
+        return Target(reference, found.netns, (address,), found.port, found.proto, found.process, pod)
+    host = next((h for h in cluster.hosts if any(a.ip == address for a in h.addresses)), None)
+    return Target(reference, host.name if host else "", (address,), port, "tcp" if port else "icmp")
