@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_interface
 
 from ..errors import ModelError
 from ..linux.draft import build
@@ -158,6 +158,21 @@ class Cluster:
             return pod.node_name
         raise ModelError(f"Pod {pod.key} runs nowhere: {self.pending.get(pod.key) or f'it is {pod.phase or chr(34) + chr(34)}'}")
 
+    def pods_named(self, name: str) -> Sequence[Pod]:
+        """The Pods of that name in all namespaces."""
+        if "names" not in self.cache:
+            names: dict[str, list[Pod]] = {}
+            for pod in self.pods:
+                names.setdefault(pod.name, []).append(pod)
+            self.cache["names"] = names
+        return self.cache["names"].get(name, ())
+
+    def pod_at(self, address: IPAddress) -> Pod | None:
+        """The Pod that has the address for its own; None for a node's (host-network Pods included) or nobody's."""
+        if "addresses" not in self.cache:
+            self.cache["addresses"] = {ip: pod for pod in self.pods if pod.key in self.sandboxes for ip in pod.pod_ips}
+        return self.cache["addresses"].get(address)
+
     def find(self, reference: str, namespace: str = "") -> Target:
         """What ``pod/web``, ``pod/api:8080``, ``node/node-a:22`` or ``10.244.1.2:80`` means here.
 
@@ -253,13 +268,3 @@ def _sockets_of(pods: Sequence[Pod]) -> tuple[tuple[Socket, ...], list[str]]:
 def _some(names: Iterable[str], most: int = 8) -> str:
     names = list(names)
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "") or "none"
-
-
-def addresses_of(text: str) -> IPAddress | None:
-    """The address that the text is, or None."""
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
-
-

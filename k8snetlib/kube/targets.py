@@ -60,7 +60,11 @@ def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target
         raise UnsupportedError(f"{reference}: a Service's address is made of kube-proxy's rules, which this model does not hold yet; name a Pod")
     if kind not in ("pod", "pods", "po", *WORKLOADS):
         raise ModelError(f"{reference!r}: a packet goes to pod/NAME, node/NAME or an address, not to a {kind!r}")
-    pod = find_pod(cluster.pods, cluster.workloads, name if kind in ("pod", "pods", "po") else f"{kind}/{name}", namespace or None)
+    same = cluster.pods_named(name) if kind in ("pod", "pods", "po") else ()
+    if len(same) == 1 and namespace in ("", same[0].namespace):  # the usual case, without a look at every Pod of the cluster
+        pod = same[0]
+    else:
+        pod = find_pod(cluster.pods, cluster.workloads, name if kind in ("pod", "pods", "po") else f"{kind}/{name}", namespace or None)
     return _pod(cluster, reference, pod, port if colon else "")
 
 
@@ -104,7 +108,7 @@ def _address(cluster: Cluster, reference: str, literal: re.Match) -> Target:
     except ValueError:
         raise ModelError(f"{reference}: {text!r} is no address") from None
     port = _number(literal["port"], reference) if literal["port"] else None
-    pod = next((p for p in cluster.pods if address in p.pod_ips and not p.host_network), None)
+    pod = cluster.pod_at(address)
     if pod is not None:
         found = _pod(cluster, reference, pod, str(port) if port else "")
         return Target(reference, found.netns, (address,), found.port, found.proto, found.process, pod)

@@ -69,26 +69,31 @@ class Ct:
         return which in self.nat
 
 
+def _key(flow: Flow) -> tuple:
+    """The flow with its addresses as numbers: hashing these is what a lookup costs."""
+    return (flow.proto, flow.src.version, int(flow.src), flow.sport, int(flow.dst), flow.dport)
+
+
 class CtTable:
     """The table of one namespace during a trace: what the network holds, plus what the trace adds."""
 
     __slots__ = ("entries",)
 
     def __init__(self, namespace: NetNS) -> None:
-        self.entries: dict[Flow, tuple[Ct, str]] = {}
+        self.entries: dict[tuple, tuple[Ct, str]] = {}
         for entry in namespace.conntrack:
             self.add(Ct.thaw(entry))
 
     def add(self, ct: Ct) -> None:
-        self.entries[ct.original] = (ct, ORIGINAL)
-        self.entries[ct.reply] = (ct, REPLY)
+        self.entries[_key(ct.original)] = (ct, ORIGINAL)
+        self.entries[_key(ct.reply)] = (ct, REPLY)
 
     def find(self, flow: Flow) -> tuple[Ct, str] | None:
-        return self.entries.get(flow)
+        return self.entries.get(_key(flow))
 
     def taken(self, reply: Flow) -> bool:
         """Whether another connection already expects such a reply: nf_nat_used_tuple."""
-        return reply in self.entries
+        return _key(reply) in self.entries
 
 
 def flow_of(packet: Packet) -> Flow | None:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from ..errors import ModelError
+from . import forward, link, neighbor
 from .conntrack import CtTable
 from .draft import build
 from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Sent, Trace, Transmitted
@@ -59,7 +60,8 @@ class View:
         return self.ns.interfaces[name]
 
     def neighbor(self, dev: str, ip: IPAddress) -> Neighbor | None:
-        return self.neighbors.get((dev, ip)) or self.ns.neighbors.get((dev, ip))
+        key = (dev, ip)
+        return self.neighbors.get(key) or self.ns.neighbors.get(key)
 
     def fdb_entry(self, device: str, mac: str) -> FdbEntry | None:
         return self.fdb.get((device, mac)) or self.ns.fdb.get((device, mac))
@@ -130,18 +132,15 @@ class Engine:
 
     def run(self) -> None:
         """Deliver frames until all is quiet."""
-        from .link import receive
-        from .neighbor import give_up
-
         while self.queue or self.waiting:
             if not self.queue:
-                give_up(self)
+                neighbor.give_up(self)
                 continue
             self.steps += 1
             if self.steps > MAX_STEPS:
                 raise ModelError("frames go round in a loop of bridges (a broadcast storm): break the loop, or use a spanning tree")
             name, dev, frame, journey, mark = self.queue.popleft()
-            receive(self, self.view(name), dev, frame, journey, mark)
+            link.receive(self, self.view(name), dev, frame, journey, mark)
 
 
 def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "") -> Trace:
@@ -149,10 +148,8 @@ def trace(network: Network, at: str, packet: Packet, chance: Chance = always, pr
 
     ModelError if there is no such namespace; UnsupportedError if the packet meets a rule that the model does not honour.
     """
-    from .forward import send
-
     engine = Engine(network, chance)
-    send(engine, engine.view(at), packet, 0, process=process)
+    forward.send(engine, engine.view(at), packet, 0, process=process)
     engine.run()
     return Trace(engine.events, at, packet, network)
 

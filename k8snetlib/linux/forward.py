@@ -8,17 +8,19 @@ OUTPUT, and is routed again if OUTPUT changed its destination or mark. TTL falls
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from .engine import Engine, View
+from . import hooks, link, neighbor
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
 from .fib import address_on, lookup, reverse_path, source_for
 from .fragments import fragment, reassemble
-from .hooks import run_hook
-from .neighbor import discovery, is_discovery, resolve
-from .packet import Fragment, Frame, Icmp, Ndp, Packet, Skb, Tcp, Udp
+from .packet import Fragment, Frame, Icmp, Ndp, Packet, Skb, Tcp, Udp, icmp_name, is_loopback, is_multicast
 from .state import Route, Socket
 
-MAX_QUOTE_V6, ICMP_TOS = 1280, 0xC0  # errors carry the precedence "internetwork control" (net/ipv4/icmp.c)
+if TYPE_CHECKING:
+    from .engine import Engine, View
+
+ICMP_TOS = 0xC0  # errors carry the precedence "internetwork control" (net/ipv4/icmp.c)
 
 
 def drop(e: Engine, v: View, skb: Skb, reason: str, detail: str, dev: str = "") -> None:
@@ -40,7 +42,7 @@ def ip_receive(e: Engine, v: View, dev: str, frame: Frame, skb: Skb) -> None:
         return
     if type(packet.payload) is Fragment and v.tracked.get(packet.version) and not _defragment(e, v, skb):
         return
-    if not skb.prerouted and not run_hook(e, v, "PREROUTING", skb):
+    if not skb.prerouted and not hooks.run_hook(e, v, "PREROUTING", skb):
         return
     skb.prerouted = False
     route_input(e, v, skb)
@@ -51,7 +53,7 @@ def _ipv6_ok(e: Engine, v: View, skb: Skb) -> bool:
     if v.ns.sysctl("net.ipv6.conf.all.disable_ipv6"):
         drop(e, v, skb, "IPV6DISABLED", "IPv6 is switched off here")
         return False
-    if (packet.src.is_loopback or packet.dst.is_loopback) and skb.iif != "lo":
+    if (is_loopback(packet.src) or is_loopback(packet.dst)) and skb.iif != "lo":
         drop(e, v, skb, "IP_INVALID_SOURCE", "a loopback address came in from outside")
         return False
     return True
@@ -60,8 +62,8 @@ def _ipv6_ok(e: Engine, v: View, skb: Skb) -> bool:
 def route_input(e: Engine, v: View, skb: Skb) -> None:
     """The routing decision for an arrived packet (ip_route_input_slow): for us, onward, or nowhere."""
     packet = skb.packet
-    if packet.dst.is_multicast:
-        if is_discovery(packet):
+    if is_multicast(packet.dst):
+        if type(packet.payload) is Ndp:
             deliver(e, v, skb)
         else:
             drop(e, v, skb, "UNHANDLED_PROTO", "nobody here has joined that multicast group")
@@ -90,10 +92,10 @@ def _source_ok(e: Engine, v: View, skb: Skb, route: Route | None) -> bool:
     if skb.iif == "lo":
         return True
     localnet = v.ns.sysctl("net.ipv4.conf.all.route_localnet") or v.ns.sysctl(f"net.ipv4.conf.{skb.iif}.route_localnet")
-    if (packet.src.is_loopback or packet.dst.is_loopback) and not localnet:
+    if (is_loopback(packet.src) or is_loopback(packet.dst)) and not localnet:
         drop(e, v, skb, "IP_LOCALNET", "a 127.0.0.0/8 address came in from outside (route_localnet is 0)")
         return False
-    if packet.src.is_multicast or int(packet.src) == 0xFFFFFFFF:
+    if is_multicast(packet.src) or int(packet.src) == 0xFFFFFFFF:
         drop(e, v, skb, "IP_INVALID_SOURCE", f"{packet.src} cannot be a source")
         return False
     reason = reverse_path(v.ns, packet.src, packet.dst, skb.iif, skb.mark)
@@ -122,17 +124,15 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
     """For this host: INPUT, then the protocol (ip_local_deliver)."""
     if type(skb.packet.payload) is Fragment and not _defragment(e, v, skb):
         return
-    if not run_hook(e, v, "INPUT", skb):
+    if not hooks.run_hook(e, v, "INPUT", skb):
         return
     packet, payload = skb.packet, skb.packet.payload
     if type(payload) is Ndp:
-        discovery(e, v, skb)
+        neighbor.discovery(e, v, skb)
     elif type(payload) is Icmp:
         _icmp_receive(e, v, skb)
     elif type(payload) is Udp and _vxlan_port(v, payload.dport):
-        from .link import vxlan_receive
-
-        vxlan_receive(e, v, skb)
+        link.vxlan_receive(e, v, skb)
     elif packet.proto in ("tcp", "udp", "sctp"):
         socket = find_socket(v, packet.proto, packet.dst, payload.dport)
         if socket is not None:
@@ -223,7 +223,7 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
     new = replace(packet, ttl=packet.ttl - 1)
     e.emit(Rewritten(v.name, skb.journey, "TTL", packet, new))
     skb.packet, skb.oif, skb.nexthop = new, route.dev, route.via
-    if run_hook(e, v, "FORWARD", skb):
+    if hooks.run_hook(e, v, "FORWARD", skb):
         output(e, v, skb, route)
 
 
@@ -256,7 +256,7 @@ def send(e: Engine, v: View, packet: Packet, journey: int, mark: int = 0, proces
     if len(packet) > mtu and packet.df and not (type(packet.payload) is Icmp and packet.version == 6):
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(packet)} bytes do not fit through {skb.oif} (MTU {mtu}): the sender gets EMSGSIZE")
         return
-    if not run_hook(e, v, "OUTPUT", skb):
+    if not hooks.run_hook(e, v, "OUTPUT", skb):
         return
     if skb.packet.dst != packet.dst or skb.packet.src != packet.src or skb.mark != mark:  # ip_route_me_harder: the source stays
         route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, mark=skb.mark)
@@ -270,11 +270,11 @@ def send(e: Engine, v: View, packet: Packet, journey: int, mark: int = 0, proces
 
 def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
     """POSTROUTING, then to the next hop's MAC address (ip_output, ip_finish_output2)."""
-    if not run_hook(e, v, "POSTROUTING", skb):
+    if not hooks.run_hook(e, v, "POSTROUTING", skb):
         return
     mtu = route.mtu or v.interface(skb.oif).mtu
     if len(skb.packet) <= mtu:
-        resolve(e, v, skb)
+        neighbor.resolve(e, v, skb)
         return
     if skb.packet.df:
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(skb.packet)} bytes do not fit through {skb.oif} (MTU {mtu})")
@@ -284,7 +284,7 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
     for piece in pieces:
         part = Skb(piece, skb.iif, skb.oif, skb.mark, skb.journey)
         part.nexthop = skb.nexthop
-        resolve(e, v, part)
+        neighbor.resolve(e, v, part)
 
 
 # What the kernel says back
@@ -293,9 +293,9 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
 def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0) -> None:
     """Tell the packet's sender of a problem (icmp_send): never about an error, a later fragment, or a multicast."""
     packet, payload = skb.packet, skb.packet.payload
-    if type(payload) is Icmp and payload.is_error or type(payload) is Fragment and payload.offset or packet.dst.is_multicast:
+    if type(payload) is Icmp and payload.is_error or type(payload) is Fragment and payload.offset or is_multicast(packet.dst):
         return
-    if packet.src.is_multicast or packet.src.is_unspecified or skb.frame is not None and skb.frame.is_multicast:
+    if is_multicast(packet.src) or packet.src.is_unspecified or skb.frame is not None and skb.frame.is_multicast:
         return
     back, _ = lookup(v.ns, packet.src, mark=0)
     local, _ = lookup(v.ns, packet.dst)
@@ -310,8 +310,6 @@ def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0)
     journey = e.new_journey()
     message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version)
     error = Packet(src, packet.src, message, df=False, tos=ICMP_TOS if packet.version == 4 else 0)
-    from .packet import icmp_name
-
     e.emit(Answered(v.name, skb.journey, journey, f"{'ICMP' if packet.version == 4 else 'ICMPv6'} {icmp_name(message)}"))
     send(e, v, error, journey)
 

@@ -6,14 +6,18 @@ source NAT 100, confirmation last.
 
 from __future__ import annotations
 
-from . import conntrack
+from typing import TYPE_CHECKING
+
+from . import conntrack, forward
 from .conntrack import Ct
-from .engine import Engine, View
 from .events import Dropped, Rewritten, Tracked
 from .fib import address_on
 from .netfilter import ORDER, walk
 from .packet import Fragment, Icmp, Ndp, Packet, Skb
 from .xtables import Nat, Reject, Verdict
+
+if TYPE_CHECKING:
+    from .engine import Engine, View
 
 FIRST, LAST = ("PREROUTING", "OUTPUT"), ("INPUT", "POSTROUTING")
 DESTINATION_NAT = ("PREROUTING", "OUTPUT")
@@ -46,11 +50,9 @@ def run_hook(e: Engine, v: View, hook: str, skb: Skb) -> bool:
 
 
 def _refuse(e: Engine, v: View, hook: str, skb: Skb, table: str, verdict: object) -> None:
-    from .forward import reject
-
     how = f"REJECT in table {table} at {hook}" if isinstance(verdict, Reject) else f"DROP in table {table} at {hook}"
     if isinstance(verdict, Reject):
-        reject(e, v, skb, verdict.how, hook)
+        forward.reject(e, v, skb, verdict.how, hook)
     e.emit(Dropped(v.name, skb.journey, "NETFILTER_DROP", how, skb.packet))
 
 

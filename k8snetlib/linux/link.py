@@ -6,13 +6,16 @@ Follows drivers/net/veth.c, net/bridge (br_input.c, br_forward.c, br_fdb.c, br_n
 from __future__ import annotations
 
 import zlib
+from typing import TYPE_CHECKING
 
-from .engine import Engine, View
+from . import forward, hooks, neighbor
 from .events import Bridged, Decapsulated, Delivered, Dropped, Encapsulated, Received, Routed, Transmitted
 from .fib import lookup
-from .hooks import run_hook
 from .packet import ETHERNET_HEADER, Arp, Frame, Ndp, Packet, Skb, Udp, Vxlan
 from .state import FdbEntry, Interface, Network
+
+if TYPE_CHECKING:
+    from .engine import Engine, View
 
 VLAN_ROOM = 4  # is_skb_forwardable leaves room for a VLAN tag above MTU and Ethernet header
 FIRST_PORT, PORTS = 32768, 28232  # net.ipv4.ip_local_port_range: the tunnel's source port is a hash into it (udp_flow_src_port)
@@ -29,13 +32,10 @@ def receive(e: Engine, v: View, dev: str, frame: Frame, journey: int, mark: int 
 
 
 def _up(e: Engine, v: View, dev: str, frame: Frame, skb: Skb | None, journey: int) -> None:
-    from .forward import ip_receive
-    from .neighbor import arp_receive
-
     if skb is not None:
-        ip_receive(e, v, dev, frame, skb)
+        forward.ip_receive(e, v, dev, frame, skb)
     elif frame.dst == v.interface(dev).mac or frame.is_multicast:
-        arp_receive(e, v, dev, frame, journey)
+        neighbor.arp_receive(e, v, dev, frame, journey)
     else:
         e.emit(Dropped(v.name, journey, "OTHERHOST", f"the frame is for {frame.dst}", frame.payload, dev))
 
@@ -56,11 +56,9 @@ def transmit(e: Engine, v: View, dev: str, frame: Frame, journey: int, skb: Skb 
         _vxlan(e, v, interface, frame, journey, skb)
     elif kind == "loopback":
         e.emit(Received(v.name, journey, dev, frame))
-        from .forward import ip_receive
-
         again = Skb(skb.packet, "lo", mark=skb.mark, journey=journey)
         again.ct, again.ctstate, again.ctdir = skb.ct, skb.ctstate, skb.ctdir
-        ip_receive(e, v, dev, frame, again)
+        forward.ip_receive(e, v, dev, frame, again)
     else:
         e.emit(Delivered(v.name, journey, frame.payload, None) if kind == "dummy" else Dropped(v.name, journey, "NOT_SPECIFIED", kind, frame.payload, dev))
 
@@ -110,7 +108,7 @@ def _bridge_prerouting(e: Engine, v: View, bridge: Interface, port: Interface, f
     """PREROUTING for a bridged packet (br_nf_pre_routing); a new destination address needs a new destination MAC."""
     skb.physin, skb.frame = port.name, frame
     v.bridged = True
-    passed = run_hook(e, v, "PREROUTING", skb)
+    passed = hooks.run_hook(e, v, "PREROUTING", skb)
     v.bridged = False
     if not passed:
         return None
@@ -131,10 +129,8 @@ def _redirect_bridged(e: Engine, v: View, bridge: Interface, frame: Frame, skb: 
     if entry is not None:
         return Frame(bridge.mac, entry.mac, skb.packet)
     # The neighbour is unknown: the packet waits for ARP and then takes the bridge's own way out (br_nf_pre_routing_finish_bridge).
-    from .neighbor import resolve
-
     skb.oif, skb.nexthop = bridge.name, route.via
-    resolve(e, v, skb)
+    neighbor.resolve(e, v, skb)
     return None
 
 
@@ -189,7 +185,7 @@ def _out_of_port(e: Engine, v: View, bridge: Interface, port: Interface, frame: 
     """One port: FORWARD and POSTROUTING for a bridged packet if br_netfilter is on, then out (br_forward)."""
     if skb is not None and forwarded and skb.physin and _filters(v, frame.payload):
         skb.oif, skb.physout, v.bridged = bridge.name, port.name, True
-        passed = run_hook(e, v, "FORWARD", skb) and run_hook(e, v, "POSTROUTING", skb)
+        passed = hooks.run_hook(e, v, "FORWARD", skb) and hooks.run_hook(e, v, "POSTROUTING", skb)
         v.bridged = False
         if not passed:
             return
@@ -271,8 +267,6 @@ def answers(network: Network, v: View, bridge: str) -> tuple[tuple[tuple[str, st
 
 def _vxlan(e: Engine, v: View, interface: Interface, frame: Frame, journey: int, skb: Skb | None) -> None:
     """Encapsulate (vxlan_xmit): the FDB names the far end for the destination MAC, or the all-zero entry for any."""
-    from .forward import send
-
     entry = v.fdb_entry(interface.name, frame.dst) or v.fdb_entry(interface.name, "00:00:00:00:00:00")
     if entry is None or entry.dst is None:
         words = f"{interface.name} has no FDB entry for {frame.dst}: it does not know behind which node that is"
@@ -281,7 +275,7 @@ def _vxlan(e: Engine, v: View, interface: Interface, frame: Frame, journey: int,
     config = interface.vxlan
     outer = Packet(config.local, entry.dst, Udp(source_port(frame), config.port, Vxlan(config.vni, frame)), df=False)
     e.emit(Encapsulated(v.name, journey, interface.name, frame, outer, entry))
-    send(e, v, outer, journey, mark=skb.mark if skb else 0)
+    forward.send(e, v, outer, journey, mark=skb.mark if skb else 0)
 
 
 def source_port(frame: Frame) -> int:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address
+from typing import TYPE_CHECKING
 
-from .engine import Engine, View
+from . import forward, hooks, link
 from .events import Answered, Asked, Delivered, Dropped, Resolved, Transmitted
 from .fib import address_on, is_local, reverse_path
-from .packet import BROADCAST, Arp, Frame, IPAddress, Ndp, Packet, Skb
+from .packet import BROADCAST, Arp, Frame, IPAddress, Ndp, Packet, Skb, is_multicast
 from .state import ZERO_MAC, local_addresses
+
+if TYPE_CHECKING:
+    from .engine import Engine, View
 
 SOLICITED_NODE = int(IPv6Address("ff02::1:ff00:0"))
 HOP_LIMIT = 255  # RFC 4861 section 4.3: proves that the message has crossed no router
@@ -24,23 +28,21 @@ def multicast_mac(address: IPAddress) -> str:
 
 def resolve(e: Engine, v: View, skb: Skb) -> None:
     """Send the packet to its next hop, as soon as the next hop's MAC address is known."""
-    from .link import transmit
-
     interface = v.interface(skb.oif)
     hop = skb.nexthop or skb.packet.dst
     if interface.kind == "loopback":
-        transmit(e, v, skb.oif, Frame(ZERO_MAC, ZERO_MAC, skb.packet), skb.journey, skb)
+        link.transmit(e, v, skb.oif, Frame(ZERO_MAC, ZERO_MAC, skb.packet), skb.journey, skb)
         return
-    if hop.is_multicast:
-        transmit(e, v, skb.oif, Frame(interface.mac, multicast_mac(hop), skb.packet), skb.journey, skb)
+    if is_multicast(hop):
+        link.transmit(e, v, skb.oif, Frame(interface.mac, multicast_mac(hop), skb.packet), skb.journey, skb)
         return
     if hop.version == 4 and any(hop == a.network.broadcast_address and a.network.prefixlen < 31 for a in interface.addresses if a.version == 4):
-        transmit(e, v, skb.oif, Frame(interface.mac, BROADCAST, skb.packet), skb.journey, skb)
+        link.transmit(e, v, skb.oif, Frame(interface.mac, BROADCAST, skb.packet), skb.journey, skb)
         return
     entry = v.neighbor(skb.oif, hop)
     if entry is not None:
         e.emit(Resolved(v.name, skb.journey, entry))
-        transmit(e, v, skb.oif, Frame(interface.mac, entry.mac, skb.packet), skb.journey, skb)
+        link.transmit(e, v, skb.oif, Frame(interface.mac, entry.mac, skb.packet), skb.journey, skb)
         return
     key = (v.name, skb.oif, hop)
     if key in e.waiting:
@@ -53,8 +55,6 @@ def resolve(e: Engine, v: View, skb: Skb) -> None:
 
 
 def _ask(e: Engine, v: View, skb: Skb, hop: IPAddress, journey: int) -> None:
-    from .link import transmit
-
     interface = v.interface(skb.oif)
     src = skb.packet.src
     if hop.version == 4:
@@ -62,7 +62,7 @@ def _ask(e: Engine, v: View, skb: Skb, hop: IPAddress, journey: int) -> None:
         sender = src if src in local_addresses(v.ns) else address_on(v.ns, skb.oif, hop) or _any_address(v)
         if sender is None:
             return
-        transmit(e, v, skb.oif, Frame(interface.mac, BROADCAST, Arp(1, interface.mac, sender, ZERO_MAC, hop)), journey)
+        link.transmit(e, v, skb.oif, Frame(interface.mac, BROADCAST, Arp(1, interface.mac, sender, ZERO_MAC, hop)), journey)
         return
     own = {a.ip for a in interface.addresses}
     sender = src if src in own else address_on(v.ns, skb.oif, hop, link_local_first=True)
@@ -78,18 +78,13 @@ def _any_address(v: View) -> IPAddress | None:
 
 def _send_discovery(e: Engine, v: View, dev: str, packet: Packet, mac: str, journey: int) -> None:
     """Neighbour discovery passes OUTPUT and POSTROUTING like any packet (ndisc_send_skb), unlike ARP."""
-    from .hooks import run_hook
-    from .link import transmit
-
     skb = Skb(packet, oif=dev, journey=journey)
-    if run_hook(e, v, "OUTPUT", skb) and run_hook(e, v, "POSTROUTING", skb):
-        transmit(e, v, dev, Frame(v.interface(dev).mac, mac, skb.packet), journey, skb)
+    if hooks.run_hook(e, v, "OUTPUT", skb) and hooks.run_hook(e, v, "POSTROUTING", skb):
+        link.transmit(e, v, dev, Frame(v.interface(dev).mac, mac, skb.packet), journey, skb)
 
 
 def arp_receive(e: Engine, v: View, dev: str, frame: Frame, journey: int) -> None:
     """An ARP message came up (arp_process): answer a question about an address of ours, learn from an answer that is awaited."""
-    from .link import transmit
-
     arp: Arp = frame.payload
     interface = v.interface(dev)
     if arp.op == 1:
@@ -99,7 +94,7 @@ def arp_receive(e: Engine, v: View, dev: str, frame: Frame, journey: int) -> Non
             answer = e.new_journey()
             e.emit(Answered(v.name, journey, answer, f"ARP: {arp.target_ip} is {interface.mac}"))
             reply = Arp(2, interface.mac, arp.target_ip, arp.sender_mac, arp.sender_ip)
-            transmit(e, v, dev, Frame(interface.mac, arp.sender_mac, reply), answer)
+            link.transmit(e, v, dev, Frame(interface.mac, arp.sender_mac, reply), answer)
             return
         if v.neighbor(dev, arp.sender_ip) is not None:
             v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac)
@@ -109,10 +104,6 @@ def arp_receive(e: Engine, v: View, dev: str, frame: Frame, journey: int) -> Non
         e.emit(Delivered(v.name, journey, arp, None))
         v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac)
         _wake(e, v, dev, arp.sender_ip)
-
-
-def is_discovery(packet: Packet) -> bool:
-    return type(packet.payload) is Ndp
 
 
 def discovery(e: Engine, v: View, skb: Skb) -> None:
@@ -144,12 +135,10 @@ def _wake(e: Engine, v: View, dev: str, ip: IPAddress) -> None:
 
 def give_up(e: Engine) -> None:
     """Nobody answered: the packets that waited longest for one next hop are dropped, their senders told (arp_error_report)."""
-    from .forward import icmp_error
-
     key = next(iter(e.waiting))
     name, dev, ip = key
     v = e.view(name)
     for skb in e.waiting.pop(key):
         how = "ARP" if ip.version == 4 else "neighbour discovery"
         e.emit(Dropped(name, skb.journey, "NEIGH_FAILED", f"nobody on {dev} answers {how} for {ip}", skb.packet, dev))
-        icmp_error(e, v, skb, *((3, 1) if ip.version == 4 else (1, 3)))
+        forward.icmp_error(e, v, skb, *((3, 1) if ip.version == 4 else (1, 3)))

@@ -305,6 +305,16 @@ class Skb:
         self.prerouted = False  # br_netfilter has already taken it through PREROUTING
 
 
+def is_loopback(address: IPAddress) -> bool:
+    """127.0.0.0/8 or ::1; as ``ipaddress`` has it, without making a network for each question."""
+    return int(address) >> 24 == 127 if address.version == 4 else int(address) == 1
+
+
+def is_multicast(address: IPAddress) -> bool:
+    """224.0.0.0/4 or ff00::/8."""
+    return int(address) >> 28 == 14 if address.version == 4 else int(address) >> 120 == 255
+
+
 def with_ports(packet: Packet, *, src=None, dst=None, sport: int | None = None, dport: int | None = None) -> Packet:
     """The packet with some of its flow rewritten, as NAT does it; what is None stays."""
     payload = packet.payload
