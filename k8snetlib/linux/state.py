@@ -326,7 +326,6 @@ def local_addresses(namespace: NetNS) -> Mapping[IPAddress, str]:
 
 def link_local(mac: str) -> IPv6Interface:
     """The fe80:: address that Linux forms from a MAC address (modified EUI-64, RFC 4291 appendix A)."""
-    parts = [int(part, 16) for part in mac.split(":")]
-    parts[0] ^= 2
-    words = [parts[0] << 8 | parts[1], parts[2] << 8 | 0xFF, 0xFE00 | parts[3], parts[4] << 8 | parts[5]]
-    return IPv6Interface(f"fe80::{':'.join(f'{word:x}' for word in words)}/64")
+    value = int(mac.replace(":", ""), 16) ^ 2 << 40
+    host = (value >> 24) << 40 | 0xFFFE << 24 | value & 0xFFFFFF
+    return IPv6Interface((0xFE80 << 112 | host, 64))

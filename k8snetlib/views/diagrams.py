@@ -31,7 +31,7 @@ TEXT = {
     "alt-delivered": "The packet from {start} to {end} is delivered in {n} steps: {way}.",
     "alt-dropped": "The packet from {start} is dropped at step {n} of {n}, at {place}: {reason}. Its way: {way}.",
     "drop": "dropped\n{reason}",
-    "host": "{name}   {address}",
+    "host": "{name}\n{address}",
     "more": "+ {n} more",
 }
 MAX_PODS = 4  # drawn per node, besides those on the packet's way

@@ -145,7 +145,7 @@ class _Walker:
         if not self.waiting:
             return None
         netns = self.waiting[-1].netns
-        if role(self.network, netns) == HOST:
+        if role(self.network, netns) in (HOST, FABRIC):
             return Place(netns, ROUTING)
         return self.runs[-1][0] if self.runs and self.runs[-1][0].netns == netns else self._interface(netns, self._first_dev(netns))
 
@@ -160,7 +160,7 @@ class _Walker:
 
     def _assign(self, event: Event) -> None:
         kind, netns = type(event), event.netns
-        host = role(self.network, netns) == HOST
+        host = role(self.network, netns) in (HOST, FABRIC)
         if self.waiting and self.waiting[-1].netns != netns:
             self._flush(self._fallback())
         if kind in (Received, Transmitted):
