@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 TEXT = {
-    "refused": "cell {cell}: {what!r} is not used in this course: a part that only the release lacks shows up in a student's feedback",
-    "place": "cell {cell}: a solution outside a solution cell",
-    "end": "cell {cell}: BEGIN SOLUTION and END SOLUTION do not match",
+    "refused": "{name}, cell {cell}: {what!r} is not used in this course: what only the release lacks shows up in a student's feedback",
+    "place": "{name}, cell {cell}: a solution outside a solution cell",
+    "end": "{name}, cell {cell}: BEGIN SOLUTION and END SOLUTION do not match",
 }
 
 CODE_STUB, TEXT_STUB = "# YOUR CODE HERE\nraise NotImplementedError()", "YOUR ANSWER HERE"
@@ -29,10 +29,11 @@ BEGIN, END = "BEGIN SOLUTION", "END SOLUTION"
 REFUSED = ("BEGIN HIDDEN TESTS", "BEGIN MARK SCHEME", "AUTOTEST")
 
 
-def release(nb: NotebookNode) -> NotebookNode:
+def release(nb: NotebookNode, name: str = "solution") -> NotebookNode:
     """The student's version of a teacher's notebook: solutions replaced, outputs gone, cells locked, checksums set.
 
-    Raises :class:`~k8snetlib.errors.K8sNetError` for a solution in the wrong place and for marks that this course does not use.
+    Raises :class:`~k8snetlib.errors.K8sNetError`, with ``name`` and the cell, for a solution in the wrong place and for marks that this
+    course does not use.
     """
     import copy
 
@@ -40,11 +41,11 @@ def release(nb: NotebookNode) -> NotebookNode:
     for cell in out.cells:
         for what in REFUSED:
             if what in cell.source:
-                raise K8sNetError(TEXT["refused"].format(cell=cell.id, what=what))
+                raise K8sNetError(TEXT["refused"].format(name=name, cell=cell.id, what=what))
         meta = cell.metadata.get("nbgrader", {})
         solution, grade = meta.get("solution", False), meta.get("grade", False)
         locked = not solution and (grade or meta.get("locked", False))
-        _replace_solution(cell, solution)
+        _replace_solution(cell, solution, name)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         if solution or locked:
@@ -83,14 +84,14 @@ def _solution(source: str) -> list[str]:
     return regions
 
 
-def _replace_solution(cell: NotebookNode, is_solution: bool) -> None:
+def _replace_solution(cell: NotebookNode, is_solution: bool, name: str) -> None:
     stub = (CODE_STUB if cell.cell_type == "code" else TEXT_STUB).split("\n")
     lines: list[str] = []
     inside = replaced = False
     for line in cell.source.split("\n"):
         if BEGIN in line:
             if inside or not is_solution:
-                raise K8sNetError(TEXT["end" if inside else "place"].format(cell=cell.id))
+                raise K8sNetError(TEXT["end" if inside else "place"].format(name=name, cell=cell.id))
             inside = replaced = True
             indent = re.match(r"\s*", line)[0]   # type: ignore[index]   (an empty match is a match)
             lines += [indent + stub_line for stub_line in stub]
@@ -99,6 +100,6 @@ def _replace_solution(cell: NotebookNode, is_solution: bool) -> None:
         elif not inside:
             lines.append(line)
     if inside:
-        raise K8sNetError(TEXT["end"].format(cell=cell.id))
+        raise K8sNetError(TEXT["end"].format(name=name, cell=cell.id))
     if is_solution:
         cell.source = "\n".join(lines if replaced else stub)

@@ -99,7 +99,7 @@ def make(root: Path, path: Path) -> dict[Path, str]:
     if solution:
         for problem in execute.unwanted(done, name=name, errors=False):
             raise K8sNetError(problem)
-        made[root / "exercises" / path.parent.name / path.name] = normal.write(assignment.release(done))
+        made[root / "exercises" / path.parent.name / path.name] = normal.write(assignment.release(done, name))
     return made
 
 

@@ -52,7 +52,8 @@ def execute(nb: NotebookNode, folder: Path, *, name: str, timeout: int = 120) ->
     fix_environment(environment)
     done = copy.deepcopy(nb)
     client = NotebookClient(done, timeout=timeout, kernel_name="python3", record_timing=False, shutdown_kernel="immediate",
-                            resources={"metadata": {"path": str(folder)}}, extra_arguments=["--HistoryManager.enabled=False"])
+                            resources={"metadata": {"path": str(folder)}},
+                            extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=40"])
     try:
         client.execute(env=environment)
     except CellExecutionError as error:

@@ -38,9 +38,9 @@ TEXT = {
 DATA = Path(__file__).with_name("data")
 
 
-def text(key: str, **values: object) -> str:
-    """The text of ``key`` in the language of ``K8SNET_LANG``, with ``values`` filled in."""
-    return _table(os.environ.get("K8SNET_LANG", "en"), DATA).get(key, TEXT[key]).format(**values)
+def text(name: str, /, **values: object) -> str:
+    """The text called ``name`` in the language of ``K8SNET_LANG``, with ``values`` filled in."""
+    return _table(os.environ.get("K8SNET_LANG", "en"), DATA).get(name, TEXT[name]).format(**values)
 
 
 @cache
