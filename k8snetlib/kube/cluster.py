@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from ipaddress import ip_interface
 
@@ -20,6 +20,7 @@ from ..linux.fib import source_for
 from ..linux.ops import Op, commands
 from ..linux.packet import IPAddress, Packet, ping, tcp, udp
 from ..linux.state import NetNS, Network, Socket, link_local
+from ..value import value
 from .cni import CNIS
 from .cni.sandbox import UNDERLAY, Host, Sandbox, mac_for, segment_of, segments, socket_ops, underlay_ops, uplink_ops, veth_name
 from .hosts import plan_hosts
@@ -30,7 +31,7 @@ from .targets import Target, find_target
 FAMILIES = {"IPv4": 4, "IPv6": 6}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cluster:
     """Nodes, Pods with their places and addresses, and the plug-in (``cni``) that connects them.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from ipaddress import ip_interface, ip_network
 
 from ..linux.packet import IPAddress
 from ..linux.state import IPInterface, IPNetwork
+from ..value import value
 from .cni.sandbox import Host
 from .ipam import AllocationError, Store, add, add_all, assign_pod_cidrs, range_sets
 from .manifests import Manifests
@@ -25,7 +26,7 @@ FIRST_NODE = 11
 DEFAULT_NODES = ("node-a", "node-b")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Placed:
     """Nodes and Pods as a running cluster has them."""
 

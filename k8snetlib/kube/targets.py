@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError, UnsupportedError
 from ..linux.packet import IPAddress
+from ..value import value
 from .objects import Pod
 from .workloads import find_pod
 
@@ -19,7 +19,7 @@ WORKLOADS = ("deploy", "deployment", "sts", "statefulset", "ds", "daemonset", "r
 _LITERAL = re.compile(r"^(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>\d+\.\d+\.\d+\.\d+)|(?P<bare6>[0-9a-fA-F]*:[0-9a-fA-F:.]+))(?::(?P<port>[\w-]+))?$")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Target:
     """One end of a connection: its namespace, addresses, and the port and protocol meant (None and "" where nothing says)."""
 

@@ -10,14 +10,14 @@ Drop reasons are the names of Linux's ``enum skb_drop_reason`` (include/net/drop
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Union
 
+from ..value import value
 from .packet import Frame, Packet
 from .state import Conntrack, FdbEntry, Neighbor, Network, Route, Socket
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sent:
     """A process (or the kernel itself, ``process`` "") handed a packet to the namespace's IP stack."""
 
@@ -27,7 +27,7 @@ class Sent:
     process: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Received:
     """A frame arrived at an interface, as a capture on that interface sees it."""
 
@@ -37,7 +37,7 @@ class Received:
     frame: Frame
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Transmitted:
     """A frame left through an interface, as a capture on that interface sees it."""
 
@@ -47,7 +47,7 @@ class Transmitted:
     frame: Frame
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Bridged:
     """A bridge chose where a frame goes by its destination MAC: out of ``ports`` and/or up to the bridge device itself (``local``).
 
@@ -76,7 +76,7 @@ class Bridged:
         return tuple(end for end in self.segment if end[0] != self.in_port and end[0] not in self.awake)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tracked:
     """Conntrack looked a packet up: its ``state`` (NEW, ESTABLISHED, RELATED, INVALID) and direction, with the entry if there is one."""
 
@@ -87,7 +87,7 @@ class Tracked:
     entry: Conntrack | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Matched:
     """A netfilter rule matched, or a built-in chain's policy decided (``rule`` None, ``index`` -1)."""
 
@@ -102,7 +102,7 @@ class Matched:
     bridge: bool = False  # at the bridge layer, by br_netfilter
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Chose:
     """A rule left something to chance, and this is what came: ``chance`` is its probability as a ``Fraction``."""
 
@@ -113,7 +113,7 @@ class Chose:
     chance: object
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rewritten:
     """A header was changed: ``what`` says why (``DNAT``, ``SNAT``, ``TTL``, ``MARK`` …), old and new are the whole packet."""
 
@@ -124,7 +124,7 @@ class Rewritten:
     new: Packet
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Marked:
     """A rule set the packet's mark, which is not on the wire."""
 
@@ -134,7 +134,7 @@ class Marked:
     new: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Routed:
     """The routing decision: the route that won, the table it stands in, and the other routes that matched less well."""
 
@@ -146,7 +146,7 @@ class Routed:
     direction: str = "forward"  # forward, local (for this host), output (made here)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Resolved:
     """The neighbour table gave the MAC address of the next hop."""
 
@@ -155,7 +155,7 @@ class Resolved:
     neighbor: Neighbor
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Asked:
     """The next hop's MAC address is unknown: the packet waits while ARP or neighbour discovery asks (``question`` = its journey)."""
 
@@ -166,7 +166,7 @@ class Asked:
     question: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Learned:
     """State that the packet left behind, as the op that would put it there."""
 
@@ -175,7 +175,7 @@ class Learned:
     op: object
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Encapsulated:
     """A tunnel device put a frame into an outer packet; ``entry`` is the FDB entry that chose the tunnel's far end."""
 
@@ -187,7 +187,7 @@ class Encapsulated:
     entry: FdbEntry | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decapsulated:
     """A tunnel device took the outer headers off."""
 
@@ -198,7 +198,7 @@ class Decapsulated:
     inner: Frame
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Fragmented:
     """A packet without "don't fragment" was cut to fit the MTU."""
 
@@ -209,7 +209,7 @@ class Fragmented:
     mtu: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reassembled:
     """The fragments of a packet were put together again."""
 
@@ -218,7 +218,7 @@ class Reassembled:
     packet: Packet
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answered:
     """The kernel answered with a packet of its own (``answer`` = its journey): an ARP reply, an ICMP message, a TCP reset."""
 
@@ -228,7 +228,7 @@ class Answered:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delivered:
     """The packet reached a socket, or (``socket`` None) the kernel itself, which answers pings."""
 
@@ -238,7 +238,7 @@ class Delivered:
     socket: Socket | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Dropped:
     """The packet ended here; ``reason`` is Linux's name for why, ``detail`` says it in words, ``packet`` is its last form."""
 
@@ -256,7 +256,7 @@ Event = Union[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Hop:
     """What one namespace did with the packet: a run of events of one journey in one place."""
 
@@ -265,7 +265,7 @@ class Hop:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Capture:
     """One frame on one interface: ``direction`` "in" or "out" as seen from that interface."""
 

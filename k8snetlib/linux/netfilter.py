@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_network
 from types import MappingProxyType
 
 from ..errors import ModelError, UnsupportedError
+from ..value import value
 from .packet import PROTO_NAMES, PROTO_NUMBERS, Fragment, Skb
 from .state import IPNetwork
 from .xtables import (
@@ -52,7 +53,7 @@ BUILT_IN = MappingProxyType(
 JUMP_LIMIT = 64
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rule:
     """One rule: the basic matches, the extensions in their written order, and a target (None: count only)."""
 
@@ -105,7 +106,7 @@ def _interface_test(key: str, pattern: str, wanted: bool) -> Test:
     return lambda skb, env: interface_matches(pattern, getattr(skb, key)) is wanted
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Chain:
     """A chain of rules; a built-in one has a ``policy`` (ACCEPT or DROP), a user's has None."""
 
@@ -114,7 +115,7 @@ class Chain:
     rules: tuple[Rule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Table:
     """A table: its chains by name, in the order in which they were declared."""
 
@@ -135,7 +136,7 @@ class Table:
         return "\n".join([f"*{self.name}", *heads, *rules, "COMMIT"])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ruleset:
     """All tables of one address family in one namespace."""
 

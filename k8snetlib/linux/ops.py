@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Protocol, runtime_checkable
 
 from ..errors import ModelError
+from ..value import value
 from .draft import Draft, NsDraft, build
 from .packet import IPAddress
 from .state import (
@@ -22,8 +23,8 @@ from .state import (
     FdbEntry,
     Interface,
     IPInterface,
-    NetNS,
     Neighbor,
+    NetNS,
     PolicyRule,
     Route,
     Socket,
@@ -60,7 +61,7 @@ def _add_connected(ns: NsDraft, interface: Interface, address: IPInterface) -> N
     ns.routes[route] = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NetnsAdd:
     """Create a network namespace; its loopback device is up with 127.0.0.1/8 and ::1/128."""
 
@@ -78,7 +79,7 @@ class NetnsAdd:
         return f"ip netns add {self.netns} && ip -n {self.netns} link set lo up"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkAdd:
     """Create a device: a veth pair (``peer`` = (namespace, name) of its far end), a bridge, a VXLAN tunnel end or a dummy.
 
@@ -132,7 +133,7 @@ class LinkAdd:
         return " ".join(words)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkSet:
     """Change a device: up or down, MTU, master (a bridge, or "" for none), and a bridge port's hairpin, learning and isolated flags."""
 
@@ -186,7 +187,7 @@ class LinkSet:
         return " && ".join(words)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LinkDel:
     """Remove a device; a veth takes its far end along, and routes, neighbours and FDB entries go with it."""
 
@@ -211,7 +212,7 @@ class LinkDel:
         return f"ip -n {self.netns} link del {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AddrAdd:
     """Give a device an address with its prefix; if the device is up, the kernel adds the connected route."""
 
@@ -237,7 +238,7 @@ class AddrAdd:
         return f"ip -n {self.netns} addr add {self.address} dev {self.dev}{nodad}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AddrDel:
     """Take an address away, and with it the routes that the kernel made for it."""
 
@@ -264,7 +265,7 @@ class AddrDel:
         return f"ip -n {self.netns} addr del {self.address} dev {self.dev}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RouteAdd:
     """Add a route. As in the kernel, a next hop must be reachable on a link (or ``onlink`` given), else "Nexthop has invalid gateway"."""
 
@@ -319,7 +320,7 @@ def _device_for(ns: NsDraft, via: IPAddress) -> str | None:
     return best.dev if best else None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RouteDel:
     """Remove a route: the one equal to ``route``, or the first with its destination, table and (where given) next hop."""
 
@@ -341,7 +342,7 @@ class RouteDel:
         return f"ip -n {self.netns} {'-6 ' if self.route.dst.version == 6 else ''}route del {self.route.words()}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RuleAdd:
     """Add a line to the policy routing database (``ip rule``)."""
 
@@ -358,7 +359,7 @@ class RuleAdd:
         return f"ip -n {self.netns} {family}rule add {self.rule.words()} priority {self.rule.priority}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NeighAdd:
     """Put a neighbour entry in place, permanent unless its state says otherwise; a packet's ARP exchange leaves a REACHABLE one."""
 
@@ -376,7 +377,7 @@ class NeighAdd:
         return f"ip -n {self.netns} neigh replace {n.ip} lladdr {n.mac} dev {n.dev} nud {n.state.lower()}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NeighDel:
     """Remove a neighbour entry."""
 
@@ -396,7 +397,7 @@ def _fdb_key(entry: FdbEntry) -> tuple[str, str]:
     return (entry.master or entry.dev, entry.mac)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FdbAdd:
     """Put a forwarding-database entry in place: on a bridge (``master`` given) or on a VXLAN device (``dst`` given)."""
 
@@ -415,7 +416,7 @@ class FdbAdd:
         return f"bridge -n {self.netns} fdb replace {e.mac} dev {e.dev} {where}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FdbDel:
     """Remove a forwarding-database entry."""
 
@@ -431,7 +432,7 @@ class FdbDel:
         return f"bridge -n {self.netns} fdb del {e.mac} dev {e.dev} {f'dst {e.dst} self' if e.dst else 'master'}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SysctlSet:
     """Write a sysctl of the namespace, e.g. ``net.ipv4.ip_forward``."""
 
@@ -447,7 +448,7 @@ class SysctlSet:
         return f"ip netns exec {self.netns} sysctl -qw {self.key}={self.value}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RulesRestore:
     """Load a rule set given as ``iptables-save`` text, replacing the tables that it names; ``version`` 6 means ip6tables."""
 
@@ -469,7 +470,7 @@ class RulesRestore:
         return f"ip netns exec {self.netns} {tool} <<'EOF'\n{self.text.rstrip()}\nEOF"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Listen:
     """A process binds a socket. As in Linux, a second one on the same address and port fails: "Address already in use"."""
 
@@ -491,7 +492,7 @@ class Listen:
         return f"ip netns exec {self.netns} socat {s.proto.upper()}{'6' if s.address is None else s.address.version}-LISTEN:{s.port}{bind},fork EXEC:cat &"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ConntrackAdd:
     """Put a connection-tracking entry in place, or the next state of one; a packet leaves these behind."""
 

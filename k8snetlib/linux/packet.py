@@ -10,9 +10,11 @@ Sources: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple, Union
+
+from ..value import value
 
 IPAddress = Union[IPv4Address, IPv6Address]
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -43,7 +45,7 @@ def _socket(address: IPAddress, port: int) -> str:
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tcp:
     """A TCP segment (RFC 9293); ``flags`` is a subset of ``FSRPAUEC`` in that order, as tcpdump writes them."""
 
@@ -61,7 +63,7 @@ class Tcp:
         return TCP_HEADER + len(self.data)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Udp:
     """A UDP datagram (RFC 768); ``data`` is bytes, or a ``Vxlan`` when the datagram is a tunnel's."""
 
@@ -75,7 +77,7 @@ class Udp:
         return UDP_HEADER + len(self.data)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sctp:
     """An SCTP packet (RFC 9260) with its chunks as bytes."""
 
@@ -90,7 +92,7 @@ class Sctp:
         return 12 + len(self.data)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Icmp:
     """An ICMP or ICMPv6 message; which of the two follows from the address family of the packet around it.
 
@@ -129,7 +131,7 @@ class Icmp:
         return 8 + (min(len(self.data), room) if self.is_error else len(self.data))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ndp:
     """Neighbour solicitation (type 135) or advertisement (136), RFC 4861, with its link-layer address option.
 
@@ -149,7 +151,7 @@ class Ndp:
         return 24 + (8 if self.lladdr else 0)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Raw:
     """The payload of a protocol that the model does not look into; ``number`` is IANA's protocol number."""
 
@@ -164,7 +166,7 @@ class Raw:
         return len(self.data)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Fragment:
     """A piece of an IP payload (RFC 791 section 3.2, RFC 8200 section 4.5): ``offset`` in bytes, ``more`` if not the last."""
 
@@ -184,7 +186,7 @@ class Fragment:
 Payload = Union[Tcp, Udp, Sctp, Icmp, Ndp, Raw, Fragment, "Packet"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Packet:
     """An IP packet, version 4 or 6 by its addresses; ``ttl`` is IPv6's hop limit, ``tos`` its traffic class.
 
@@ -235,7 +237,7 @@ class Packet:
         return describe(self)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Arp:
     """An ARP message for IPv4 over Ethernet (RFC 826): ``op`` 1 asks who has ``target_ip``, 2 answers."""
 
@@ -249,7 +251,7 @@ class Arp:
         return ARP_LENGTH
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Frame:
     """An Ethernet frame; addresses are lower-case strings, the frame check sequence is left to the hardware."""
 
@@ -275,7 +277,7 @@ class Frame:
         return describe(self)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Vxlan:
     """A VXLAN header (RFC 7348) and the Ethernet frame it carries; ``vni`` is the 24-bit network identifier."""
 

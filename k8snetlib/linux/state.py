@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from types import MappingProxyType
 from typing import Union
 
 from ..errors import ModelError
+from ..value import value
 from .packet import Flow, IPAddress
 
 IPInterface = Union[IPv4Interface, IPv6Interface]
@@ -43,7 +44,7 @@ SYSCTL_DEFAULTS = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class VxlanConfig:
     """A VXLAN device's settings: VNI, the local tunnel endpoint, the device below, the UDP port; learning from packets or not."""
 
@@ -54,7 +55,7 @@ class VxlanConfig:
     learning: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Interface:
     """A network device. ``peer`` is the other end of a veth, ``master`` the bridge of a port; ``mtu`` counts from the IP header."""
 
@@ -79,7 +80,7 @@ class Interface:
         return "\n".join(lines + [f"    inet{'6' if a.version == 6 else ''} {a}" for a in self.addresses])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Route:
     """A line of a routing table; ``via`` None means that the destination is on the link itself."""
 
@@ -113,7 +114,7 @@ class Route:
     __str__ = words
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PolicyRule:
     """A line of ``ip rule``: packets that match look into ``table``; lower ``priority`` first. None matches everything."""
 
@@ -137,7 +138,7 @@ class PolicyRule:
         return f"{self.priority}:\t{self.words()}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Neighbor:
     """An entry of the neighbour table (ARP in IPv4, neighbour discovery in IPv6): the MAC address behind an IP address."""
 
@@ -150,7 +151,7 @@ class Neighbor:
         return f"{self.ip} dev {self.dev} lladdr {self.mac} {self.state}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FdbEntry:
     """A forwarding-database entry: on a bridge port, "this MAC is behind ``dev``"; on a VXLAN device, "behind tunnel endpoint ``dst``"."""
 
@@ -167,7 +168,7 @@ class FdbEntry:
         return " ".join(parts + ([self.state] if self.state != "dynamic" else []))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Conntrack:
     """A connection-tracking entry: the flow as it came, and the flow that a reply will have; NAT is their difference.
 
@@ -193,7 +194,7 @@ class Conntrack:
         return " ".join(parts + [f"mark={self.mark}"])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Socket:
     """A bound socket: ``address`` None listens on every address of both families; ``process`` says whose it is."""
 
@@ -207,7 +208,7 @@ class Socket:
         return f"{self.proto} {'LISTEN' if self.proto == 'tcp' else 'UNCONN'} {where}:{self.port}" + (f" {self.process}" if self.process else "")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NetNS:
     """One network namespace: everything that Linux keeps per namespace and that decides where a packet goes."""
 

@@ -9,11 +9,11 @@ What the model does not honour is refused when a packet would depend on it, neve
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from ipaddress import ip_address
 
 from ..errors import ModelError, UnsupportedError
+from ..value import value
 from .packet import Icmp, IPAddress, Ndp, Sctp, Skb, Tcp, Udp
 
 Test = Callable[[Skb, object], bool]
@@ -48,7 +48,7 @@ def value_mask(text: str) -> tuple[int, int]:
     return int(value, 0), int(mask, 0) if mask else 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Comment:
     """``-m comment``: words for the reader, no test."""
 
@@ -72,7 +72,7 @@ def _comment_quote(text: str) -> str:
     return text if plain else quote(text)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ports:
     """``-m tcp``, ``-m udp`` or ``-m sctp``: source and destination port ranges, and TCP's flags (mask, set)."""
 
@@ -130,7 +130,7 @@ def _flag_letters(text: str) -> str:
     return "".join(names[name] for name in text.split(","))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Multiport:
     """``-m multiport``: up to 15 ports or ranges, of the source, the destination or either."""
 
@@ -160,7 +160,7 @@ class Multiport:
         return test
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Mark:
     """``-m mark``: the packet's mark, under a mask."""
 
@@ -186,7 +186,7 @@ class Mark:
 CTSTATES = ("INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CtState:
     """``-m conntrack --ctstate`` or ``-m state --state``: what conntrack says of the packet; DNAT and SNAT of its connection."""
 
@@ -222,7 +222,7 @@ class CtState:
         return test
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Statistic:
     """``-m statistic --mode random``: true with a probability that the kernel keeps as a 31-bit integer (xt_statistic.h)."""
 
@@ -251,7 +251,7 @@ class Statistic:
         return lambda skb, env: env.chance(self, chance)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AddrType:
     """``-m addrtype``: what the routing table says of the source or destination address (LOCAL, BROADCAST, UNICAST …)."""
 
@@ -285,7 +285,7 @@ class AddrType:
         return test
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Physdev:
     """``-m physdev``: the bridge ports through which a bridged packet came and goes (needs br_netfilter)."""
 
@@ -326,7 +326,7 @@ _ICMP_TYPES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IcmpMatch:
     """``-m icmp`` or ``-m icmp6``: a type, and a code where one is given."""
 
@@ -365,7 +365,7 @@ class IcmpMatch:
         return test
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verbatim:
     """A match or target that is kept and printed, but that the model cannot decide: a packet that reaches it raises UnsupportedError."""
 
@@ -413,7 +413,7 @@ READERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """``-j ACCEPT``, ``DROP`` or ``RETURN``."""
 
@@ -423,7 +423,7 @@ class Verdict:
         return f"-j {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Jump:
     """``-j CHAIN``, or ``-g CHAIN`` which does not come back."""
 
@@ -436,7 +436,7 @@ class Jump:
         return f"-{'g' if self.goto else 'j'} {self.chain}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SetMark:
     """``-j MARK``: clear the bits of ``mask``, then XOR with ``value`` (xt_mark.c); the other spellings are printed as this one."""
 
@@ -466,7 +466,7 @@ class SetMark:
         return f"-j MARK --set-xmark {self.value:#x}/{self.mask:#x}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reject:
     """``-j REJECT``: drop, and say so to the sender."""
 
@@ -482,7 +482,7 @@ class Reject:
         return f"-j REJECT --reject-with {self.how}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Nat:
     """``-j DNAT``, ``SNAT``, ``MASQUERADE`` or ``REDIRECT``: what a new connection's packets are rewritten to.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..linux.packet import Arp, Fragment, Frame, Icmp, Ndp, Packet, Sctp, Tcp, Udp, Vxlan, icmp_name
+from ..value import value
 
 FLAG_NAMES = {"S": "SYN", "A": "ACK", "F": "FIN", "R": "RST", "P": "PSH", "U": "URG", "E": "ECE", "C": "CWR"}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Header:
     """One header: its protocol, its length in bytes, and the fields that matter as (name, value) text."""
 
@@ -19,7 +19,7 @@ class Header:
     fields: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Change:
     """A field that differs from the step before; ``old`` or ``new`` is "" where a whole header came or went."""
 

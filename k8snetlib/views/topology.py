@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ..kube.cni.sandbox import UNDERLAY
 from ..linux.state import NetNS, Network
+from ..value import value
 
 POD, HOST, FABRIC, PLAIN = "pod", "host", "underlay", "plain"
 
@@ -33,7 +33,7 @@ def _is_pod(network: Network, namespace: NetNS) -> bool:
     return any(peer in network and peer != UNDERLAY and _is_host(network[peer]) for peer in peers)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Place:
     """A box of a drawing: an interface of a namespace, its routing and netfilter box (``part`` = "routing"), or a segment of the underlay."""
 

@@ -6,8 +6,6 @@ routing and netfilter, or a segment of the underlay; in a Pod, its interface sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..linux.events import (
     Answered,
     Asked,
@@ -33,6 +31,7 @@ from ..linux.events import (
 )
 from ..linux.packet import Frame, Packet
 from ..linux.state import Network
+from ..value import value
 from .headers import Change, Header, changes, headers, size
 from .topology import FABRIC, HOST, Place, role, segment_place
 
@@ -71,7 +70,7 @@ TEXT = {
 ROUTING = "routing"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """What decided, in the words of the tool that shows it: ``tool`` is what one would type to see ``text``."""
 
@@ -79,7 +78,7 @@ class Decision:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Step:
     """One place of the walk. ``happened`` says it in words; ``headers`` is the packet as it leaves the place, ``changes`` against the step before."""
 

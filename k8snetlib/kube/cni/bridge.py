@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
 
 from ...errors import ModelError
 from ...linux.ops import AddrAdd, LinkAdd, LinkSet, NetnsAdd, Op, RouteAdd, RulesRestore, SysctlSet
 from ...linux.packet import IPAddress
 from ...linux.state import IPInterface, IPNetwork, Route
+from ...value import value
 from .sandbox import Host, Sandbox, mac_for, socket_ops
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BridgeConf:
     """The plug-in's network configuration (its JSON keys in snake_case); ``mtu`` 0 leaves the kernel's 1500."""
 

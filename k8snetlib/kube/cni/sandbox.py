@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
 
 from ...linux.ops import AddrAdd, LinkAdd, LinkSet, Listen, NetnsAdd, Op, RouteAdd, SysctlSet
 from ...linux.packet import IPAddress
 from ...linux.state import IPInterface, IPNetwork, Route, Socket
+from ...value import value
 from ..objects import Node, Pod
 
 UNDERLAY = "underlay"
 MAX_NAME = 15
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Host:
     """A node as its network agent sees it: its addresses with their prefixes, the gateway of each, its Pod ranges and the MTU of eth0."""
 
@@ -35,7 +35,7 @@ class Host:
         return next((c for c in self.pod_cidrs if c.version == version), None)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sandbox:
     """A Pod's network namespace: its name, the host's end of its veth, the Pod's addresses, and what its containers listen on."""
 
