@@ -1,1 +1,18 @@
+"""The third interpreter: the same ops carried out in network namespaces of this very kernel, without root.
 
+``Lab`` builds and observes, ``experiment`` gives a lesson a result that is the same live and recorded, ``probe`` says what this
+machine can do, ``canonical.canonical`` brings model and kernel into one form.
+"""
+
+from __future__ import annotations
+
+from .capabilities import Capabilities, diagnose, probe
+from .experiments import Connect, Experiment, Inject, Outcome, Ping, Result, Send, connect, experiment
+from .lab import Accepted, Connection, Lab, Output, Pong
+from .readback import Unparsed
+from .replay import record_all, recorded
+
+__all__ = [
+    "Accepted", "Capabilities", "Connect", "Connection", "Experiment", "Inject", "Lab", "Outcome", "Output", "Ping", "Pong", "Result",
+    "Send", "Unparsed", "connect", "diagnose", "experiment", "probe", "record_all", "recorded",
+]  # fmt: skip

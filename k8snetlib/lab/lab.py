@@ -107,6 +107,7 @@ class Lab:
         """
         self.answer = answer
         self._listening: dict[str, list[Socket]] = {}
+        self._fresh = True  # no packet of ours has been sent yet
         self._client = Client()
         try:
             self.run(ops)
@@ -127,6 +128,7 @@ class Lab:
     def clear(self) -> None:
         """Take everything down but the helper: an empty lab, without the time that a new one takes to start."""
         self._listening.clear()
+        self._fresh = True
         self._client.ask([("clear", {})])
 
     def run(self, ops: Iterable[Op]) -> None:
@@ -154,6 +156,12 @@ class Lab:
     def _ask(self, verb: str, **arguments: object):
         return self._client.ask([(verb, arguments)])[0]
 
+    def _rest(self, sending: bool = True) -> None:
+        """Before the first packet: let new devices finish their own talk, and bridges forget what they learned from it."""
+        if self._fresh:
+            self._ask("rest")
+            self._fresh = not sending
+
     @property
     def namespaces(self) -> tuple[str, ...]:
         """The names of the namespaces, in the order of their making."""
@@ -164,6 +172,7 @@ class Lab:
     def exec(self, netns: str, command: str | Sequence[str], *, stdin: str = "", timeout: float = 10.0, check: bool = True) -> Output:
         """Run a command in a namespace: a list of words, or text for ``sh``. LabError when it fails and ``check`` is on."""
         argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        self._rest()
         return self._output(("run", {"netns": netns, "argv": argv, "stdin": stdin.encode(), "timeout": timeout}), command, check)
 
     def shell(self, text: str, *, timeout: float = 60.0, check: bool = True) -> Output:
@@ -191,6 +200,7 @@ class Lab:
         An unspecified source (0.0.0.0 or ::) is filled in with the address that the kernel would choose. Returns "", or the name of
         the errno that a process would get: EPERM (a rule dropped it in OUTPUT), ENETUNREACH, EHOSTUNREACH, EMSGSIZE …
         """
+        self._rest()
         if packet.src.is_unspecified:
             source = self._ask("source", netns=netns, version=packet.version, dst=str(packet.dst))
             if not source:
@@ -200,6 +210,7 @@ class Lab:
 
     def inject(self, netns: str, dev: str, frame: Frame | bytes) -> str:
         """Transmit a frame on a device, below IP and netfilter: what leaves ``dev`` arrives at its far end. Returns as ``send`` does."""
+        self._rest()
         return self._ask("inject", netns=netns, dev=dev, frame=frame if isinstance(frame, bytes) else to_bytes(frame))
 
     @contextmanager
@@ -210,6 +221,7 @@ class Lab:
         were lost, or packets were still under way at the limit.
         """
         frames: list[Capture] = []
+        self._rest()
         self._ask("capture")
         yield frames
         fetched = self._client.ask([("fetch", {"quiet": quiet, "limit": limit})], limit + 10)[0]
@@ -223,6 +235,7 @@ class Lab:
         self, netns: str, proto: str, address: str | IPAddress, port: int, *, data: bytes = b"hello", timeout: float = 1.0
     ) -> Connection:
         """Connect from a namespace with the kernel's own TCP, UDP or SCTP, send ``data`` and wait for its echo."""
+        self._rest()
         to = ip_address(address)
         wanted = {"netns": netns, "proto": proto, "version": to.version, "address": str(to), "port": port, "data": data, "timeout": timeout}
         raw = self._client.ask([("connect", wanted)], timeout + 10)[0]
@@ -231,6 +244,7 @@ class Lab:
 
     def ping(self, netns: str, address: str | IPAddress, *, size: int = 56, timeout: float = 1.0) -> Pong:
         """Send one ICMP echo request with ``size`` bytes of data, and wait for what comes back."""
+        self._rest()
         to = ip_address(address)
         wanted = {"netns": netns, "version": to.version, "address": str(to), "size": size, "timeout": timeout}
         raw = self._client.ask([("ping", wanted)], timeout + 10)[0]
@@ -247,6 +261,7 @@ class Lab:
 
         ``sysctls`` names those to read. The local routing table, multicast and a bridge's own addresses are left out.
         """
+        self._rest(sending=False)
         return readback.netns(netns, self._ask("state", netns=netns, sysctls=list(sysctls)), self.sockets(netns), self.conntrack(netns))
 
     def conntrack(self, netns: str) -> tuple[Conntrack, ...]:

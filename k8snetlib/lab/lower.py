@@ -50,6 +50,8 @@ BASELINE = MappingProxyType(
         # Group memberships are reported once (robustness variable 1, RFC 3810 section 9.1, RFC 3376 section 8.1), not again after seconds.
         "net.ipv6.mld_qrv": "1",
         "net.ipv4.igmp_qrv": "1",
+        "net.ipv6.conf.default.mldv1_unsolicited_report_interval": "3600000",
+        "net.ipv6.conf.default.mldv2_unsolicited_report_interval": "3600000",
         # ICMP errors are answered every time, not once a second: each probe is an experiment of its own.
         "net.ipv4.icmp_ratelimit": "0",
         "net.ipv6.icmp.ratelimit": "0",

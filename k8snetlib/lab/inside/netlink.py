@@ -11,12 +11,14 @@ import fcntl
 import os
 import socket
 import struct
+import time
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.rtnl.ndmsg import NUD_NOARP, NUD_PERMANENT, NUD_REACHABLE
 from spaces import Loop, Spaces
 
-AF_BRIDGE, IFA_F_NODAD, RTNH_F_ONLINK, NTF_SELF, NTF_MASTER, RT_SCOPE_NOWHERE = 7, 0x02, 4, 0x02, 0x04, 255
+AF_BRIDGE, IFA_F_NODAD, RTNH_F_ONLINK, NTF_SELF, NTF_MASTER, NTF_EXT_LEARNED, RT_SCOPE_NOWHERE = 7, 0x02, 4, 0x02, 0x04, 0x10, 255
+CHATTER = 0.03  # seconds
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 NEIGH_STATES = {"permanent": NUD_PERMANENT, "reachable": NUD_REACHABLE, "stale": 0x04, "noarp": NUD_NOARP}
 # What ``bridge fdb`` makes of its words (iproute2 bridge/fdb.c): NOARP marks what does not age
@@ -32,6 +34,7 @@ class Netlink:
         self.spaces, self.loop = spaces, loop
         self.sockets: dict[str, IPRoute] = {}
         self.indexes: dict[tuple[str, str], int] = {}
+        self.changed = 0.0
 
     def socket(self, netns: str) -> IPRoute:
         found = self.sockets.get(netns)
@@ -85,6 +88,7 @@ class Netlink:
 
     def link_set(self, netns: str, name: str, link: dict, port: dict) -> None:
         api, index = self.socket(netns), self.index(netns, name)
+        self.changed = time.monotonic()
         if link.get("master"):
             link = {**link, "master": self.index(netns, link["master"])}
         if link:
@@ -134,6 +138,21 @@ class Netlink:
     def _fdb(self, command: str, netns: str, dev: str, mac: str, dst: str | None, state: int) -> None:
         where = {"dst": dst, "flags": NTF_SELF} if dst else {"flags": NTF_MASTER}
         self.socket(netns).fdb(command, ifindex=self.index(netns, dev), lladdr=mac, state=state, **where)
+
+    def rest(self) -> None:
+        """Let the chatter of new devices pass, then forget what bridges and tunnels learned from it: a lab starts with nothing learned.
+
+        A device that comes up reports its multicast groups two timer ticks later (mld_ifc_start_work in net/ipv6/mcast.c), 20 ms
+        where a kernel counts 100 a second.
+        """
+        while (left := self.changed + CHATTER - time.monotonic()) > 0:
+            self.loop.step(left)
+        for netns in list(self.spaces.fds):
+            for entry in list(self.socket(netns).fdb("dump")):
+                if not entry["state"] & (NUD_PERMANENT | NUD_NOARP) and not entry["flags"] & NTF_EXT_LEARNED:
+                    dst, mac = entry.get_attr("NDA_DST"), entry.get_attr("NDA_LLADDR")
+                    where = {"dst": dst, "flags": NTF_SELF} if dst else {"flags": NTF_MASTER}
+                    self.socket(netns).fdb("del", ifindex=entry["ifindex"], lladdr=mac, **where)
 
     def sysctl_set(self, netns: str, key: str, value: str) -> None:
         self.spaces.enter(netns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 import traceback
 
 import frames
@@ -33,7 +34,8 @@ class Helper:
         clients, sender = Clients(self.spaces, self.loop, self.servers), Sender(self.spaces)
         self.verbs = {
             **{name: getattr(self.netlink, name) for name in NETLINK},
-            "state": self.dump.state, "conntrack": self.dump.conntrack, "proc": self.dump.proc, "settle": self.settle,
+            "rest": self.netlink.rest, "settle": self.settle,
+            "state": self.dump.state, "conntrack": self.dump.conntrack, "proc": self.dump.proc,
             "capture": self.capture.start, "fetch": self.capture.fetch,
             "send": sender.send, "inject": sender.inject, "source": sender.source,
             "listen": self.servers.listen, "log": lambda: list(self.servers.log), "connect": clients.connect, "ping": clients.ping,
@@ -46,12 +48,11 @@ class Helper:
             return self.programs.run(None, argv, stdin, timeout)
         finally:
             self.netlink.forget()
+            self.netlink.changed = time.monotonic()
             self.spaces.sync()
 
     def settle(self, limit: float) -> list[tuple[str, str]]:
         """Wait until every carrier has been acted on; returns the devices for which it was not, within ``limit`` seconds."""
-        import time
-
         deadline = time.monotonic() + limit
         while (waiting := self.dump.unsettled()) and time.monotonic() < deadline:
             self.loop.step(0.002)

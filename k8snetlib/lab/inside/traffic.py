@@ -134,17 +134,18 @@ class Capture:
     def fetch(self, quiet: float, limit: float) -> dict:
         """Wait until nothing has come for ``quiet`` seconds and nothing is under way, ``limit`` seconds at most; then stop.
 
-        Under way: a packet that waits for a neighbour's answer, or one in a processor's backlog. A busy machine (this process
-        woke far too late) gets one more period.
+        Under way: a packet that waits for a neighbour's answer, or one in a processor's backlog; when that ends, its end may still cause
+        packets, so a whole quiet period has to follow. A busy machine (this process woke far too late) gets one more period, too.
         """
         deadline = time.monotonic() + limit
-        settled = False
+        settled, busy = False, False
         while not settled and time.monotonic() < deadline:
             before = time.monotonic()
             if self.loop.step(max(0.0, min(self.last + quiet, deadline) - before)):
                 continue
             late = time.monotonic() - max(before, self.last + quiet)
-            settled = late < quiet and not backlog() and not self.dump.asking()
+            was_busy, busy = busy, late >= quiet or backlog() or self.dump.asking()
+            settled = not busy and not was_busy
             self.last = time.monotonic()
         lost = sum(_lost(each) for each in self.sockets.values())
         frames = [(moment, netns, dev, direction, data) for moment, _, netns, dev, direction, data in sorted(self.seen)]

@@ -1,0 +1,325 @@
+"""What this machine can do for the lab, and if it cannot, why, and what would help.
+
+``probe`` really makes the namespaces, devices and rule sets, in a helper that is thrown away; ``diagnose`` turns the facts it
+found into words and is pure, so that every cause can be tested on any machine.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+
+from ..errors import LabError
+from .client import Client, HelperStartError, Refused
+from .lower import BASELINE
+
+FEATURES = MappingProxyType(
+    {
+        "namespaces": "network namespaces without root",
+        "sysctl": "sysctls in a namespace",
+        "veth": "veth pairs",
+        "bridge": "bridges",
+        "packets": "sending and capturing packets",
+        "vxlan": "VXLAN",
+        "ipip": "IPIP",
+        "br_netfilter": "iptables for bridged packets",
+        "iptables": "iptables",
+        "ip6tables": "ip6tables",
+        "nft": "nftables",
+        "conntrack": "connection tracking",
+        "ip": "the ip and bridge commands",
+    }
+)
+REQUIRED = ("namespaces", "sysctl", "veth", "bridge", "packets")
+TOOLS = MappingProxyType(  # and the packages that they come with
+    {"ip": "iproute2", "bridge": "iproute2", "iptables-restore": "iptables", "ip6tables-restore": "iptables", "nft": "nftables"}
+)
+OLDEST_KERNEL = (5, 3)  # pidfd_open, and net.bridge.* in each namespace
+
+TEXT = {
+    "all": "Linux {kernel}: the lab can do everything the course needs.",
+    "most": "Linux {kernel}: the lab works, but without {missing}.",
+    "none": "The lab cannot run here, so results are recorded ones: {why}",
+    "macos": "it needs a Linux kernel, and this is macOS; open the course on Binder, or in a Linux virtual machine.",
+    "windows": "it needs a Linux kernel, and this is Windows; open the course on Binder, or in WSL 2.",
+    "other": "it needs a Linux kernel, and this is {platform}; open the course on Binder, or in a Linux virtual machine.",
+    "pyroute2": "the Python package pyroute2 is missing; install it with: pip install pyroute2",
+    "kernel": "it needs Linux 5.3 or newer, and this is {kernel}.",
+    "max_user_namespaces": "user namespaces are switched off (user.max_user_namespaces=0); an administrator can allow them: "
+    "sudo sysctl -w user.max_user_namespaces=10000",
+    "userns_limit": "the limit of user namespaces is used up (user.max_user_namespaces={limit}); close some programs, or raise it.",
+    "userns_clone": "unprivileged user namespaces are switched off (kernel.unprivileged_userns_clone=0); an administrator can allow "
+    "them: sudo sysctl -w kernel.unprivileged_userns_clone=1",
+    "apparmor": "AppArmor restricts unprivileged user namespaces (kernel.apparmor_restrict_unprivileged_userns=1, the default since "
+    "Ubuntu 24.04); an administrator can allow them: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    "seccomp": "this container's seccomp filter forbids new namespaces; start it with --security-opt seccomp=unconfined "
+    "--security-opt apparmor=unconfined, or run the course outside it.",
+    "container": "this container may not make namespaces; start it with --privileged, or run the course outside it.",
+    "chroot": "user namespaces cannot be made inside a chroot; run the course outside it.",
+    "no_userns": "this kernel was built without user namespaces (CONFIG_USER_NS).",
+    "helper": "its helper process failed: {error}",
+    "stage": "the kernel refused the step \u201c{stage}\u201d ({error}).",
+    "read_only": "/proc/sys is read-only here, as in most containers; start the container with --privileged, or run the course outside it.",
+    "trial": "{feature} failed ({words}).",
+    "module": "{feature} (this kernel has no {module} module loaded; an administrator can load it: sudo modprobe {module})",
+    "tool": "{feature} ({tool} is not installed; it comes with the package {package})",
+    "refused": "{feature} ({words})",
+    "and": " and ",
+}
+MODULES = MappingProxyType({"veth": "veth", "bridge": "bridge", "vxlan": "vxlan", "ipip": "ipip", "br_netfilter": "br_netfilter"})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found out about a machine, before any judgement.
+
+    ``stage`` and ``error`` say which step of the helper's start failed and with which errno's name. ``trials`` has an entry for
+    each feature that was tried: "" or the kernel's words. Sysctls that do not exist are None.
+    """
+
+    platform: str
+    kernel: str
+    euid: int = 1000
+    pyroute2: bool = True
+    stage: str = ""
+    error: str = ""
+    max_user_namespaces: int | None = None
+    userns_clone: int | None = None
+    apparmor_restrict: int | None = None
+    seccomp: int = 0
+    container: bool = False
+    chroot: bool = False
+    tools: frozenset[str] = frozenset()
+    trials: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Whether the lab can run (``available``), which features work, and one line that says so, or why not and what to do."""
+
+    available: bool
+    features: Mapping[str, bool]
+    line: str
+    kernel: str
+
+    def __bool__(self) -> bool:
+        return self.available
+
+    def __str__(self) -> str:
+        return self.line
+
+    def has(self, *features: str) -> bool:
+        """Whether the lab runs and has all of these features (see ``FEATURES``)."""
+        return self.available and all(self.features[feature] for feature in features)
+
+
+@cache
+def probe() -> Capabilities:
+    """Try everything once in this process (about half a second), and say what works."""
+    return diagnose(facts())
+
+
+def diagnose(found: Facts) -> Capabilities:
+    """From facts to a judgement in one line. Pure."""
+    features = {name: found.trials.get(name) == "" for name in FEATURES}
+    features["namespaces"] = not _no_start(found)
+    features["ip"] = {"ip", "bridge"} <= found.tools
+    why = _no_start(found) or _no_basics(found)
+    if why:
+        line = TEXT["none"].format(why=why)
+    elif missing := [_missing(found, name) for name in FEATURES if not features[name]]:
+        words = TEXT["and"].join(filter(None, (", ".join(missing[:-1]), missing[-1])))
+        line = TEXT["most"].format(kernel=found.kernel, missing=words)
+    else:
+        line = TEXT["all"].format(kernel=found.kernel)
+    return Capabilities(not why, MappingProxyType(features), line, found.kernel)
+
+
+def _no_start(found: Facts) -> str:
+    """Why the helper does not even start; "" if it does."""
+    if found.platform != "linux":
+        key = {"darwin": "macos", "win32": "windows"}.get(found.platform, "other")
+        return TEXT[key].format(platform=found.platform)
+    if not found.pyroute2:
+        return TEXT["pyroute2"]
+    if not found.stage:
+        return ""
+    if found.stage == "pidfd_open" and _version(found.kernel) < OLDEST_KERNEL:
+        return TEXT["kernel"].format(kernel=found.kernel)
+    return TEXT["helper"].format(error=found.error) if found.stage == "helper" else _no_user_namespace(found)
+
+
+def _no_user_namespace(found: Facts) -> str:
+    """The likeliest cause of a refused step, most specific first (errors of unshare(2) and user_namespaces(7))."""
+    denied = found.error in ("EPERM", "EACCES")
+    if found.error in ("ENOSPC", "EUSERS") or found.max_user_namespaces == 0:
+        return TEXT["userns_limit"].format(limit=found.max_user_namespaces) if found.max_user_namespaces else TEXT["max_user_namespaces"]
+    if found.stage == "unshare" and found.error in ("EINVAL", "ENOSYS"):
+        return TEXT["no_userns"]
+    if denied and found.userns_clone == 0 and found.euid:
+        return TEXT["userns_clone"]
+    if denied and found.apparmor_restrict and found.euid:
+        return TEXT["apparmor"]
+    if denied and found.seccomp == 2:
+        return TEXT["seccomp"]
+    if denied and found.container:
+        return TEXT["container"]
+    if found.stage == "unshare" and found.error == "EPERM" and found.chroot:
+        return TEXT["chroot"]
+    return TEXT["stage"].format(stage=found.stage, error=found.error or "no answer")
+
+
+def _no_basics(found: Facts) -> str:
+    """Why a lab that starts is still of no use; "" if the required features work."""
+    failed = next((name for name in REQUIRED[1:] if found.trials.get(name) != ""), None)
+    if failed is None:
+        return ""
+    words = found.trials.get(failed, "")
+    if failed == "sysctl" and "Read-only" in words:
+        return TEXT["read_only"]
+    if _no_module(words) and failed in MODULES:
+        return TEXT["module"].format(feature=FEATURES[failed], module=MODULES[failed]) + "."
+    return TEXT["trial"].format(feature=FEATURES[failed], words=words or "not tried")
+
+
+def _missing(found: Facts, name: str) -> str:
+    """A feature that is missing, with the reason and the remedy in brackets."""
+    tools = {"iptables": "iptables-restore", "ip6tables": "ip6tables-restore", "nft": "nft"}
+    if name == "ip":
+        tool = next(tool for tool in ("ip", "bridge") if tool not in found.tools)
+        return TEXT["tool"].format(feature=FEATURES[name], tool=tool, package=TOOLS[tool])
+    if name in tools and tools[name] not in found.tools:
+        return TEXT["tool"].format(feature=FEATURES[name], tool=tools[name], package=TOOLS[tools[name]])
+    words = found.trials.get(name, "not tried")
+    if name in MODULES and _no_module(words):
+        return TEXT["module"].format(feature=FEATURES[name], module=MODULES[name])
+    return TEXT["refused"].format(feature=FEATURES[name], words=words)
+
+
+def _no_module(words: str) -> bool:
+    return any(sign in words for sign in ("Unknown device type", "not supported", "No such file or directory"))
+
+
+def _version(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", release)[:2])
+
+
+# ── finding the facts ──
+
+
+def facts() -> Facts:
+    """Look around, start a helper and try every feature in it."""
+    if not sys.platform.startswith("linux"):
+        return Facts(sys.platform, platform.release())
+    stage, error, trials = _try_all() if find_spec("pyroute2") else ("", "", {})
+    return Facts(
+        "linux",
+        platform.release(),
+        os.geteuid(),
+        find_spec("pyroute2") is not None,
+        stage,
+        error,
+        _read_int("/proc/sys/user/max_user_namespaces"),
+        _read_int("/proc/sys/kernel/unprivileged_userns_clone"),
+        _read_int("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+        _seccomp(),
+        any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")) or "KUBERNETES_SERVICE_HOST" in os.environ,
+        _in_chroot(),
+        frozenset(tool for tool in TOOLS if shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")),
+        MappingProxyType(trials),
+    )
+
+
+def _read_int(path: str) -> int | None:
+    try:
+        return int(Path(path).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _seccomp() -> int:
+    """0 none, 1 strict, 2 a filter (proc(5))."""
+    found = re.search(r"^Seccomp:\s+(\d)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _in_chroot() -> bool:
+    """Whether our / is not the root of our mount namespace: its mount is then missing from the list of visible mounts."""
+    try:
+        return not any(line.split()[4] == "/" for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    except OSError:
+        return False
+
+
+def _try_all() -> tuple[str, str, dict[str, str]]:
+    try:
+        client = Client()
+    except HelperStartError as refused:
+        return refused.stage, errno.errorcode.get(refused.errno, ""), {}
+    except LabError as error:
+        return "helper", str(error), {}
+    try:
+        return "", "", {name: _try(client, batch) for name, batch in _trials().items()}
+    finally:
+        client.close()
+
+
+def _try(client: Client, batch: list[tuple[str, dict]]) -> str:
+    """"" if every request of the batch was carried out, else the words of the first that was not."""
+    try:
+        results = client.ask(batch)
+    except Refused as refused:
+        return refused.message
+    failed = next((result for result in results if isinstance(result, dict) and result.get("code")), None)
+    if failed:
+        return (failed["err"].decode(errors="replace").strip().splitlines() or [f"exit status {failed['code']}"])[0]
+    sent = next((result for result in results if isinstance(result, dict) and "frames" in result), None)
+    return "nothing was captured" if sent is not None and not sent["frames"] else ""
+
+
+_NAT = "*nat\n-A POSTROUTING -m statistic --mode random --probability 0.5 -j MASQUERADE --random-fully\nCOMMIT\n"
+_NFT = "table ip k8snet { chain out { type nat hook postrouting priority 100; masquerade fully-random; }; }\n"
+
+
+def _trials() -> dict[str, list[tuple[str, dict]]]:
+    """For each feature what to ask of a helper, in an order in which later ones may use what earlier ones made."""
+
+    def link(name: str, kind: str, peer: dict | None = None, **options: object) -> tuple[str, dict]:
+        wanted = {"netns": "one", "name": name, "kind": kind, "mac": "0a:58:00:00:00:01", "mtu": None, "peer": peer, "options": options}
+        return "link_add", wanted
+
+    def run(tool: str, stdin: str, *words: str) -> list[tuple[str, dict]]:
+        return [("run", {"netns": "one", "argv": [tool, *words], "stdin": stdin.encode(), "timeout": 10.0})]
+
+    up = [("link_set", {"netns": where, "name": "veth0", "link": {"state": "up"}, "port": {}}) for where in ("one", "two")]
+    address = ("addr_add", {"netns": "one", "dev": "veth0", "address": "192.0.2.1", "prefix": 24, "version": 4})
+    data = bytes.fromhex("450000140000400040fd0000" + "c0000201" + "c0000202")  # an IP header and nothing else, protocol 253 (RFC 3692)
+    send = ("send", {"netns": "one", "version": 4, "src": "192.0.2.1", "dst": "192.0.2.2", "data": data})
+    sysctl = ("sysctl_set", {"netns": "one", "key": "net.ipv4.ip_forward", "value": "1"})
+    peer = {"netns": "two", "name": "veth0", "mac": "0a:58:00:00:00:02"}
+    neighbor = ("neigh_add", {"netns": "one", "dev": "veth0", "ip": "192.0.2.2", "mac": peer["mac"], "state": "permanent"})
+    capture = [("capture", {}), send, ("fetch", {"quiet": 0.01, "limit": 2.0})]
+    tunnel = {"vxlan_id": 1, "vxlan_local": "192.0.2.1", "vxlan_link": "veth0", "vxlan_port": 4789, "vxlan_learning": 0}
+    return {
+        "sysctl": [*(("netns_add", {"netns": name, "sysctls": dict(BASELINE)}) for name in ("one", "two")), sysctl],
+        "veth": [link("veth0", "veth", peer), *up, address],
+        "bridge": [link("bridge0", "bridge")],
+        "packets": [neighbor, *capture],
+        "vxlan": [link("vxlan0", "vxlan", **tunnel)],
+        "ipip": [link("ipip0", "ipip", ipip_local="192.0.2.1")],
+        "br_netfilter": [("sysctl_set", {"netns": "one", "key": "net.bridge.bridge-nf-call-iptables", "value": "1"})],
+        "iptables": run("iptables-restore", _NAT),
+        "ip6tables": run("ip6tables-restore", _NAT),
+        "nft": run("nft", _NFT, "-f", "-"),
+        "conntrack": [("conntrack", {"netns": "one"})],
+    }
