@@ -7,6 +7,7 @@ the entry; every later packet, and every reply, is rewritten from the entry's tw
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 
 from .packet import Flow, Icmp, IPAddress, Ndp, Packet, Sctp, Tcp, Udp, with_ports
@@ -39,8 +40,6 @@ _TCP = {
     (ORIGINAL, "SYN", "CLOSE"): "SYN_SENT",
 }
 
-_ECHO_REPLY = {8: 0, 0: 8, 128: 129, 129: 128, 13: 14, 14: 13}
-
 
 class Ct:
     """A connection while a trace runs: mutable, with what has been decided so far."""
@@ -69,9 +68,13 @@ class Ct:
         return which in self.nat
 
 
-def _key(flow: Flow) -> tuple:
-    """The flow with its addresses as numbers: hashing these is what a lookup costs."""
-    return (flow.proto, flow.src.version, int(flow.src), flow.sport, int(flow.dst), flow.dport)
+def _key(flow: Flow, answer: bool) -> tuple:
+    """The flow with its addresses as numbers: hashing these is what a lookup costs.
+
+    An ICMP tuple has the message's type as well (nf_conntrack_tuple.h), so that pings in both directions with one identifier stay apart;
+    ``answer`` says that it is an echo reply's.
+    """
+    return (flow.proto, flow.src.version, int(flow.src), flow.sport, int(flow.dst), flow.dport, answer and "icmp" in flow.proto)
 
 
 class CtTable:
@@ -85,15 +88,20 @@ class CtTable:
             self.add(Ct.thaw(entry))
 
     def add(self, ct: Ct) -> None:
-        self.entries[_key(ct.original)] = (ct, ORIGINAL)
-        self.entries[_key(ct.reply)] = (ct, REPLY)
+        self.entries[_key(ct.original, False)] = (ct, ORIGINAL)
+        self.entries[_key(ct.reply, True)] = (ct, REPLY)
 
-    def find(self, flow: Flow) -> tuple[Ct, str] | None:
-        return self.entries.get(_key(flow))
+    def remove(self, ct: Ct) -> None:
+        self.entries.pop(_key(ct.original, False), None)
+        self.entries.pop(_key(ct.reply, True), None)
+
+    def find(self, flow: Flow, answer: bool = False) -> tuple[Ct, str] | None:
+        """The connection of a packet with this tuple, and its direction; ``answer``: the packet is an echo reply."""
+        return self.entries.get(_key(flow, answer))
 
     def taken(self, reply: Flow) -> bool:
         """Whether another connection already expects such a reply: nf_nat_used_tuple."""
-        return _key(reply) in self.entries
+        return _key(reply, True) in self.entries
 
 
 def flow_of(packet: Packet) -> Flow | None:
@@ -106,6 +114,11 @@ def flow_of(packet: Packet) -> Flow | None:
     if type(payload) is Ndp:
         return None
     return Flow(packet.proto, packet.src, 0, packet.dst, 0)
+
+
+def is_answer(packet: Packet) -> bool:
+    """Whether the packet is an ICMP message that answers another: an echo or timestamp reply."""
+    return type(packet.payload) is Icmp and packet.payload.type in (0, 14, 129)
 
 
 def tcp_kind(segment: Tcp) -> str:
@@ -147,6 +160,11 @@ def advance(ct: Ct, direction: str, packet: Packet) -> bool:
     return before != (ct.state, ct.seen_reply, ct.assured)
 
 
+def ends(ct: Ct, direction: str, packet: Packet) -> bool:
+    """Whether a reset is the only reply that the connection has had: the entry is deleted at once (nf_conntrack_proto_tcp.c)."""
+    return direction == REPLY and type(packet.payload) is Tcp and "R" in packet.payload.flags and not ct.seen_reply
+
+
 def valid(ct: Ct, direction: str, packet: Packet) -> bool:
     """Whether the packet fits the connection's state; a SYN+ACK in the original direction, say, does not."""
     payload = packet.payload
@@ -160,10 +178,11 @@ def valid(ct: Ct, direction: str, packet: Packet) -> bool:
     return kind != "SYN" or ct.state in ("SYN_SENT", "SYN_SENT2")
 
 
-def setup(ct: Ct, which: str, address: IPAddress | None, port: int | None, table: CtTable) -> None:
+def setup(ct: Ct, which: str, address: IPAddress | None, port: int | None, table: CtTable, random: bool = False) -> None:
     """Decide NAT for a new connection: ``which`` "dst" or "src" becomes address and port (None: unchanged).
 
-    If a reply to the new tuple is already expected by another connection, the source port moves on to the next free one.
+    If a reply to the new tuple is already expected by another connection, the source port moves on to the next free one. ``random``
+    (``--random-fully``): the kernel draws the source port; the model takes one that depends on the flow alone, so that it stays the same.
     """
     ct.done.add(which)
     wire = ct.reply.reverse()  # how the packet looks after the NAT decided so far
@@ -172,12 +191,21 @@ def setup(ct: Ct, which: str, address: IPAddress | None, port: int | None, table
         wire = wire._replace(dst=address or wire.dst, dport=wire.dport if port is None or echo else port)
     else:
         wire = wire._replace(src=address or wire.src, sport=wire.sport if port is None or echo else port)
+        if random:
+            drawn = _drawn_port(ct.original)
+            wire = wire._replace(sport=drawn, dport=drawn if echo else wire.dport)
         while table.taken(wire.reverse()):
             free = wire.sport + 1 if wire.sport < 65535 else 1024
             wire = wire._replace(sport=free, dport=free if echo else wire.dport)
     if wire != ct.reply.reverse():
         ct.nat.add(which)
     ct.reply = wire.reverse()
+
+
+def _drawn_port(flow: Flow) -> int:
+    """A stand-in for the kernel's random source port, from the range it draws from (nf_nat_l4proto_unique_tuple)."""
+    low, high = (0, 65535) if "icmp" in flow.proto else (1, 511) if flow.sport < 512 else (600, 1023) if flow.sport < 1024 else (1024, 65535)
+    return low + zlib.crc32(str(flow).encode()) % (high - low + 1)
 
 
 def manipulate(ct: Ct, direction: str, source: bool, packet: Packet) -> Packet:

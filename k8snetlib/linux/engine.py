@@ -22,7 +22,7 @@ from .conntrack import CtTable
 from .draft import build
 from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Sent, Trace, Transmitted
 from .fib import address_type
-from .ops import ConntrackAdd, FdbAdd, Listen, NeighAdd
+from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd
 from .packet import Frame, IPAddress, Packet, Skb, Tcp
 from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket
 
@@ -83,6 +83,9 @@ class View:
 
     def learn_connection(self, journey: int, ct) -> None:
         self.engine.emit(Learned(self.name, journey, ConntrackAdd(self.name, ct.freeze())))
+
+    def forget_connection(self, journey: int, ct) -> None:
+        self.engine.emit(Learned(self.name, journey, ConntrackDel(self.name, ct.original)))
 
     # What rules ask (see xtables).
 

@@ -68,7 +68,7 @@ def _track(e: Engine, v: View, skb: Skb) -> None:
         _track_error(e, v, skb)
         return
     flow = None if type(packet.payload) is Fragment else conntrack.flow_of(packet)
-    found = v.ct.find(flow) if flow is not None else None
+    found = v.ct.find(flow, conntrack.is_answer(packet)) if flow is not None else None
     if found is None:
         if flow is None or not conntrack.creates(packet, v.ns):
             _tracked(e, v, skb, "INVALID", None)
@@ -84,8 +84,13 @@ def _track(e: Engine, v: View, skb: Skb) -> None:
         return
     skb.ct, skb.ctdir = ct, direction
     state = "ESTABLISHED" if direction == conntrack.REPLY or ct.seen_reply else "NEW"
+    killed = conntrack.ends(ct, direction, packet)
     changed = conntrack.advance(ct, direction, packet)
     _tracked(e, v, skb, state, ct)
+    if killed:
+        v.ct.remove(ct)
+        v.forget_connection(skb.journey, ct)
+        return
     if changed and ct.confirmed:
         v.learn_connection(skb.journey, ct)
 
@@ -99,7 +104,7 @@ def _track_error(e: Engine, v: View, skb: Skb) -> None:
     """An ICMP error belongs to the connection of the packet that it quotes (nf_conntrack_inet_error)."""
     quoted = skb.packet.payload.data
     flow = conntrack.flow_of(quoted) if isinstance(quoted, Packet) else None
-    found = v.ct.find(flow.reverse()) if flow is not None else None
+    found = v.ct.find(flow.reverse(), not conntrack.is_answer(quoted)) if flow is not None else None
     if found is None:
         _tracked(e, v, skb, "INVALID", None)
         return
@@ -121,7 +126,7 @@ def _nat(e: Engine, v: View, hook: str, skb: Skb, table) -> bool:
             return False
         if isinstance(target, Nat):
             address, port = _wanted(v, hook, skb, target)
-            conntrack.setup(ct, which, address, port, v.ct)
+            conntrack.setup(ct, which, address, port, v.ct, target.random or target.random_fully)
         else:
             conntrack.setup(ct, which, None, None, v.ct)
     new = conntrack.manipulate(ct, skb.ctdir, source, skb.packet)

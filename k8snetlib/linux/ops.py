@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 from ..errors import ModelError
 from ..value import value
 from .draft import Draft, NsDraft, build
-from .packet import IPAddress
+from .packet import Flow, IPAddress
 from .state import (
     Conntrack,
     FdbEntry,
@@ -507,6 +507,22 @@ class ConntrackAdd:
         f, r = self.entry.original, self.entry.reply
         words = f"-p {f.proto} -s {f.src} -d {f.dst} --sport {f.sport} --dport {f.dport} -r {r.src} -q {r.dst} --reply-port-src {r.sport} --reply-port-dst {r.dport}"
         return f"ip netns exec {self.netns} conntrack -I {words} -t 120"
+
+
+@value
+class ConntrackDel:
+    """Remove a connection-tracking entry, named by its original tuple; a reset that is a SYN's only answer does it."""
+
+    netns: str
+    original: Flow
+
+    def apply(self, draft: Draft) -> None:
+        if not draft.outside(self.netns):
+            draft.ns(self.netns).conntrack.pop(self.original, None)
+
+    def command(self) -> str:
+        f = self.original
+        return f"ip netns exec {self.netns} conntrack -D -p {f.proto} -s {f.src} -d {f.dst} --sport {f.sport} --dport {f.dport}"
 
 
 def route(netns: str, dst: str, dev: str | None = None, via: str | None = None, **fields) -> RouteAdd:
