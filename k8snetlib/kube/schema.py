@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
-from .schema_places import Path
+from .schema_places import LeadingZero, Path
 from .schema_types import SPEC_TYPES, STATUS_TYPES
 
 Check = Callable[[Any], None]
@@ -34,16 +34,19 @@ class Fault(Exception):
 def closest(word: str, words: Collection[str]) -> str:
     """The word that was probably meant, or ``""``: first one that differs only in case, then the nearest."""
     folded = [each for each in words if each.lower() == word.lower()]
-    return (folded or difflib.get_close_matches(word, sorted(words), 1, 0.7) or [""])[0]
+    return (folded or difflib.get_close_matches(word, sorted(words), 1) or [""])[0]
 
 
-def quoted(words: Collection[str]) -> str:
-    return ", ".join(f'"{word}"' for word in sorted(words))
+def literal(value: object) -> str:
+    """A string in double quotes on one line, shortened if need be."""
+    text = str(value)
+    return json.dumps(text if len(text) <= 100 else f"{text[:80]}…", ensure_ascii=False)
 
 
 def unsupported_value(value: object, allowed: Collection[str]) -> Fault:
     """The API server's answer to a string that is not one of a few."""
-    return Fault(f'unsupported value "{value}": supported values: {quoted(allowed)}', suggestion=closest(str(value), allowed))
+    supported = ", ".join(literal(word) for word in sorted(allowed))
+    return Fault(f"unsupported value {literal(value)}: supported values: {supported}", suggestion=closest(str(value), allowed))
 
 
 # --- the tables, parsed
@@ -83,7 +86,7 @@ def describe(value: object) -> str:
         return "a list"
     if isinstance(value, bool):
         return f"the boolean {json.dumps(value)}"
-    return f"the number {value}" if isinstance(value, int | float) else f'the string "{value[:60]}"'
+    return f"the number {value}" if isinstance(value, int | float) else f"the string {literal(value)}"
 
 
 def _string(value: Any) -> None:
@@ -102,6 +105,8 @@ def _integer(bits: int) -> Check:
     bound = 1 << (bits - 1)
 
     def check(value: Any) -> None:
+        if value.__class__ is LeadingZero:
+            raise Fault(f"must not start with 0: YAML 1.1 takes a number like 012 for octal, and this one for {value}")
         # A float without a fraction passes: kubectl sends 8e1 on as 80
         if value.__class__ is not int and not (value.__class__ is float and value.is_integer()):
             hint = ": write it without quotes" if isinstance(value, str) and value.lstrip("-").isdigit() else ""
@@ -122,6 +127,11 @@ def _int_or_string(value: Any) -> None:
 _QUANTITY = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?", re.ASCII)  # apimachinery's resource.Quantity
 
 
+def _mode(value: Any) -> None:
+    """A file mode, for which octal is the usual notation."""
+    _integer(32)(int(value) if value.__class__ is LeadingZero else value)
+
+
 def _quantity(value: Any) -> None:
     if value.__class__ is bool or not isinstance(value, str | int | float) or (isinstance(value, str) and not _QUANTITY.fullmatch(value)):
         raise Fault(f"must be a quantity such as 0.5 or 100Mi, not {describe(value)}")
@@ -129,10 +139,10 @@ def _quantity(value: Any) -> None:
 
 def _enumeration(allowed: frozenset[str]) -> Check:
     def check(value: Any) -> None:
-        if value not in allowed or value.__class__ is not str:
+        if value.__class__ is not str:
             _string(value)
-            if value:
-                raise unsupported_value(value, allowed)
+        if value and value not in allowed:
+            raise unsupported_value(value, allowed)
 
     return check
 
@@ -144,6 +154,7 @@ _LEAVES: dict[str, Check] = {
     "int": _integer(32),
     "long": _integer(64),
     "intstr": _int_or_string,
+    "mode": _mode,
     "quantity": _quantity,
     "any": lambda value: None,
 }
@@ -244,8 +255,11 @@ def check(kind: str, data: Any) -> None:
     try:
         checker(kind)(data)
     except Fault as fault:
-        if fault.message == "unknown field" and not fault.suggestion:
-            fault.message += _belongs(kind, fault.path)
+        if fault.message == "unknown field":
+            key, near = str(fault.path[-1]).lower(), fault.suggestion.lower()
+            if difflib.SequenceMatcher(None, key, near).ratio() < 0.8:  # no slip of one letter: a wrong indentation is likelier
+                elsewhere = _belongs(kind, fault.path)
+                fault.message, fault.suggestion = fault.message + elsewhere, "" if elsewhere else fault.suggestion
         raise
 
 

@@ -54,9 +54,9 @@ def expand(objects: Iterable[Any], nodes: Sequence[Node]) -> tuple[Pod, ...]:
         if isinstance(each, Pod):
             out[each.namespace, each.name] = each
         elif isinstance(each, Workload):
+            if len(out) + each.replicas > MAX_PODS:
+                raise error_at(each, "spec.replicas", f"more than {MAX_PODS:,} Pods in all: no cluster is as large as that")
             for pod in _made_by(each, family, nodes):
-                if len(out) >= MAX_PODS:
-                    raise error_at(each, "spec.replicas", f"more than {MAX_PODS:,} Pods in all: no cluster is as large as that")
                 _check_name(pod, each, out, family)
                 out[pod.namespace, pod.name] = pod
     return tuple(out.values())
@@ -95,7 +95,7 @@ def find_pod(pods: Iterable[Pod], workloads: Iterable[Workload], name: str, name
     if found:
         several = f'"{bare}" is in several namespaces, say which: {", ".join(spaces)}'
         raise ModelError(several if here else f'no Pod or workload "{bare}"{where}; there is one in namespace {", ".join(spaces)}')
-    meant = closest(bare, [pod.name for pod in pods if namespace in (None, pod.namespace)])
+    meant = closest(bare, {each.name for each in (*pods, *workloads) if namespace in (None, each.namespace)})
     raise ModelError(f'no Pod or workload "{bare}"{where}' + (f' (did you mean "{meant}"?)' if meant else ""))
 
 
