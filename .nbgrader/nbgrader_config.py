@@ -7,6 +7,9 @@
     nbgrader generate_feedback 02-pods-on-one-node
     nbgrader export
 
+A student's values depend on the id in the exercise's cell `case = variant("02", "ID")`. To refuse a notebook that was solved under another
+student's id, grade each student's with the id expected: `K8SNET_SEED=ann nbgrader autograde 02-pods-on-one-node --student ann`.
+
 Everything that is about students stays in this folder, and out of git: gradebook.db, submitted/, autograded/, feedback/, grades.csv.
 """
 

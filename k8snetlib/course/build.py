@@ -19,7 +19,8 @@ from k8snetlib.errors import K8sNetError
 from k8snetlib.views import render
 
 TEXT = {
-    "name": "{path}: an assignment is one notebook of its folder's name: {expected}",
+    "name": "{path}: an assignment is one notebook of its folder's name, {expected}",
+    "more": "{path}: an assignment is one notebook, but its folder also holds {others}",
     "only": "nothing to build is called {names}",
     "renderer": "figures are committed as {pinned} draws them, and this is {here}: install the [test] extra to build",
     "masked": "figures are not compared: they are committed as {pinned} draws them, and this is {here}",
@@ -91,8 +92,8 @@ def make(root: Path, path: Path) -> dict[Path, str]:
     """What a build writes for one lesson or solution: the text of each file. Raises :class:`~k8snetlib.errors.K8sNetError`."""
     name = path.relative_to(root).as_posix()
     solution = root / "solutions" in path.parents
-    if solution and path.stem != path.parent.name:
-        raise K8sNetError(TEXT["name"].format(path=name, expected=f"{path.parent.name}.ipynb"))
+    if solution:
+        _one_notebook(path, name)
     source = normal.normalise(normal.read(path), widgets=not solution, name=name)
     done = normal.normalise(execute.execute(source, path.parent, name=name), widgets=not solution, name=name)
     made = {path: normal.write(done)}
@@ -101,6 +102,15 @@ def make(root: Path, path: Path) -> dict[Path, str]:
             raise K8sNetError(problem)
         made[root / "exercises" / path.parent.name / path.name] = normal.write(assignment.release(done, name))
     return made
+
+
+def _one_notebook(path: Path, name: str) -> None:
+    """Refuse what an exercise would lack: nothing but the notebook is cut from a solution's folder."""
+    if path.stem != path.parent.name:
+        raise K8sNetError(TEXT["name"].format(path=name, expected=f"{path.parent.name}.ipynb"))
+    others = sorted(other.name for other in path.parent.iterdir() if other != path and not other.name.startswith("."))
+    if others:
+        raise K8sNetError(TEXT["more"].format(path=name, others=", ".join(others)))
 
 
 def mask(text: str) -> str:

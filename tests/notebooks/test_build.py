@@ -139,8 +139,12 @@ def test_only_what_is_asked_for_is_run(course):
 
 @drawn
 def test_an_assignment_is_one_notebook_of_its_folders_name(course):
-    (course / SOLUTION).rename(course / "solutions" / "99-assignment" / "other.ipynb")
-    assert "an assignment is one notebook of its folder's name: 99-assignment.ipynb" in build.build(course, check=True).failures[0]
+    other = course / "solutions" / "99-assignment" / "shop.yaml"
+    other.touch()
+    assert build.build(course, only=["99"]).failures == (f"{SOLUTION}: an assignment is one notebook, but its folder also holds shop.yaml",)
+    other.unlink()
+    (course / SOLUTION).rename(course / "solutions" / "99-assignment" / "99-other.ipynb")
+    assert "is one notebook of its folder's name, 99-assignment.ipynb" in build.build(course, only=["99"]).failures[0]
 
 
 def test_under_another_renderer_a_build_is_refused_and_a_check_leaves_figures_out_loudly(course, monkeypatch):

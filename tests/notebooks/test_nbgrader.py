@@ -19,10 +19,10 @@ NAME = "99-assignment"
 pytest.importorskip("nbgrader", reason="the [teach] extra is not installed: nothing here was compared with nbgrader")
 
 
-def nbgrader(root: Path, *arguments: str) -> None:
+def nbgrader(root: Path, *arguments: str, **variables: str) -> None:
     """Run a command as a teacher does: in ``.nbgrader``, with the environment's programs on the path (nbgrader calls alembic by name)."""
-    environment = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-                                "JUPYTER_CONFIG_DIR": str(root / "none"), "JUPYTER_DATA_DIR": str(root / "none")}
+    environment = os.environ | variables | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+                                "JUPYTER_CONFIG_DIR": str(root.parent / "none"), "JUPYTER_DATA_DIR": str(root.parent / "none")}
     run = subprocess.run([sys.executable, "-m", "nbgrader", *arguments], cwd=root / ".nbgrader", env=environment,
                          capture_output=True, text=True, timeout=180, check=False)
     assert run.returncode == 0, run.stderr
@@ -37,7 +37,7 @@ def configured(root: Path) -> Path:
 @pytest.fixture(scope="module")
 def course(tmp_path_factory) -> Path:
     """A built course with one made-up assignment, and nbgrader's own settings of this project."""
-    root = configured(made_up.course(tmp_path_factory.mktemp("course")))
+    root = configured(made_up.course(tmp_path_factory.mktemp("class") / "course"))
     report = build.build(root, only=["99"])
     assert report.ok and len(report.written) == 2, report
     return root
@@ -65,13 +65,16 @@ def test_the_five_commands_give_each_student_the_right_points(course):
     hand_in(course, "cheat", right | {"mtu": "mtu = 1", "mtu-check": "4.0", "count-check": "6"})
     hand_in(course, "deleted", right, drop="mtu-check")
     hand_in(course, "seeded", right | {"seed": 'case = variant("99", "seeded")'})
+    hand_in(course, "copied", right | {"seed": 'case = variant("99", "right")'})
+    nbgrader(course, "autograde", NAME, "--student", "copied", K8SNET_SEED="copied")
     nbgrader(course, "autograde", NAME)
     nbgrader(course, "generate_feedback", NAME)
     nbgrader(course, "export", "--to", "grades.csv")
 
     with open(course / ".nbgrader" / "grades.csv", encoding="utf-8") as file:
         rows = {row["student_id"]: (float(row["score"]), float(row["max_score"])) for row in csv.DictReader(file)}
-    assert rows == {"right": (10, 10), "half": (4, 10), "nothing": (0, 10), "cheat": (6, 10), "deleted": (6, 10), "seeded": (10, 10)}
+    assert rows == {"right": (10, 10), "half": (4, 10), "nothing": (0, 10), "cheat": (6, 10), "deleted": (6, 10), "seeded": (10, 10),
+                    "copied": (6, 10)}
 
     page = (course / ".nbgrader" / "feedback" / "half" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
     assert "count() raised ZeroDivisionError" in page and "Traceback (most recent" not in page
@@ -88,7 +91,7 @@ ASSIGNMENTS = files.solutions(REPOSITORY)
 @pytest.mark.parametrize("path", ASSIGNMENTS or [pytest.param(None, marks=pytest.mark.skip(reason="no solutions in this checkout yet"))],
                          ids=lambda path: path.stem if path else "none")
 def test_nbgrader_cuts_the_committed_exercises_to_the_same_bytes(path, tmp_path):
-    root = configured(tmp_path)
+    root = configured(tmp_path / "course")
     shutil.copytree(path.parent, root / "solutions" / path.stem)
     nbgrader(root, "generate_assignment", path.stem)
     assert (root / "exercises" / path.stem / path.name).read_bytes() == (REPOSITORY / "exercises" / path.stem / path.name).read_bytes()
