@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from ..errors import ManifestError, UnsupportedError
 from . import schema_kinds as kinds
 from .objects import Deployment, Location, Named, Pod, Workload
-from .schema import Fault, check, closest, describe
+from .schema import Fault, check, closest, describe, literal
 from .schema_places import Document, Path, Progress, dotted, undotted
 from .schema_pods import metadata
 from .schema_text import decode, documents
@@ -41,7 +41,7 @@ class Skipped:
 
     def __str__(self) -> str:
         name = f"{self.namespace}/{self.name}" if self.namespace else self.name
-        return f"{self.location} {self.kind} {name}: {self.why}".replace("  ", " ")
+        return f"{' '.join(filter(None, [str(self.location), self.kind, name]))}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ class _Reader:
 
     def result(self, names: str) -> Manifests:
         if not self.objects and not self.skipped:
-            raise ManifestError("no Kubernetes object found: is the file empty?", file=names or "no file given", line=1 if names else None)
+            raise ManifestError("no Kubernetes object found", file=names or "no file given", line=1 if names else None)
         return Manifests(tuple(self.objects.values()), tuple(self.skipped), tuple(self.notes))
 
 
@@ -245,8 +245,11 @@ def _list_hint(data: Any) -> str:
 def _version_and_kind(data: dict[str, Any]) -> tuple[str, str]:
     for name in ("apiVersion", "kind"):
         value = data.get(name)
+        other = next((key for key in data if key.lower() == name.lower()), name)
+        if other != name and name not in data:
+            raise Fault("unknown field", (other,), name)
         if value is None or value == "":
-            raise Fault("required value", (name,), closest(name, data))
+            raise Fault("required value", (name,))
         if not isinstance(value, str):
             raise Fault(f"must be a string, not {describe(value)}", (name,))
     return data["apiVersion"], data["kind"]
@@ -268,11 +271,12 @@ def _why_skipped(version: str, kind: str) -> str:
     if version in kinds.SERVED:
         homes = [each for each, names in kinds.SERVED.items() if kind in names]
         if homes:
-            raise Fault(f'no kind "{kind}" in version "{version}"', ("apiVersion",), homes[0])
-        raise Fault(f'no kind "{kind}" in version "{version}"', ("kind",), closest(kind, kinds.SERVED[version]))
+            raise Fault(f"no kind {literal(kind)} in version {literal(version)}", ("apiVersion",), homes[0])
+        meant = closest(kind, kinds.SERVED[version]) or closest(kind, {each for names in kinds.SERVED.values() for each in names})
+        raise Fault(f"no kind {literal(kind)} in version {literal(version)}", ("kind",), meant)
     homes = [each for each, names in kinds.SERVED.items() if kind in names]
     meant = closest(version, homes or kinds.SERVED) or (homes[0] if homes else "")
-    raise Fault(f'Kubernetes 1.36 serves no API version "{version}"', ("apiVersion",), meant)
+    raise Fault(f"Kubernetes 1.36 serves no API version {literal(version)}", ("apiVersion",), meant)
 
 
 # --- remarks: what the API server answers with a warning, or what would otherwise pass unseen

@@ -109,8 +109,9 @@ class Named:
 
 
 def node_labels(name: str, labels: Labels = EMPTY) -> Labels:
-    """A Node's labels with those that every kubelet sets at registration (kubernetes.io/hostname, os and arch), on which manifests rely."""
-    return FrozenDict({HOSTNAME_LABEL: name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", **labels})
+    """A Node's labels with those that every kubelet sets at registration, on which manifests rely: host name, system and architecture."""
+    system = {f"{prefix}kubernetes.io/{key}": value for prefix in ("", "beta.") for key, value in (("os", "linux"), ("arch", "amd64"))}
+    return FrozenDict({HOSTNAME_LABEL: name, **system, **labels})
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,10 @@ class Mapping(dict[str, Any]):
     line: int
 
 
+class LeadingZero(int):
+    """A number written like 012, which YAML 1.1 reads as octal: right for a file mode, a trap anywhere else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One object's text: where it starts in its file (``offset`` in characters, ``line`` from 1), and its place within a List."""

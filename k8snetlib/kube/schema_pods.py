@@ -7,7 +7,7 @@ from typing import Any
 
 from . import schema_rules as rules
 from .objects import Container, ContainerPort, HostAlias, Location, ObjectMeta, OwnerReference, Pod, PodDNSConfig
-from .schema import Fault, unsupported_value
+from .schema import Fault, literal, unsupported_value
 from .schema_kinds import CLUSTER_SCOPED
 from .schema_places import Path
 from .schema_scheduling import scheduling
@@ -123,7 +123,7 @@ def _containers(spec: Data, path: Path, host_network: bool) -> tuple[Container, 
             place = (*path, field, index)
             name = data["name"]
             rules.require(rules.dns_label(name), *place, "name")
-            rules.require(f'duplicate value "{name}"' if name in names else "", *place, "name")
+            rules.require(f"duplicate value {literal(name)}" if name in names else "", *place, "name")
             rules.require("" if data.get("image") or kind == "ephemeral" else "required value", *place, "image")
             names.add(name)
             its_kind = "sidecar" if kind == "init" and data.get("restartPolicy") == "Always" else kind
@@ -141,7 +141,7 @@ def _ports(ports: Iterable[Data], path: Path, host_network: bool, host_ports: se
         protocol = data.get("protocol") or "TCP"
         if name:
             rules.require(rules.port_name(name), *place, "name")
-            rules.require(f'duplicate value "{name}"' if name in names else "", *place, "name")
+            rules.require(f"duplicate value {literal(name)}" if name in names else "", *place, "name")
             names.add(name)
         rules.require(rules.port_number(number), *place, "containerPort")
         rules.require(rules.port_number(host_port) if host_port else "", *place, "hostPort")

@@ -10,7 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from .objects import IPAddress, IPNetwork
-from .schema import Fault
+from .schema import Fault, literal
 from .schema_places import Path
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -20,27 +20,32 @@ NODE_PORT_RANGE = range(30000, 32768)
 """The API server's default ``--service-node-port-range``."""
 
 
+def invalid(value: object, why: str) -> str:
+    """The API server's "invalid value" for a string."""
+    return f"invalid value {literal(value)}: {why}"
+
+
 def dns_label(value: str) -> str:
     """RFC 1123 label, such as a container's or a namespace's name."""
     if len(value) > 63:
-        return f'invalid value "{value}": must be no more than 63 characters'
+        return invalid(value, "must be no more than 63 characters")
     if not _LABEL.fullmatch(value):
-        return f'invalid value "{value}": an RFC 1123 label has only a-z, 0-9 and "-", and starts and ends with a letter or digit'
+        return invalid(value, 'an RFC 1123 label has only a-z, 0-9 and "-", and starts and ends with a letter or digit')
     return ""
 
 
 def dns_subdomain(value: str) -> str:
     """RFC 1123 subdomain: the name of most objects."""
     if len(value) > 253:
-        return f'invalid value "{value[:60]}…": must be no more than 253 characters'
+        return invalid(value, "must be no more than 253 characters")
     if not _SUBDOMAIN.fullmatch(value):
-        return f'invalid value "{value}": an RFC 1123 subdomain has only a-z, 0-9, "-" and ".", and starts and ends with a letter or digit'
+        return invalid(value, 'an RFC 1123 subdomain has only a-z, 0-9, "-" and ".", and starts and ends with a letter or digit')
     return ""
 
 
 def service_name(value: str) -> str:
     """A Service's name is one DNS label (1.36 lets it start with a digit)."""
-    return f'invalid value "{value}": must not contain dots' if "." in value else dns_label(value)
+    return invalid(value, "must not contain dots") if "." in value else dns_label(value)
 
 
 @lru_cache(maxsize=4096)
@@ -48,11 +53,11 @@ def qualified_name(value: str) -> str:
     """The key of a label or annotation: an optional DNS subdomain and "/", then a name of up to 63 characters."""
     prefix, slash, name = value.rpartition("/")
     if slash and (dns_subdomain(prefix) or "/" in prefix):
-        return f'invalid value "{value}": the part before "/" must be a DNS subdomain'
+        return invalid(value, 'the part before "/" must be a DNS subdomain')
     if len(name) > 63:
-        return f'invalid value "{value}": the name must be no more than 63 characters'
+        return invalid(value, "the name must be no more than 63 characters")
     if not _QUALIFIED.fullmatch(name):
-        return f'invalid value "{value}": the name has only letters, digits, "-", "_" and ".", and starts and ends with a letter or digit'
+        return invalid(value, 'the name has only letters, digits, "-", "_" and ".", and starts and ends with a letter or digit')
     return ""
 
 
@@ -60,23 +65,23 @@ def qualified_name(value: str) -> str:
 def label_value(value: str) -> str:
     """The value of a label: up to 63 characters, or empty."""
     if len(value) > 63:
-        return f'invalid value "{value}": must be no more than 63 characters'
+        return invalid(value, "must be no more than 63 characters")
     if value and not _QUALIFIED.fullmatch(value):
-        return f'invalid value "{value}": a label has only letters, digits, "-", "_" and ".", and starts and ends with a letter or digit'
+        return invalid(value, 'a label has only letters, digits, "-", "_" and ".", and starts and ends with a letter or digit')
     return ""
 
 
 def port_name(value: str) -> str:
     """IANA service name (RFC 6335): up to 15 of a-z, 0-9 and "-", with a letter; the name of a container port, or a targetPort."""
     if len(value) > 15:
-        return f'invalid value "{value}": must be no more than 15 characters'
+        return invalid(value, "must be no more than 15 characters")
     if not re.fullmatch(r"[-a-z0-9]+", value):
-        return f'invalid value "{value}": a port name has only a-z, 0-9 and "-"'
+        return invalid(value, 'a port name has only a-z, 0-9 and "-"')
     if not re.search(r"[a-z]", value):
-        return f'invalid value "{value}": must contain at least one letter (a-z); a port number is written without quotes'
+        return invalid(value, "must contain at least one letter (a-z); a port number is written without quotes")
     if "--" in value:
-        return f'invalid value "{value}": must not contain consecutive hyphens'
-    return f'invalid value "{value}": must not begin or end with a hyphen' if value.strip("-") != value else ""
+        return invalid(value, "must not contain consecutive hyphens")
+    return invalid(value, "must not begin or end with a hyphen") if value.strip("-") != value else ""
 
 
 def port_number(value: float) -> str:
@@ -86,13 +91,13 @@ def port_number(value: float) -> str:
 def special_address(value: IPAddress) -> str:
     """Addresses that nothing may be forwarded to: unspecified, loopback and link-local ones."""
     if value.is_unspecified:
-        return f'invalid value "{value}": may not be unspecified ({value})'
+        return invalid(value, f"may not be unspecified ({value})")
     if value.is_loopback:
-        return f'invalid value "{value}": may not be in the loopback range (127.0.0.0/8, ::1/128)'
+        return invalid(value, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
     if value.is_link_local:
-        return f'invalid value "{value}": may not be in the link-local range (169.254.0.0/16, fe80::/10)'
+        return invalid(value, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
     if value in (ip_network("224.0.0.0/24") if value.version == 4 else ip_network("ff02::/16")):
-        return f'invalid value "{value}": may not be in the link-local multicast range (224.0.0.0/24, ff02::/16)'
+        return invalid(value, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/16)")
     return ""
 
 
@@ -110,9 +115,9 @@ def address(text: str, *path: str | int, at: Path | None = None) -> IPAddress:
         value = None
     if value is None:
         leading = re.search(r"(^|\.)0\d", text) and "must not have leading 0s"
-        raise Fault(f'invalid value "{text}": {leading or "must be a valid IP address (such as 10.9.8.7 or 2001:db8::ffff)"}', path, at=at)
+        raise Fault(invalid(text, f'{leading or "must be a valid IP address (such as 10.9.8.7 or 2001:db8::ffff)"}'), path, at=at)
     if isinstance(value, IPv6Address) and value.ipv4_mapped:
-        raise Fault(f'invalid value "{text}": must not be an IPv4-mapped IPv6 address', path, at=at)
+        raise Fault(invalid(text, "must not be an IPv4-mapped IPv6 address"), path, at=at)
     return value
 
 
@@ -125,7 +130,7 @@ def network(text: str, *path: str | int, at: Path | None = None) -> IPNetwork:
         ip_address(head)
         loose = ip_network(text, strict=False)
     except ValueError:
-        raise Fault(f'invalid value "{text}": must be a valid CIDR value (such as 10.9.8.0/24 or 2001:db8::/64)', path, at=at) from None
+        raise Fault(invalid(text, "must be a valid CIDR value (such as 10.9.8.0/24 or 2001:db8::/64)"), path, at=at) from None
     if loose.network_address != ip_address(head):
-        raise Fault(f'invalid value "{text}": must not have bits set beyond the prefix length', path, str(loose), at=at)
+        raise Fault(invalid(text, "must not have bits set beyond the prefix length"), path, str(loose), at=at)
     return loose

@@ -88,7 +88,7 @@ def _node_terms(terms: list[Data], path: Path) -> tuple[NodeSelectorTerm, ...]:
     out = []
     for index, term in enumerate(terms):
         for at, each in enumerate(term.get("matchFields", ())):
-            bad = "" if each["key"] == "metadata.name" else f'invalid value "{each["key"]}": not a valid field selector key'
+            bad = "" if each["key"] == "metadata.name" else rules.invalid(each["key"], "not a valid field selector key")
             rules.require(bad, *path, index, "matchFields", at, "key")
         parts = [_node_requirements(term.get(field, ()), (*path, index, field)) for field in ("matchExpressions", "matchFields")]
         out.append(NodeSelectorTerm(*parts))
@@ -153,7 +153,7 @@ def _toleration(data: Data, path: Path) -> Toleration:
     if not key and operator != "Exists":
         raise Fault("operator must be Exists when key is empty, which means to match all values and all keys", (*path, "operator"))
     if operator == "Exists" and value:
-        raise Fault(f'invalid value "{value}": value must be empty when operator is Exists', (*path, "value"))
+        raise Fault(rules.invalid(value, "value must be empty when operator is Exists"), (*path, "value"))
     rules.require(rules.label_value(value), *path, "value")
     return Toleration(key, operator, value, data.get("effect", ""))
 

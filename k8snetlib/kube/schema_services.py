@@ -10,7 +10,7 @@ from typing import Any
 
 from . import schema_rules as rules
 from .objects import IPAddress, LoadBalancerIngress, Location, ObjectMeta, Service, ServicePort
-from .schema import Fault, unsupported_value
+from .schema import Fault, literal, unsupported_value
 from .schema_pods import labels
 from .selectors import EMPTY
 
@@ -32,7 +32,7 @@ def service(data: Data, meta: ObjectMeta, location: Location) -> Service:
     external = kind in ("NodePort", "LoadBalancer") or bool(spec.get("externalIPs"))
     policy = spec.get("externalTrafficPolicy", "")
     if policy and not external:
-        raise Fault(f'invalid value "{policy}": may only be set for externally-accessible services', ("spec", "externalTrafficPolicy"))
+        raise Fault(rules.invalid(policy, "may only be set for externally-accessible services"), ("spec", "externalTrafficPolicy"))
     return Service(
         metadata=meta,
         ports=_ports(spec.get("ports", ()), kind),
@@ -63,7 +63,7 @@ def _cluster_ips(spec: Data, kind: str) -> tuple[Any, ...]:
     single, several = spec.get("clusterIP", ""), spec.get("clusterIPs") or []
     at = ("spec", "clusterIP") if not several else None
     if single and several and several[0] != single:
-        raise Fault(f'invalid value "{several[0]}": first value must match clusterIP', ("spec", "clusterIPs", 0))
+        raise Fault(rules.invalid(several[0], "first value must match clusterIP"), ("spec", "clusterIPs", 0))
     texts = several or ([single] if single else [])
     if kind == "ExternalName" and texts:
         raise Fault("forbidden: may not be set for ExternalName services", ("spec", "clusterIPs"), at=at)
@@ -86,7 +86,7 @@ def _families(spec: Data, kind: str, cluster_ips: tuple[Any, ...]) -> tuple[str,
             fault = unsupported_value(family, _FAMILIES)
             fault.path = ("spec", "ipFamilies", index)
             raise fault
-        rules.require(f'duplicate value "{family}"' if family in families[:index] else "", "spec", "ipFamilies", index)
+        rules.require(f"duplicate value {literal(family)}" if family in families[:index] else "", "spec", "ipFamilies", index)
     if kind == "ExternalName":
         for field in ("ipFamilies", "ipFamilyPolicy"):
             rules.require("forbidden: may not be set for ExternalName services" if spec.get(field) else "", "spec", field)
@@ -97,7 +97,7 @@ def _families(spec: Data, kind: str, cluster_ips: tuple[Any, ...]) -> tuple[str,
         raise Fault(f'invalid value "SingleStack": {message}', ("spec", "ipFamilyPolicy"))
     for index, (ip, family) in enumerate(zip(cluster_ips, families, strict=False)):
         if ip != "None" and f"IPv{ip.version}" != family:
-            message = f'invalid value "{ip}": expected an {family} value as indicated by ipFamilies[{index}]'
+            message = rules.invalid(ip, f"expected an {family} value as indicated by ipFamilies[{index}]")
             raise Fault(message, ("spec", "clusterIPs", index), at=None if spec.get("clusterIPs") else ("spec", "clusterIP"))
     return families
 
@@ -120,7 +120,7 @@ def _ports(ports: list[Data], kind: str) -> tuple[ServicePort, ...]:
         port = _port(data, index, kind, needs_name=len(ports) > 1)
         for other in out:
             if port.name and port.name == other.name:
-                raise Fault(f'duplicate value "{port.name}"', ("spec", "ports", index, "name"))
+                raise Fault(f"duplicate value {literal(port.name)}", ("spec", "ports", index, "name"))
             if (port.port, port.protocol) == (other.port, other.protocol):
                 raise Fault(f"duplicate value: port {port.port}/{port.protocol} stands twice", ("spec", "ports", index))
             if port.node_port and (port.node_port, port.protocol) == (other.node_port, other.protocol):

@@ -2,8 +2,9 @@
 
 One type a section: ``field`` is a string, ``field:type`` anything else, ``field=A|B`` one of those strings (or ``""``, which means unset).
 ``!`` marks a required field, ``[T]`` a list and ``{T}`` a map of T (of strings if T is left out), ``+Type`` includes another type's fields.
-``int`` has 32 bits, ``long`` 64; ``intstr`` is a number or a string, and so is a ``quantity`` (``0.5``, ``"100Mi"``); ``any`` is anything.
-Source: the published OpenAPI description of Kubernetes 1.36. Nothing is required in a status, since a cluster fills it in bit by bit.
+``int`` has 32 bits, ``long`` 64; ``mode`` is an integer that may be octal; ``intstr`` is a number or a string, and so is a ``quantity``
+(``0.5``, ``"100Mi"``); ``any`` is anything. Source: the published OpenAPI description of Kubernetes 1.36. Nothing is required in a status,
+since a cluster fills it in bit by bit.
 """
 
 from __future__ import annotations
@@ -132,9 +133,9 @@ AzureDiskVolumeSource: cachingMode diskName! diskURI! fsType kind readOnly:bool
 AzureFileVolumeSource: readOnly:bool secretName! shareName!
 CephFSVolumeSource: monitors!:[] path readOnly:bool secretFile secretRef:LocalObjectReference user
 CinderVolumeSource: fsType readOnly:bool secretRef:LocalObjectReference volumeID!
-ConfigMapVolumeSource: defaultMode:int items:[KeyToPath] name optional:bool
+ConfigMapVolumeSource: defaultMode:mode items:[KeyToPath] name optional:bool
 CSIVolumeSource: driver! fsType nodePublishSecretRef:LocalObjectReference readOnly:bool volumeAttributes:{}
-DownwardAPIVolumeSource: defaultMode:int items:[DownwardAPIVolumeFile]
+DownwardAPIVolumeSource: defaultMode:mode items:[DownwardAPIVolumeFile]
 EmptyDirVolumeSource: medium sizeLimit:quantity
 EphemeralVolumeSource: volumeClaimTemplate:PersistentVolumeClaimTemplate
 FCVolumeSource: fsType lun:int readOnly:bool targetWWNs:[] wwids:[]
@@ -151,12 +152,12 @@ NFSVolumeSource: path! readOnly:bool server!
 PersistentVolumeClaimVolumeSource: claimName! readOnly:bool
 PhotonPersistentDiskVolumeSource: fsType pdID!
 PortworxVolumeSource: fsType readOnly:bool volumeID!
-ProjectedVolumeSource: defaultMode:int sources:[VolumeProjection]
+ProjectedVolumeSource: defaultMode:mode sources:[VolumeProjection]
 QuobyteVolumeSource: group readOnly:bool registry! tenant user volume!
 RBDVolumeSource: fsType image! keyring monitors!:[] pool readOnly:bool secretRef:LocalObjectReference user
 ScaleIOVolumeSource: fsType gateway! protectionDomain readOnly:bool secretRef!:LocalObjectReference sslEnabled:bool storageMode
     storagePool system! volumeName
-SecretVolumeSource: defaultMode:int items:[KeyToPath] optional:bool secretName
+SecretVolumeSource: defaultMode:mode items:[KeyToPath] optional:bool secretName
 StorageOSVolumeSource: fsType readOnly:bool secretRef:LocalObjectReference volumeName volumeNamespace
 VsphereVirtualDiskVolumeSource: fsType storagePolicyID storagePolicyName volumePath!
 ClientIPConfig: timeoutSeconds:int
@@ -186,8 +187,8 @@ HTTPGetAction: host httpHeaders:[HTTPHeader] path port!:intstr scheme=HTTP|HTTPS
 TCPSocketAction: host port!:intstr
 ContainerRestartRuleOnExitCodes: operator! values:[int]
 Capabilities: add:[] drop:[]
-KeyToPath: key! mode:int path!
-DownwardAPIVolumeFile: fieldRef:ObjectFieldSelector mode:int path! resourceFieldRef:ResourceFieldSelector
+KeyToPath: key! mode:mode path!
+DownwardAPIVolumeFile: fieldRef:ObjectFieldSelector mode:mode path! resourceFieldRef:ResourceFieldSelector
 PersistentVolumeClaimTemplate: metadata:ObjectMeta spec!:PersistentVolumeClaimSpec
 VolumeProjection: clusterTrustBundle:ClusterTrustBundleProjection configMap:ConfigMapProjection downwardAPI:DownwardAPIProjection
     podCertificate:PodCertificateProjection secret:SecretProjection serviceAccountToken:ServiceAccountTokenProjection

@@ -61,7 +61,7 @@ def _addresses(status: Data, kind: str) -> tuple[IPAddress, ...]:
 def _pod_cidrs(spec: Data) -> tuple[IPNetwork, ...]:
     single, several = spec.get("podCIDR", ""), spec.get("podCIDRs") or []
     if single and several and several[0] != single:
-        raise Fault(f'invalid value "{several[0]}": first value must match podCIDR', ("spec", "podCIDRs", 0))
+        raise Fault(rules.invalid(several[0], "first value must match podCIDR"), ("spec", "podCIDRs", 0))
     if several:
         networks = tuple(rules.network(text, "spec", "podCIDRs", index) for index, text in enumerate(several))
         if len({each.version for each in networks}) < len(networks):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ManifestError
-from .schema_places import Document, Event, Mapping, Progress, duplicate_key
+from .schema_places import Document, Event, LeadingZero, Mapping, Progress, duplicate_key
 
 MAX_DEPTH = 200
 """Levels of nesting; the deepest custom resource definitions in use need about 60."""
@@ -241,7 +241,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 def resolve(text: str) -> Any:
     """What a plain scalar means: None, a bool, int, float or str; NotImplemented for NaN, infinities and absurdly long numbers.
 
-    Source: the resolver of sigs.k8s.io/yaml's goyaml.v2, including Go's rule that a leading 0 means octal.
+    Source: the resolver of sigs.k8s.io/yaml's goyaml.v2, including Go's rule that a leading 0 means octal (:class:`LeadingZero`).
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -252,10 +252,11 @@ def resolve(text: str) -> Any:
         if len(plain) > 1000:
             return NotImplemented
         digits = plain.lstrip("+-")
-        octal = digits[0] == "0" and digits[1:2].isdigit()
-        return int(plain, 8 if octal else 0)
+        return LeadingZero(int(plain, 8)) if digits[0] == "0" and digits[1:2].isdigit() else int(plain, 0)
     if _FLOAT.fullmatch(plain):
         value = float(plain)
+        if plain.isdigit():  # 08 is no octal number, and so decimal after all
+            return LeadingZero(value)
         return text if value in (float("inf"), float("-inf")) else value
     return text
 
