@@ -10,7 +10,6 @@ Source and release are nbgrader's own forms (cell metadata of schema 3), so a cl
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING
 
 from k8snetlib.errors import K8sNetError
@@ -93,7 +92,7 @@ def _replace_solution(cell: NotebookNode, is_solution: bool, name: str) -> None:
             if inside or not is_solution:
                 raise K8sNetError(TEXT["end" if inside else "place"].format(name=name, cell=cell.id))
             inside = replaced = True
-            indent = re.match(r"\s*", line)[0]   # type: ignore[index]   (an empty match is a match)
+            indent = line[:len(line) - len(line.lstrip())]
             lines += [indent + stub_line for stub_line in stub]
         elif END in line:
             inside = False

@@ -18,7 +18,6 @@ inside a check is a bug of ours and stays one.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import linecache
@@ -27,12 +26,11 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, TypeVar
 
-from k8snetlib.course.strings import text
+from k8snetlib.course.strings import suggestion, text
 from k8snetlib.errors import K8sNetError, ModelError
 
 TEXT = {
     "unknown": "there is no check {key!r}{suggestion}",
-    "suggestion": " (did you mean {close!r}?)",
     "twice": "the check {key!r} is defined twice, in {first} and {second}",
     "form": "the check {key!r} returned {what!r}; it must return a sentence that says what is right",
     "extra": "the check {key!r} looks at {names}, not at {extra}",
@@ -128,8 +126,7 @@ def _find(key: str) -> Callable[..., str]:
                 raise
     if key in _CHECKS:
         return _CHECKS[key]
-    close = difflib.get_close_matches(key, keys(), 1)
-    raise ModelError(TEXT["unknown"].format(key=key, suggestion=TEXT["suggestion"].format(close=close[0]) if close else ""))
+    raise ModelError(TEXT["unknown"].format(key=key, suggestion=suggestion(key, keys())))
 
 
 def _blame(error: Exception, key: str, caller: FrameType) -> NoReturn:

@@ -5,11 +5,10 @@ A fact that a lesson can compute is computed there, not listed here.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from html import escape
 
-from k8snetlib.course.strings import text
+from k8snetlib.course.strings import suggestion, text
 from k8snetlib.errors import ModelError
 
 CHECKED = "November 2026"
@@ -17,7 +16,7 @@ CHECKED = "November 2026"
 
 TEXT = {
     "unknown": "there is no fact {key!r}{suggestion}",
-    "suggestion": " (did you mean {close!r}?)",
+    "part": "a fact needs a claim, a statement, a version and a source: {statement!r}",
 }
 
 _GITHUB = "https://github.com/"
@@ -42,7 +41,7 @@ class Fact:
 
     def __post_init__(self) -> None:
         if not (self.claim and self.statement and self.since and self.sources):
-            raise ModelError(f"a fact needs a claim, a statement, a version and a source: {self.statement!r}")
+            raise ModelError(TEXT["part"].format(statement=self.statement))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,7 @@ def facts(*keys: str) -> FactTable:
     """
     for key in keys:
         if key not in FACTS:
-            close = difflib.get_close_matches(key, FACTS, 1)
-            raise ModelError(TEXT["unknown"].format(key=key, suggestion=TEXT["suggestion"].format(close=close[0]) if close else ""))
+            raise ModelError(TEXT["unknown"].format(key=key, suggestion=suggestion(key, FACTS)))
     return FactTable(tuple(FACTS[key] for key in keys))
 
 

@@ -7,13 +7,12 @@ it does not give the answer away; ``predict()`` takes the question itself.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
-from k8snetlib.course.strings import text
+from k8snetlib.course.strings import suggestion, text
 from k8snetlib.errors import ModelError
 
 TEXT = {
@@ -21,8 +20,8 @@ TEXT = {
     "few": "{question!r}: a prediction has two to eight choices, not {count}",
     "why": "{question!r}: the choice {choice!r} needs a sentence that says why it is {kind}",
     "both": "{question!r}: the right choice {choice!r} is explained by `why`; leave its own text empty",
+    "key": "{module}: the key {key!r} must begin with the lesson's number, and stand once",
     "unknown": "there is no question {key!r}{suggestion}",
-    "suggestion": " (did you mean {close!r}?)",
 }
 
 
@@ -88,8 +87,7 @@ def ask(key: str) -> Question:
     """The question ``key`` of a lesson ("02.mac"); raises :class:`~k8snetlib.errors.ModelError` where there is none."""
     known = questions()
     if key not in known:
-        close = difflib.get_close_matches(key, known, 1)
-        raise ModelError(TEXT["unknown"].format(key=key, suggestion=TEXT["suggestion"].format(close=close[0]) if close else ""))
+        raise ModelError(TEXT["unknown"].format(key=key, suggestion=suggestion(key, known)))
     return known[key]
 
 
@@ -104,7 +102,7 @@ def questions() -> dict[str, Question]:
         table = importlib.import_module(f"{package.__name__}.{module}").QUESTIONS
         for key, value in table.items():
             if key in found or not key.startswith(f"{module.removeprefix('q')}."):
-                raise ModelError(f"{package.__name__}.{module}: the key {key!r} must begin with the lesson's number, and stand once")
+                raise ModelError(TEXT["key"].format(module=f"{package.__name__}.{module}", key=key))
             found[key] = value
     return found
 

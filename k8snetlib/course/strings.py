@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +29,7 @@ TEXT = {
     "check.runs": "{name} runs to its end",
     "check.accepted": "what you handed in can be carried out",
     "check.read": "Read the last words of the error: they say what Python could not do.",
+    "suggestion": "(did you mean {close!r}?)",
     "fact.claim": "What you may have read",
     "fact.statement": "What holds",
     "fact.since": "Since",
@@ -41,6 +43,14 @@ DATA = Path(__file__).with_name("data")
 def text(name: str, /, **values: object) -> str:
     """The text called ``name`` in the language of ``K8SNET_LANG``, with ``values`` filled in."""
     return _table(os.environ.get("K8SNET_LANG", "en"), DATA).get(name, TEXT[name]).format(**values)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` for the known word that is closest to a misspelt one; empty where none is close."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f" {text('suggestion', close=close[0])}" if close else ""
 
 
 @cache

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from statistics import median
 from typing import TYPE_CHECKING
 
+from k8snetlib.views.render import MAX_WIDTH
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 LESSON_CELLS, CODE_LINES, MEDIAN_CODE_LINES, WORDS = (30, 50), 12, 5, 120
 QUESTIONS, POINTS = (2, 4), 10
-FIGURE_WIDTH = 900
-"""CSS pixels."""
-
 TEXT = {
     "cells": "{name}: {count} cells; a lesson has {low} to {high}",
     "lines": "{name}, cell {cell}: {count} lines of code; the limit is {limit}",
@@ -100,8 +99,8 @@ def _figures(nb: NotebookNode, name: str) -> Iterator[str]:
                 yield TEXT["alt"].format(name=name, cell=cell.id)
             data = re.search(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", image)
             width = re.search(r'<svg[^>]*\swidth="(\d+)', b64decode(data[1]).decode()) if data else None
-            if width and int(width[1]) > FIGURE_WIDTH:
-                yield TEXT["width"].format(name=name, cell=cell.id, width=width[1], limit=FIGURE_WIDTH)
+            if width and int(width[1]) > MAX_WIDTH:
+                yield TEXT["width"].format(name=name, cell=cell.id, width=width[1], limit=MAX_WIDTH)
         if cell.cell_type == "markdown" and "![](" in cell.source:
             yield TEXT["alt"].format(name=name, cell=cell.id)
 
