@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_network
 from itertools import pairwise
 from typing import Any
 
 from ..errors import ModelError
+from ..value import value
 from .objects import IPAddress, IPNetwork, Node
 from .selectors import FrozenDict
 
@@ -79,7 +80,7 @@ def _first(entry: tuple[Any, ...]) -> tuple[int, int]:
 # --- host-local: ranges
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Range:
     """A part of a subnet to allocate from, both ends included; :func:`make_range` fills in the defaults. ``str()`` is as in messages."""
 
@@ -195,7 +196,7 @@ Owner = tuple[str, str]
 """(container id, interface name)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Store:
     """What the plug-in keeps under /var/lib/cni/networks/NAME: a file for each address, and ``last_reserved_ip.N`` for range set N."""
 
@@ -203,7 +204,7 @@ class Store:
     last_reserved: FrozenDict[int, IPAddress] = field(default_factory=FrozenDict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class IPConfig:
     """One address for a Pod: with its subnet's prefix length, and the gateway of that subnet."""
 

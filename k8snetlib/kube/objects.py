@@ -8,10 +8,12 @@ empty, zero or ``""`` until something sets them with :func:`dataclasses.replace`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from dataclasses import field
 from typing import ClassVar, Literal
 
+from ..linux.packet import IPAddress
+from ..linux.state import IPNetwork
+from ..value import value
 from .selectors import (
     EMPTY,
     EVERYTHING,
@@ -24,14 +26,12 @@ from .selectors import (
     TopologySpreadConstraint,
 )
 
-IPAddress = IPv4Address | IPv6Address
-IPNetwork = IPv4Network | IPv6Network
 Protocol = Literal["TCP", "UDP", "SCTP"]
 ZONE_LABEL = "topology.kubernetes.io/zone"
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Location:
     """Where an object was written: file and line. ``root`` is the object's own place inside the file's object (``spec.template`` for a Pod
     that a Deployment makes); ``document`` is the text it came from, by which :func:`~k8snetlib.kube.manifests.locate` finds any field."""
@@ -48,7 +48,7 @@ class Location:
 NOWHERE = Location()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class OwnerReference:
     """The controller that made an object (``metadata.ownerReferences`` with ``controller: true``)."""
 
@@ -57,7 +57,7 @@ class OwnerReference:
     uid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ObjectMeta:
     """Name, namespace (``""`` for Nodes and Namespaces), labels and annotations; the timestamps are the API's strings or ``""``."""
 
@@ -114,7 +114,7 @@ def node_labels(name: str, labels: Labels = EMPTY) -> Labels:
     return FrozenDict({HOSTNAME_LABEL: name, **system, **labels})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Node(Named):
     """A machine of the cluster. ``addresses`` are its InternalIPs, primary first; ``max_pods`` is its ``allocatable.pods`` or None."""
 
@@ -134,7 +134,7 @@ class Node(Named):
         return self.labels.get(ZONE_LABEL, "")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Namespace(Named):
     """A namespace; only its labels matter to the network (NetworkPolicy and Gateway select by them)."""
 
@@ -146,7 +146,7 @@ class Namespace(Named):
 # --- Pods
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ContainerPort:
     """A port that a container says it listens on: documentation, save that Services may name it. ``host_port`` 0 means none."""
 
@@ -157,7 +157,7 @@ class ContainerPort:
     host_ip: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Container:
     """A container of a Pod. A ``sidecar`` is an init container with ``restartPolicy: Always`` (KEP-753), which keeps running beside the
     others; an ``init`` container has ended before they start; an ``ephemeral`` one was added later, by ``kubectl debug``."""
@@ -168,7 +168,7 @@ class Container:
     kind: Literal["container", "sidecar", "init", "ephemeral"] = "container"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HostAlias:
     """An entry that the kubelet adds to the Pod's /etc/hosts."""
 
@@ -176,7 +176,7 @@ class HostAlias:
     hostnames: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PodDNSConfig:
     """``spec.dnsConfig``: name servers, search list and (name, value) options merged into the Pod's /etc/resolv.conf."""
 
@@ -185,7 +185,7 @@ class PodDNSConfig:
     options: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Pod(Named):
     """A group of containers that share one network namespace.
 
@@ -239,7 +239,7 @@ class Pod(Named):
 # --- Services
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ServicePort:
     """A port of a Service. ``target_port`` is a number or a container port's name; ``node_port`` 0 means none."""
 
@@ -251,7 +251,7 @@ class ServicePort:
     app_protocol: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LoadBalancerIngress:
     """An address that a load balancer reports in ``status.loadBalancer.ingress``; ``ip_mode`` is VIP or Proxy (KEP-1860)."""
 
@@ -260,7 +260,7 @@ class LoadBalancerIngress:
     ip_mode: str = "VIP"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Service(Named):
     """A stable name and address for the Pods that ``selector`` picks.
 
@@ -306,7 +306,7 @@ class Service(Named):
 # --- workloads: what makes Pods
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Workload(Named):
     """What the kinds that make Pods have in common; ``template`` is a Pod without a name."""
 
@@ -317,7 +317,7 @@ class Workload(Named):
     location: Location = field(default=NOWHERE, compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Deployment(Workload):
     """Keeps ``replicas`` interchangeable Pods, through a ReplicaSet for each version of the template."""
 
@@ -325,21 +325,21 @@ class Deployment(Workload):
     kind: ClassVar[str] = "Deployment"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReplicaSet(Workload):
     """Keeps ``replicas`` interchangeable Pods."""
 
     kind: ClassVar[str] = "ReplicaSet"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReplicationController(Workload):
     """The ReplicaSet's predecessor in the API group v1, with an equality-only selector."""
 
     kind: ClassVar[str] = "ReplicationController"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StatefulSet(Workload):
     """Keeps Pods with stable names NAME-0, NAME-1…, numbered from ``ordinals_start``, each with a DNS name under ``service_name``."""
 
@@ -348,14 +348,14 @@ class StatefulSet(Workload):
     kind: ClassVar[str] = "StatefulSet"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DaemonSet(Workload):
     """Keeps one Pod on every Node that fits its template; ``replicas`` has no meaning here."""
 
     kind: ClassVar[str] = "DaemonSet"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Job(Workload):
     """Runs Pods to completion. ``replicas`` is how many run at the start: min(parallelism, completions), or 0 if suspended or done."""
 

@@ -11,11 +11,10 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from ..value import value
 from .manifests import error_at
 from .objects import HOSTNAME_LABEL, Namespace, Node, Pod
-from .schema import closest
 from .selectors import EMPTY, EVERYTHING, Labels, LabelSelector, PodAffinityTerm, Taint, TopologySpreadConstraint
 
 # The scheduler's own words (kube-scheduler 1.36, pkg/scheduler/framework/plugins), for why a Node does not fit
@@ -33,7 +32,7 @@ NOT_WANTED = "node(s) didn't satisfy existing pods anti-affinity rules"
 _CORDON = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Placement:
     """``nodes``: Pod key to Node name. ``pending``: Pod key to the reason why it has no Node."""
 
@@ -139,6 +138,8 @@ class _State:
 
     def index_of(self, pod: Pod) -> int:
         if pod.node_name not in self.by_name:
+            from .schema import closest  # for errors only, as it is slow to import
+
             suggestion = closest(pod.node_name, self.by_name)
             raise error_at(pod, "spec.nodeName", f'there is no Node "{pod.node_name}"', suggestion)
         return self.by_name[pod.node_name]

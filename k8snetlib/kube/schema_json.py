@@ -8,11 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ManifestError
-from .schema_places import Document, Event, Mapping, Progress, duplicate_key
-
-
-class _Duplicate(Exception):
-    """A key stands twice in one mapping."""
+from .schema_places import Document, DuplicateKey, Event, Mapping, Progress, duplicate_key
 
 
 class NotJson(ManifestError):
@@ -22,7 +18,7 @@ class NotJson(ManifestError):
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) != len(pairs):
-        raise _Duplicate
+        raise DuplicateKey
     return out
 
 
@@ -53,7 +49,7 @@ def _json_value(document: Document) -> tuple[Any, int]:
     """The value at the document's start and where it ends; the errors of :mod:`json` become ManifestErrors with a line."""
     try:
         return _JSON.raw_decode(document.text, document.offset)
-    except _Duplicate:
+    except DuplicateKey:
         raise duplicate_key(document) from None
     except json.JSONDecodeError as error:
         raise NotJson(f"not valid JSON: {error.msg}", file=document.file, line=error.lineno) from None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from ..errors import ManifestError
+from ..value import value
 
 Path = tuple[str | int, ...]
 Event = tuple[str, str, int]
@@ -27,7 +27,7 @@ class LeadingZero(int):
     """A number written like 012, which YAML 1.1 reads as octal: right for a file mode, a trap anywhere else."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Document:
     """One object's text: where it starts in its file (``offset`` in characters, ``line`` from 1), and its place within a List."""
 
@@ -69,6 +69,10 @@ def undotted(path: str) -> Path:
     """The inverse of :func:`dotted`."""
     steps = re.findall(r"\[([^\]]*)\]|([^.\[\]]+)", path)
     return tuple(int(index) if index.isdigit() else index or name for index, name in steps)
+
+
+class DuplicateKey(Exception):
+    """A key stands twice in one mapping; :func:`duplicate_key` then finds out which."""
 
 
 def duplicate_key(document: Document) -> ManifestError:

@@ -1,4 +1,4 @@
-"""YAML text to plain data, straight from libyaml's events and at about 5 MB a second.
+"""YAML text to plain data, straight from libyaml's events.
 
 Plain scalars resolve as in the YAML 1.1 reader behind kubectl (sigs.k8s.io/yaml): ``yes``, ``on`` and ``n`` are booleans, ``012`` is octal,
 dates are strings.
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ManifestError
-from .schema_places import Document, Event, LeadingZero, Mapping, Progress, duplicate_key
+from .schema_places import Document, DuplicateKey, Event, LeadingZero, Mapping, Progress, duplicate_key
 
 MAX_DEPTH = 200
 """Levels of nesting; the deepest custom resource definitions in use need about 60."""
@@ -20,18 +20,11 @@ MAX_ALIASED = 200_000
 """Nodes that the aliases of one document may stand for: a few lines of nested aliases could otherwise stand for billions."""
 
 
-class _Duplicate(Exception):
-    """A key stands twice in one mapping."""
-
-
 def _parser(stream: object) -> Any:
-    """libyaml's event parser (about 15 MB of manifests a second), or PyYAML's own, which is a hundred times slower."""
+    """libyaml's event parser, or the one in Python where PyYAML was built without libyaml, which is far slower."""
     import yaml
 
-    try:
-        return yaml.cyaml.CParser(stream)
-    except AttributeError:  # PyYAML was built without libyaml
-        return yaml.SafeLoader(stream)
+    return yaml.cyaml.CParser(stream) if yaml.__with_libyaml__ else yaml.SafeLoader(stream)
 
 
 class _Feed:
@@ -100,7 +93,7 @@ class _Builder:
         self.nodes = self.aliased = 0
         try:
             return self.node(self.next(), MAX_DEPTH)
-        except _Duplicate:
+        except DuplicateKey:
             raise duplicate_key(document) from None
 
     def node(self, event: Any, depth: int) -> Any:
@@ -133,7 +126,7 @@ class _Builder:
         while type(key_event := take()) is not end:
             key = self.key(key_event)
             if key in out:
-                raise _Duplicate
+                raise DuplicateKey
             out[key] = node(take(), depth)
             if key == "<<" and type(key_event) is self.scalar_event and key_event.implicit[0]:
                 merge_event = key_event

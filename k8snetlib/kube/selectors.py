@@ -6,8 +6,9 @@ Sources: the Kubernetes 1.36 API; matching follows apimachinery's ``labels`` pac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from ..value import value
 
 if TYPE_CHECKING:
     from .objects import Node
@@ -38,7 +39,7 @@ EMPTY: Labels = FrozenDict()
 
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LabelSelectorRequirement:
     """One ``matchExpressions`` entry of a label selector: In, NotIn, Exists or DoesNotExist."""
 
@@ -59,7 +60,7 @@ class LabelSelectorRequirement:
         return self.key if self.operator == "Exists" else f"!{self.key}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LabelSelector:
     """A label selector; all parts must hold, and an empty one matches everything. ``str()`` is kubectl's ``-l`` notation."""
 
@@ -79,7 +80,7 @@ class LabelSelector:
 EVERYTHING = LabelSelector()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeSelectorRequirement:
     """One requirement on a Node's labels or fields: In, NotIn, Exists, DoesNotExist, or the integer comparisons Gt and Lt."""
 
@@ -97,7 +98,7 @@ class NodeSelectorRequirement:
         return LabelSelectorRequirement(self.key, self.operator, self.values).matches(labels)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NodeSelectorTerm:
     """A term of a required node affinity: all its requirements must hold; a term without any matches no Node."""
 
@@ -111,7 +112,7 @@ class NodeSelectorTerm:
         return all(each.matches(node.labels) for each in self.match_expressions) and all(each.matches(fields) for each in self.match_fields)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PodAffinityTerm:
     """A required term of ``podAffinity`` or ``podAntiAffinity``: near (or away from) the Pods selected, within one value of a Node label.
 
@@ -124,7 +125,7 @@ class PodAffinityTerm:
     namespace_selector: LabelSelector | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TopologySpreadConstraint:
     """A ``whenUnsatisfiable: DoNotSchedule`` constraint: the Pods selected may differ by at most ``max_skew`` between topology domains."""
 
@@ -136,7 +137,7 @@ class TopologySpreadConstraint:
     honor_taints: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Affinity:
     """The *required* affinities of a Pod. ``node`` is None without one; otherwise one of its terms must match the Node."""
 
@@ -145,7 +146,7 @@ class Affinity:
     anti_pods: tuple[PodAffinityTerm, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Taint:
     """A mark on a Node that repels Pods without a matching toleration."""
 
@@ -157,7 +158,7 @@ class Taint:
         return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Toleration:
     """A Pod's permission to run on Nodes with a matching taint. An empty ``key`` (with Exists) or ``effect`` matches all."""
 

@@ -30,8 +30,6 @@ from .objects import (
     Workload,
 )
 from .scheduler import why_not
-from .schema import closest
-from .schema_rules import dns_subdomain, label_value
 from .selectors import Affinity, FrozenDict, NodeSelectorRequirement, NodeSelectorTerm, Toleration
 
 MAX_PODS = 150_000
@@ -95,6 +93,8 @@ def find_pod(pods: Iterable[Pod], workloads: Iterable[Workload], name: str, name
     if found:
         several = f'"{bare}" is in several namespaces, say which: {", ".join(spaces)}'
         raise ModelError(several if here else f'no Pod or workload "{bare}"{where}; there is one in namespace {", ".join(spaces)}')
+    from .schema import closest  # for errors only, as it is slow to import
+
     meant = closest(bare, {each.name for each in (*pods, *workloads) if namespace in (None, each.namespace)})
     raise ModelError(f'no Pod or workload "{bare}"{where}' + (f' (did you mean "{meant}"?)' if meant else ""))
 
@@ -156,6 +156,8 @@ class _Family:
 
 
 def _check_name(pod: Pod, workload: Workload, out: dict[tuple[str, str], Pod], family: _Family) -> None:
+    from .schema_rules import dns_subdomain, label_value
+
     problem = dns_subdomain(pod.name)
     if isinstance(workload, StatefulSet):
         problem = problem or label_value(pod.name)
