@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from ipaddress import ip_interface
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from .state import Interface, NetNS, Network
+from .state import Interface, IPInterface, NetNS, Network, Route, link_local
 
 if TYPE_CHECKING:
     from .ops import Op
+
+LOOPBACK = ip_interface("::1/128")
 
 
 class NsDraft:
     """A namespace while ops are being applied: the fields of ``NetNS``, mutable."""
 
-    __slots__ = ("name", "interfaces", "routes", "rules", "neighbors", "fdb", "conntrack", "rulesets", "sysctls", "sockets", "next_index", "frozen", "slots")
+    __slots__ = (
+        "name", "interfaces", "routes", "rules", "neighbors", "fdb", "conntrack", "rulesets", "sysctls", "sockets", "next_index",
+        "frozen", "slots",
+    )  # fmt: skip
 
     def __init__(self, frozen: NetNS) -> None:
         self.name, self.frozen = frozen.name, frozen
@@ -48,6 +55,41 @@ class NsDraft:
     def ipv6(self) -> bool:
         return not self.sysctls.get("net.ipv6.conf.all.disable_ipv6", 0)
 
+    def drop_routes(self, gone: Callable[[Route], bool]) -> None:
+        self.routes = {route: None for route in self.routes if not gone(route)}
+        self.slots = None
+
+    def went_down(self, dev: str) -> None:
+        """What goes with a device that is set down: its routes (fib_disable_ip), IPv6 addresses (addrconf_ifdown), neighbours
+        (neigh_ifdown, permanent ones too) and what was learned behind it (br_fdb_delete_by_port, vxlan_flush)."""
+        old = self.interfaces[dev]
+        self.interfaces[dev] = replace(old, addresses=tuple(a for a in old.addresses if a.version == 4 or old.kind == "loopback"))
+        self.drop_routes(lambda route: route.dev == dev)
+        self.neighbors = {key: entry for key, entry in self.neighbors.items() if key[0] != dev}
+        self.fdb = {key: entry for key, entry in self.fdb.items() if entry.dev != dev or entry.state != "dynamic"}
+
+    def left_bridge(self, dev: str) -> None:
+        """A port's flags are the bridge's, and gone with it; so are the FDB entries behind the port (del_nbp)."""
+        self.interfaces[dev] = replace(self.interfaces[dev], master=None, hairpin=False, isolated=False, learning=True)
+        self.fdb = {key: entry for key, entry in self.fdb.items() if entry.dev != dev or not entry.master}
+
+    def stop_ipv6(self) -> None:
+        """addrconf_disable_ipv6: no address, route or neighbour of IPv6 stays."""
+        for old in list(self.interfaces.values()):
+            self.interfaces[old.name] = replace(old, addresses=tuple(a for a in old.addresses if a.version == 4))
+        self.drop_routes(lambda route: route.dst.version == 6)
+        self.neighbors = {key: entry for key, entry in self.neighbors.items() if key[1].version == 4}
+
+    def add_connected(self, interface: Interface, address: IPInterface) -> None:
+        """The route to an address's own network, where the kernel adds one to the main table (fib_add_ifaddr, addrconf_prefix_route)."""
+        network = address.network
+        if address.version == 6:  # metric 256 and no preferred source
+            self.routes[Route(network, interface.name, proto="kernel", metric=256)] = None
+            return
+        secondary = next(a for a in interface.addresses if a.version == 4 and a.network == network) != address
+        if interface.kind != "loopback" and network.prefixlen < 32 and not secondary:
+            self.routes[Route(network, interface.name, src=address.ip, scope="link", proto="kernel")] = None
+
 
 class Draft:
     """A network while ops are being applied; only the namespaces that an op touches are copied.
@@ -68,6 +110,55 @@ class Draft:
         if draft is None:
             draft = self.drafts[name] = NsDraft(self.base.namespace(name))
         return draft
+
+    def peek(self, name: str) -> NsDraft | NetNS | None:
+        """A namespace to be read only; None for one that is outside, or not there yet."""
+        return self.drafts.get(name) or (None if self.outside(name) or name not in self.base else self.base[name])
+
+    def has_carrier(self, ns: NsDraft, interface: Interface) -> bool:
+        """Whether the link works (IFF_LOWER_UP): a veth needs both ends up, a bridge a port that works. A far end outside counts as up."""
+        if not interface.up:
+            return False
+        if interface.kind == "bridge":
+            return any(i.master == interface.name and self.has_carrier(ns, i) for i in ns.interfaces.values())
+        if interface.peer is None or self.outside(interface.peer[0]):
+            return True
+        there = self.peek(interface.peer[0])
+        far = there.interfaces.get(interface.peer[1]) if there else None
+        return far is not None and far.up
+
+    def link_changed(self, netns: str, *names: str | None) -> None:
+        """After a change to devices: IPv6 begins where there is a carrier now, at both ends of a veth and on their bridges."""
+        ns = self.ns(netns)
+        for name in dict.fromkeys(names):
+            interface = ns.interfaces.get(name) if name else None
+            if interface is None:
+                continue
+            self._begin_ipv6(ns, interface)
+            if interface.master:
+                self._begin_ipv6(ns, ns.interfaces[interface.master])
+            if interface.peer and not self.outside(interface.peer[0]) and interface.up and self.has(interface.peer[0]):
+                there = self.ns(interface.peer[0])
+                far = there.interfaces.get(interface.peer[1])
+                for each in (far, there.interfaces.get(far.master) if far and far.master else None):
+                    if each is not None:
+                        self._begin_ipv6(there, each)
+
+    def start_ipv6(self, netns: str) -> None:
+        """IPv6 was switched on again: ::1 and the link-local addresses are back; others are not."""
+        ns = self.ns(netns)
+        for old in list(ns.interfaces.values()):
+            if old.kind == "loopback" and LOOPBACK not in old.addresses:
+                ns.interfaces[old.name] = replace(old, addresses=(*old.addresses, LOOPBACK))
+            self._begin_ipv6(ns, ns.interfaces[old.name])
+
+    def _begin_ipv6(self, ns: NsDraft, interface: Interface) -> None:
+        """Give a device with a carrier its link-local address (addrconf_link_ready, addrconf_addr_gen)."""
+        has = any(a.version == 6 and a.ip.is_link_local for a in interface.addresses)
+        if not has and interface.kind != "loopback" and ns.ipv6() and self.has_carrier(ns, interface):
+            address = link_local(interface.mac)
+            new = ns.interfaces[interface.name] = replace(interface, addresses=(*interface.addresses, address))
+            ns.add_connected(new, address)
 
     def outside(self, name: str) -> bool:
         return self.only is not None and name not in self.only

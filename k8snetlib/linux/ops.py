@@ -19,6 +19,7 @@ from ..value import value
 from .draft import Draft, NsDraft, build
 from .packet import Flow, IPAddress
 from .state import (
+    ZERO_MAC,
     Conntrack,
     FdbEntry,
     Interface,
@@ -29,7 +30,6 @@ from .state import (
     Route,
     Socket,
     VxlanConfig,
-    link_local,
 )
 
 KINDS = ("loopback", "veth", "bridge", "vxlan", "dummy")
@@ -51,16 +51,6 @@ def stable_mac(*parts: str) -> str:
     return ":".join(f"{byte:02x}" for byte in (0x0A, 0x58, *digest[:4]))
 
 
-def _add_connected(ns: NsDraft, interface: Interface, address: IPInterface) -> None:
-    network = address.network
-    if interface.kind == "loopback" or network.prefixlen == network.max_prefixlen and address.version == 4:
-        return
-    route = Route(network, interface.name, src=address.ip, scope="link", proto="kernel")
-    if address.version == 6:  # net/ipv6/addrconf.c: prefix routes have metric 256 and no preferred source
-        route = Route(network, interface.name, proto="kernel", metric=256)
-    ns.routes[route] = None
-
-
 @value
 class NetnsAdd:
     """Create a network namespace; its loopback device is up with 127.0.0.1/8 and ::1/128."""
@@ -76,7 +66,7 @@ class NetnsAdd:
         draft.drafts[self.netns] = NsDraft(NetNS(self.netns, {"lo": lo}))
 
     def command(self) -> str:
-        return f"ip netns add {self.netns} && ip -n {self.netns} link set lo up"
+        return f"ip netns add {self.netns} && ip -n {self.netns} link set dev lo up"
 
 
 @value
@@ -106,7 +96,7 @@ class LinkAdd:
     def apply(self, draft: Draft) -> None:
         if self.kind not in KINDS or (self.kind == "veth") != (self.peer is not None) or (self.kind == "vxlan") != (self.vxlan is not None):
             raise ModelError(f"a {self.kind} device cannot be made from these settings")
-        mtu = self.mtu or (1500 if not self.vxlan else 1450 if self.vxlan.local.version == 4 else 1430)
+        mtu = self.mtu or self._default_mtu(draft)
         ends = [(self.netns, self.name, self.address, self.peer)]
         if self.peer:
             ends.append((*self.peer, self.peer_address, (self.netns, self.name)))
@@ -121,8 +111,14 @@ class LinkAdd:
             ns.interfaces[name] = Interface(name, self.kind, mac, mtu, peer=peer, vxlan=self.vxlan, index=ns.next_index)
             ns.next_index += 1
 
+    def _default_mtu(self, draft: Draft) -> int:
+        """1500; a tunnel's is what its headers leave of the device below: 50 bytes less, 70 over IPv6 (vxlan_config_apply)."""
+        if not self.vxlan or draft.outside(self.netns):
+            return 1500
+        return draft.ns(self.netns).interface(self.vxlan.dev).mtu - (50 if self.vxlan.local.version == 4 else 70)
+
     def command(self) -> str:
-        words = [f"ip -n {self.netns} link add {self.name} address {self.address}"]
+        words = [f"ip -n {self.netns} link add name {self.name} address {self.address}"]  # "name", as ip takes "d" alone for "dynamic"
         words += [f"mtu {self.mtu}"] if self.mtu else []
         words.append(f"type {self.kind}")
         if self.peer:
@@ -156,21 +152,21 @@ class LinkSet:
         if (self.hairpin or self.isolated or self.learning is not None) and not (self.master or old.master):
             raise ModelError(f"{self.name} is no bridge port")
         changes = {key: getattr(self, key) for key in ("up", "mtu", "hairpin", "learning", "isolated") if getattr(self, key) is not None}
-        if self.master is not None:
-            changes["master"] = self.master or None
-        new = ns.interfaces[self.name] = replace(old, **changes)
+        if self.master is not None and old.master and self.master != old.master:
+            ns.left_bridge(self.name)
+        if self.master:
+            changes["master"] = self.master
+        if self.mtu is not None and old.kind == "bridge":
+            changes["fixed_mtu"] = True
+        new = ns.interfaces[self.name] = replace(ns.interfaces[self.name], **changes)
+        if self.master is not None or (self.mtu is not None and new.master):
+            _follow_ports(ns, {old.master, new.master} - {None}, joined=new if old.master is None else None)
         if new.up and not old.up:
-            self._came_up(ns, new)
-        elif old.up and not new.up:  # net/ipv4/fib_frontend.c fib_disable_ip: routes through a device that goes down are gone
-            ns.routes = {route: None for route in ns.routes if route.dev != self.name}
-            ns.neighbors = {key: entry for key, entry in ns.neighbors.items() if key[0] != self.name or entry.state == "PERMANENT"}
-
-    def _came_up(self, ns: NsDraft, interface: Interface) -> None:
-        if ns.ipv6() and interface.kind != "loopback" and not any(a.ip.is_link_local for a in interface.addresses if a.version == 6):
-            interface = replace(interface, addresses=(*interface.addresses, link_local(interface.mac)))
-            ns.interfaces[interface.name] = interface
-        for address in interface.addresses:
-            _add_connected(ns, interface, address)
+            for address in new.addresses:
+                ns.add_connected(new, address)
+        elif old.up and not new.up:
+            ns.went_down(self.name)
+        draft.link_changed(self.netns, self.name)
 
     def command(self) -> str:
         words = []
@@ -180,16 +176,33 @@ class LinkSet:
         if self.up is not None:
             link.append("up" if self.up else "down")
         if link:
-            words.append(f"ip -n {self.netns} link set {self.name} {' '.join(link)}")
+            words.append(f"ip -n {self.netns} link set dev {self.name} {' '.join(link)}")
         flags = [f"{flag} {'on' if value else 'off'}" for flag in ("hairpin", "learning", "isolated") if (value := getattr(self, flag)) is not None]
         if flags:
             words.append(f"bridge -n {self.netns} link set dev {self.name} {' '.join(flags)}")
         return " && ".join(words)
 
 
+def _follow_ports(ns: NsDraft, bridges: Iterable[str], joined: Interface | None = None) -> None:
+    """A bridge has the smallest MTU of its ports, whatever it was made with, until it is set by hand (br_mtu_auto_adjust).
+
+    A port that only ``joined`` is compared with the bridge, not with every other port: a switch of a thousand ports is not slow to build.
+    """
+    for name in bridges:
+        bridge = ns.interfaces[name]
+        if bridge.fixed_mtu:
+            continue
+        ports = (i for i in ns.interfaces.values() if i.master == name and i is not joined)
+        if joined is not None:
+            mtu = min(joined.mtu, bridge.mtu) if any(ports) else joined.mtu
+        else:
+            mtu = min((port.mtu for port in ports), default=1500)
+        ns.interfaces[name] = replace(bridge, mtu=mtu)
+
+
 @value
 class LinkDel:
-    """Remove a device; a veth takes its far end along, and routes, neighbours and FDB entries go with it."""
+    """Remove a device; a veth takes its far end along, tunnels that run over it go too, and routes, neighbours and FDB entries."""
 
     netns: str
     name: str
@@ -198,18 +211,20 @@ class LinkDel:
         if draft.outside(self.netns):
             return
         interface = draft.ns(self.netns).interface(self.name)
-        for netns, name in filter(None, ((self.netns, self.name), interface.peer)):
+        tunnels = [i.name for i in draft.ns(self.netns).interfaces.values() if i.vxlan and i.vxlan.dev == self.name]
+        for netns, name in filter(None, (*((self.netns, tunnel) for tunnel in tunnels), (self.netns, self.name), interface.peer)):
             if draft.outside(netns):
                 continue
             ns = draft.ns(netns)
-            del ns.interfaces[name]
-            ns.routes = {route: None for route in ns.routes if route.dev != name}
-            ns.neighbors = {key: entry for key, entry in ns.neighbors.items() if key[0] != name}
+            ns.went_down(name)
+            master = ns.interfaces.pop(name).master
             ns.fdb = {key: entry for key, entry in ns.fdb.items() if name not in (key[0], entry.dev)}
-            ns.interfaces.update({i.name: replace(i, master=None) for i in ns.interfaces.values() if i.master == name})
+            for port in [i.name for i in ns.interfaces.values() if i.master == name]:
+                ns.left_bridge(port)
+            _follow_ports(ns, {master} - {None})
 
     def command(self) -> str:
-        return f"ip -n {self.netns} link del {self.name}"
+        return f"ip -n {self.netns} link del dev {self.name}"
 
 
 @value
@@ -231,7 +246,7 @@ class AddrAdd:
             raise ModelError(f"IPv6 is disabled in {self.netns}")
         interface = ns.interfaces[self.dev] = replace(interface, addresses=(*interface.addresses, self.address))
         if interface.up:
-            _add_connected(ns, interface, self.address)
+            ns.add_connected(interface, self.address)
 
     def command(self) -> str:
         nodad = " nodad" if self.address.version == 6 else ""
@@ -240,7 +255,11 @@ class AddrAdd:
 
 @value
 class AddrDel:
-    """Take an address away, and with it the routes that the kernel made for it."""
+    """Take an address away, and with it the routes that the kernel made for it.
+
+    In IPv4 (inet_del_ifa, fib_del_ifaddr) later addresses of the same network are secondary and go with the first one, unless
+    ``promote_secondaries`` is set; with a device's last address go all its routes and neighbours.
+    """
 
     netns: str
     dev: str
@@ -253,13 +272,26 @@ class AddrDel:
         interface = ns.interface(self.dev)
         if self.address not in interface.addresses:
             raise ModelError(f"{self.dev} has no address {self.address}")
-        rest = tuple(a for a in interface.addresses if a != self.address)
-        ns.interfaces[self.dev] = replace(interface, addresses=rest)
-        shared = any(a.network == self.address.network for a in rest)
-        for route in list(ns.routes):
-            connected = route.proto == "kernel" and route.dev == self.dev and route.dst == self.address.network and not shared
-            if connected or route.src == self.address.ip:
-                del ns.routes[route]
+        gone = {self.address} | (self._secondaries(ns, interface) if self.address.version == 4 else set())
+        rest = tuple(a for a in interface.addresses if a not in gone)
+        new = ns.interfaces[self.dev] = replace(interface, addresses=rest)
+        network, sources = self.address.network, {a.ip for a in gone}
+        shared = [a for a in rest if a.network == network]
+        ns.drop_routes(lambda r: r.proto == "kernel" and r.dev == self.dev and r.dst == network and not shared)
+        if self.address.version == 4:  # fib_sync_down_addr
+            ns.drop_routes(lambda r: r.src in sources)
+        else:  # fib6_remove_prefsrc: the route stays
+            ns.routes = {(replace(r, src=None) if r.src in sources else r): None for r in ns.routes}
+        if shared and interface.up:
+            ns.add_connected(new, shared[0])
+        if self.address.version == 4 and not any(a.version == 4 for a in rest):
+            ns.drop_routes(lambda r: r.dev == self.dev and r.dst.version == 4)
+            ns.neighbors = {key: entry for key, entry in ns.neighbors.items() if key[0] != self.dev or key[1].version == 6}
+
+    def _secondaries(self, ns: NsDraft, interface: Interface) -> set[IPInterface]:
+        same = [a for a in interface.addresses if a.version == 4 and a.network == self.address.network]
+        keys = (f"net.ipv4.conf.{name}.promote_secondaries" for name in ("all", self.dev))
+        return set() if same[0] != self.address or any(ns.sysctls.get(key) for key in keys) else set(same)
 
     def command(self) -> str:
         return f"ip -n {self.netns} addr del {self.address} dev {self.dev}"
@@ -294,9 +326,13 @@ class RouteAdd:
 
 
 def _settled(route: Route) -> Route:
-    """The route as the kernel keeps it: without a gateway an IPv4 route has link scope, and an IPv6 route has metric 1024."""
+    """The route as the kernel keeps it: in IPv4 a route without a gateway has link scope, a local one host scope; in IPv6 a route has
+    metric 1024, and one that leads nowhere (blackhole, unreachable, prohibit) the device lo."""
     if route.dst.version == 6:
-        return replace(route, metric=route.metric or 1024, scope="global")
+        dev = route.dev if route.type == "unicast" else route.dev or "lo"
+        return replace(route, metric=route.metric or 1024, scope="global", dev=dev)
+    if route.type == "local" and route.scope == "global":
+        return replace(route, scope="host")
     if route.via is None and route.type == "unicast" and route.scope == "global":
         return replace(route, scope="link")
     return route
@@ -413,7 +449,9 @@ class FdbAdd:
     def command(self) -> str:
         e = self.entry
         where = f"dst {e.dst} self permanent" if e.dst else f"master {e.state}"
-        return f"bridge -n {self.netns} fdb replace {e.mac} dev {e.dev} {where}"
+        # vxlan_fdb_update_create: an entry for many (00:00:00:00:00:00, or a multicast address) is a list, which is appended to
+        verb = "append" if e.dst and (e.mac == ZERO_MAC or e.mac[1] in "13579bdf") else "replace"
+        return f"bridge -n {self.netns} fdb {verb} {e.mac} dev {e.dev} {where}"
 
 
 @value
@@ -434,15 +472,22 @@ class FdbDel:
 
 @value
 class SysctlSet:
-    """Write a sysctl of the namespace, e.g. ``net.ipv4.ip_forward``."""
+    """Write a sysctl of the namespace, e.g. ``net.ipv4.ip_forward``. Switching IPv6 off takes its addresses, routes and neighbours away."""
 
     netns: str
     key: str
     value: int
 
     def apply(self, draft: Draft) -> None:
-        if not draft.outside(self.netns):
-            draft.ns(self.netns).sysctls[self.key] = self.value
+        if draft.outside(self.netns):
+            return
+        ns = draft.ns(self.netns)
+        ns.sysctls[self.key] = self.value
+        if self.key == "net.ipv6.conf.all.disable_ipv6":
+            if self.value:
+                ns.stop_ipv6()
+            else:
+                draft.start_ipv6(self.netns)
 
     def command(self) -> str:
         return f"ip netns exec {self.netns} sysctl -qw {self.key}={self.value}"

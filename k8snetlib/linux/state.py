@@ -72,6 +72,7 @@ class Interface:
     learning: bool = True
     vxlan: VxlanConfig | None = None
     index: int = 0
+    fixed_mtu: bool = False  # a bridge whose MTU was set by hand no longer follows its ports'
 
     def __str__(self) -> str:
         flags = "UP,LOWER_UP" if self.up else "DOWN"
