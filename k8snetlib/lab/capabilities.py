@@ -13,13 +13,14 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
 from ..errors import LabError
+from ..value import value
 from .client import Client, HelperStartError, Refused
 from .lower import BASELINE
 
@@ -79,7 +80,7 @@ TEXT = {
 MODULES = MappingProxyType({"veth": "veth", "bridge": "bridge", "vxlan": "vxlan", "ipip": "ipip", "br_netfilter": "br_netfilter"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     """What was found out about a machine, before any judgement.
 
@@ -103,7 +104,7 @@ class Facts:
     trials: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Capabilities:
     """Whether the lab can run (``available``), which features work, and one line that says so, or why not and what to do."""
 

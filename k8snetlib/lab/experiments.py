@@ -15,7 +15,6 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from ..linux.ops import Op, RulesRestore
 from ..linux.packet import Frame, IPAddress, Packet
 from ..linux.state import Conntrack
 from ..linux.wire import to_bytes
+from ..value import value
 from .canonical import Canonicaliser, canonical_counters
 from .capabilities import probe
 from .lab import Lab
@@ -46,7 +46,7 @@ TEXT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Send:
     """Send a crafted packet from a namespace."""
 
@@ -64,7 +64,7 @@ class Send:
         return (self.packet.sport, self.packet.dport)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Inject:
     """Transmit a crafted frame on a device."""
 
@@ -84,7 +84,7 @@ class Inject:
         return (packet.sport, packet.dport) if isinstance(packet, Packet) else ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Connect:
     """Open a real connection, send ``data``, wait for the answer."""
 
@@ -106,7 +106,7 @@ class Connect:
         return (self.port,)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ping:
     """Send one real ping and wait for the answer."""
 
@@ -126,7 +126,7 @@ class Ping:
 Probe = Send | Inject | Connect | Ping
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What came of one probe. ``error`` is "" or an errno's name.
 
@@ -144,7 +144,7 @@ class Outcome:
         return not self.error
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Result:
     """What the kernel did in an experiment, in the canonical form.
 
@@ -165,7 +165,7 @@ class Result:
         return tuple(each for each in self.captures if each.netns == netns and dev in (None, each.dev))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Experiment:
     """A network and what to send through it. ``name`` names its recording."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address
 
 from ..errors import LabError
@@ -22,15 +22,17 @@ from ..linux.ops import Listen, Op
 from ..linux.packet import Frame, IPAddress, Packet
 from ..linux.state import Conntrack, NetNS, Socket
 from ..linux.wire import to_bytes
+from ..value import value
 from . import readback
 from .client import Client, Refused, Request
 from .lower import BASELINE, lower
 
 QUIET, LIMIT = 0.01, 3.0  # seconds: a capture ends when nothing came for QUIET; it never lasts longer than LIMIT
 SETTLE_LIMIT = 5.0
+SETTLE: Request = ("settle", {"limit": SETTLE_LIMIT})
 
 TEXT = {
-    "op": "{command}: {message}{errno}",
+    "refused": "{what}: {message}{errno}",
     "lost": "{count} captured frames did not fit into the capture buffer: send less at a time",
     "restless": "packets were still under way after {limit:g} s; raise the limit of the capture",
     "carrier": "these devices are up but the kernel did not enable them within {limit:g} s: {devices}",
@@ -39,7 +41,7 @@ TEXT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Output:
     """What a command printed, and its exit status."""
 
@@ -51,7 +53,7 @@ class Output:
         return self.out
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Accepted:
     """What a listening process saw of a client: the peer's address (after NAT, if any), its own, and the data."""
 
@@ -62,7 +64,7 @@ class Accepted:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Connection:
     """A real connection's outcome. ``error`` is "" or an errno's name: ECONNREFUSED, ETIMEDOUT (nothing came in time), EHOSTUNREACH …
 
@@ -84,7 +86,7 @@ class Connection:
         return self.accepted.peer[0] if self.accepted else None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Pong:
     """What came of one ping: ``error`` "" for an answer, else an errno's name; ``sender`` is who answered or refused, if anyone."""
 
@@ -133,17 +135,18 @@ class Lab:
 
     def run(self, ops: Iterable[Op]) -> None:
         """Carry out the ops in order, in one batch. LabError names the op's command and the kernel's reason at the first that fails."""
-        pairs = lower(ops)
-        batch = [_answering(request, self.answer) for _, request in pairs]
-        if not batch:
+        pairs: list[tuple[Op, Request]] = []
+        for op, request in lower(ops):
+            if _needs_carriers(request):
+                pairs.append((op, SETTLE))
+            pairs.append((op, _answering(request, self.answer)))
+        if not pairs:
             return
         try:
-            results = self._client.ask(batch)
+            self._client.ask([request for _, request in pairs])
         except Refused as refused:
-            raise _op_error(pairs[refused.at][0], refused.message, refused.errno) from None
-        for (op, _), result in zip(pairs, results, strict=True):
-            if isinstance(result, dict) and result.get("code"):
-                raise _op_error(op, result["err"].decode(errors="replace").strip(), "")
+            raise _refusal(pairs[refused.at][0].command().splitlines()[0], refused) from None
+        for op in dict.fromkeys(op for op, _ in pairs):
             if isinstance(op, Listen):
                 self._listening.setdefault(op.netns, []).append(op.socket)
         self._settle()
@@ -153,8 +156,12 @@ class Lab:
         if waiting:
             raise LabError(TEXT["carrier"].format(limit=SETTLE_LIMIT, devices=", ".join(f"{dev} in {netns}" for netns, dev in waiting)))
 
-    def _ask(self, verb: str, **arguments: object):
-        return self._client.ask([(verb, arguments)])[0]
+    def _ask(self, verb: str, /, what: str = "", allow: float = 30.0, **arguments: object):
+        """One request; ``what`` names it in an error, ``allow`` is the longest that it may take, in seconds."""
+        try:
+            return self._client.ask([(verb, arguments)], allow)[0]
+        except Refused as refused:
+            raise _refusal(what or verb, refused) from None
 
     def _rest(self, sending: bool = True) -> None:
         """Before the first packet: let new devices finish their own talk, and bridges forget what they learned from it."""
@@ -173,23 +180,17 @@ class Lab:
         """Run a command in a namespace: a list of words, or text for ``sh``. LabError when it fails and ``check`` is on."""
         argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
         self._rest()
-        return self._output(("run", {"netns": netns, "argv": argv, "stdin": stdin.encode(), "timeout": timeout}), command, check)
+        words = command if isinstance(command, str) else shlex.join(command)
+        return _output(self._ask("run", words, timeout + 10, netns=netns, argv=argv, stdin=stdin.encode(), timeout=timeout), words, check)
 
     def shell(self, text: str, *, timeout: float = 60.0, check: bool = True) -> Output:
         """Run command text as an administrator would type it, such as ``ops.commands(ops)``, with the machine's own tools.
 
         Stops at the first command that fails (``sh -e``). Namespaces that the text makes get the lab's baseline at once.
         """
-        output = self._output(("shell", {"argv": ["sh", "-ec", _PRELUDE + text], "stdin": b"", "timeout": timeout}), "sh", check)
+        raw = self._ask("shell", "sh", timeout + 10, argv=["sh", "-ec", _PRELUDE + text], stdin=b"", timeout=timeout)
+        output = _output(raw, "sh", check)
         self._settle()
-        return output
-
-    def _output(self, request: Request, command: str | Sequence[str], check: bool) -> Output:
-        raw = self._client.ask([request], request[1]["timeout"] + 10)[0]
-        output = Output(raw["code"], raw["out"].decode(errors="replace"), raw["err"].decode(errors="replace"))
-        if check and output.code:
-            words = command if isinstance(command, str) else shlex.join(command)
-            raise LabError(TEXT["exec"].format(command=words, code=output.code, words=output.err.strip()))
         return output
 
     # ── packets ──
@@ -224,7 +225,7 @@ class Lab:
         self._rest()
         self._ask("capture")
         yield frames
-        fetched = self._client.ask([("fetch", {"quiet": quiet, "limit": limit})], limit + 10)[0]
+        fetched = self._ask("fetch", "capture", limit + 10, quiet=quiet, limit=limit)
         if fetched["lost"]:
             raise LabError(TEXT["lost"].format(count=fetched["lost"]))
         if not fetched["settled"]:
@@ -238,7 +239,7 @@ class Lab:
         self._rest()
         to = ip_address(address)
         wanted = {"netns": netns, "proto": proto, "version": to.version, "address": str(to), "port": port, "data": data, "timeout": timeout}
-        raw = self._client.ask([("connect", wanted)], timeout + 10)[0]
+        raw = self._ask("connect", "", timeout + 10, **wanted)
         seen = [_accepted(entry) for entry in raw["accepted"]]
         return Connection(raw["error"], _endpoint(raw["local"]), seen[-1] if seen else None, raw["answer"])
 
@@ -247,7 +248,7 @@ class Lab:
         self._rest()
         to = ip_address(address)
         wanted = {"netns": netns, "version": to.version, "address": str(to), "size": size, "timeout": timeout}
-        raw = self._client.ask([("ping", wanted)], timeout + 10)[0]
+        raw = self._ask("ping", "", timeout + 10, **wanted)
         return Pong(raw["error"], ip_address(raw["sender"]) if raw["sender"] else None)
 
     # ── what is there ──
@@ -287,14 +288,27 @@ _PRELUDE = (
 )
 
 
+def _output(raw: Mapping, command: str, check: bool) -> Output:
+    output = Output(raw["code"], raw["out"].decode(errors="replace"), raw["err"].decode(errors="replace"))
+    if check and output.code:
+        raise LabError(TEXT["exec"].format(command=command, code=output.code, words=output.err.strip()))
+    return output
+
+
+def _needs_carriers(request: Request) -> bool:
+    """Whether devices that came up before have to be done with it: before one goes away (or it will never have had its IPv6 address),
+    and before a port is given an entry that only a forwarding port may have."""
+    verb, wanted = request
+    return verb == "link_del" or wanted.get("link", {}).get("state") == "down" or (verb == "fdb_add" and wanted["state"] == "dynamic")
+
+
 def _answering(request: Request, answer: bool) -> Request:
     verb, arguments = request
     return (verb, {**arguments, "answer": answer}) if verb == "listen" else request
 
 
-def _op_error(op: Op, message: str, errno: str) -> LabError:
-    command = op.command().splitlines()[0]
-    return LabError(TEXT["op"].format(command=command, message=message, errno=f" ({errno})" if errno else ""))
+def _refusal(what: str, refused: Refused) -> LabError:
+    return LabError(TEXT["refused"].format(what=what, message=refused.message, errno=f" ({refused.errno})" if refused.errno else ""))
 
 
 def _endpoint(raw: tuple[str, int]) -> tuple[IPAddress, int]:

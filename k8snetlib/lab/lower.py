@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from ..errors import LabError
 from ..linux import ops as o
+from ..linux.packet import PROTO_NUMBERS
 from ..linux.state import Route
 
 Request = tuple[str, dict]
@@ -33,6 +34,28 @@ BASELINE = MappingProxyType(
         # No source check: some distributions switch it on (2 on systemd's), Kubernetes nodes leave it off.
         "net.ipv4.conf.all.rp_filter": "0",
         "net.ipv4.conf.default.rp_filter": "0",
+        # A new namespace inherits these from the machine's own (net.core.devconf_inherit_init_net = 0): back to the kernel's defaults.
+        "net.ipv4.ip_forward": "0",
+        "net.ipv4.conf.all.promote_secondaries": "0",
+        "net.ipv4.conf.default.promote_secondaries": "0",
+        "net.ipv4.conf.all.arp_ignore": "0",
+        "net.ipv4.conf.default.arp_ignore": "0",
+        "net.ipv4.conf.all.arp_announce": "0",
+        "net.ipv4.conf.default.arp_announce": "0",
+        "net.ipv4.conf.all.arp_filter": "0",
+        "net.ipv4.conf.default.arp_filter": "0",
+        "net.ipv4.conf.all.proxy_arp": "0",
+        "net.ipv4.conf.default.proxy_arp": "0",
+        "net.ipv4.conf.all.route_localnet": "0",
+        "net.ipv4.conf.default.route_localnet": "0",
+        "net.ipv4.conf.all.accept_local": "0",
+        "net.ipv4.conf.default.accept_local": "0",
+        "net.ipv4.conf.all.accept_redirects": "1",
+        "net.ipv4.conf.default.accept_redirects": "1",
+        "net.ipv4.conf.all.send_redirects": "1",
+        "net.ipv4.conf.default.send_redirects": "1",
+        "net.ipv6.conf.all.forwarding": "0",
+        "net.ipv6.conf.default.forwarding": "0",
         # IPv6 addresses are usable at once (no duplicate detection), and formed from the MAC address as the model forms them.
         "net.ipv6.conf.all.accept_dad": "0",
         "net.ipv6.conf.default.accept_dad": "0",
@@ -53,7 +76,8 @@ BASELINE = MappingProxyType(
         "net.ipv6.conf.default.mldv1_unsolicited_report_interval": "3600000",
         "net.ipv6.conf.default.mldv2_unsolicited_report_interval": "3600000",
         # ICMP errors are answered every time, not once a second: each probe is an experiment of its own.
-        "net.ipv4.icmp_ratelimit": "0",
+        # (The mask, not icmp_ratelimit 0, which would also use up the tokens that "network unreachable" is counted by: ip_error.)
+        "net.ipv4.icmp_ratemask": "0",
         "net.ipv6.icmp.ratelimit": "0",
         "net.ipv4.icmp_msgs_per_sec": "100000",
         "net.ipv4.icmp_msgs_burst": "100000",
@@ -186,7 +210,7 @@ def _fdb(verb: str) -> Callable[[o.FdbAdd | o.FdbDel], Request]:
 
 def _rules_restore(op: o.RulesRestore) -> Request:
     tool = "iptables-restore" if op.version == 4 else "ip6tables-restore"
-    return "run", {"netns": op.netns, "argv": [tool], "stdin": op.text.rstrip().encode() + b"\n", "timeout": 20.0}
+    return "load", {"netns": op.netns, "argv": [tool], "stdin": op.text.rstrip().encode() + b"\n", "timeout": 20.0}
 
 
 def _listen(op: o.Listen) -> Request:
@@ -196,6 +220,12 @@ def _listen(op: o.Listen) -> Request:
 
 def _conntrack_add(op: o.ConntrackAdd) -> Request:
     raise LabError(TEXT["conntrack"])
+
+
+def _conntrack_del(op: o.ConntrackDel) -> Request:
+    f = op.original
+    wanted = {"netns": op.netns, "version": f.src.version, "proto": PROTO_NUMBERS[f.proto], "src": str(f.src), "dst": str(f.dst)}
+    return "conntrack_del", {**wanted, "sport": f.sport, "dport": f.dport}
 
 
 LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
@@ -217,5 +247,6 @@ LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
         o.RulesRestore: _rules_restore,
         o.Listen: _listen,
         o.ConntrackAdd: _conntrack_add,
+        o.ConntrackDel: _conntrack_del,
     }
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from types import MappingProxyType
 
@@ -13,6 +13,7 @@ from ..linux.events import Capture
 from ..linux.packet import PROTO_NAMES, Flow, Frame, IPAddress
 from ..linux.state import Conntrack, FdbEntry, Interface, Neighbor, NetNS, PolicyRule, Route, Socket, VxlanConfig
 from ..linux.wire import from_bytes
+from ..value import value
 from .lower import PROTOS, SCOPES, TABLES, TYPES
 
 UNKNOWN_JOURNEY = -1  # a kernel does not number packets
@@ -31,7 +32,7 @@ _NAMES = {"tables": {v: k for k, v in TABLES.items()}, "protos": {v: k for k, v 
 _SCOPES, _TYPES = {v: k for k, v in SCOPES.items()}, {v: k for k, v in TYPES.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Unparsed:
     """A captured frame that ``wire.from_bytes`` cannot read: its bytes, and why not."""
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import socket
 import struct
 import time
 
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, NetlinkError
 from pyroute2.netlink.rtnl.ndmsg import NUD_NOARP, NUD_PERMANENT, NUD_REACHABLE
 from spaces import Loop, Spaces
 
-AF_BRIDGE, IFA_F_NODAD, RTNH_F_ONLINK, NTF_SELF, NTF_MASTER, NTF_EXT_LEARNED, RT_SCOPE_NOWHERE = 7, 0x02, 4, 0x02, 0x04, 0x10, 255
+AF_BRIDGE, IFA_F_NODAD, RTNH_F_ONLINK, NTF_SELF, NTF_MASTER, RT_SCOPE_NOWHERE = 7, 0x02, 4, 0x02, 0x04, 255
 CHATTER = 0.03  # seconds
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 NEIGH_STATES = {"permanent": NUD_PERMANENT, "reachable": NUD_REACHABLE, "stale": 0x04, "noarp": NUD_NOARP}
@@ -35,6 +36,8 @@ class Netlink:
         self.sockets: dict[str, IPRoute] = {}
         self.indexes: dict[tuple[str, str], int] = {}
         self.changed = 0.0
+        self.made: set[tuple[str, int, str]] = set()  # neighbours and FDB entries that were asked for, and so were not learned
+        self.by_hand = False  # a program made some as well
 
     def socket(self, netns: str) -> IPRoute:
         found = self.sockets.get(netns)
@@ -55,6 +58,11 @@ class Netlink:
             each.close()
         self.sockets.clear()
         self.indexes.clear()
+
+    def clear(self) -> None:
+        self.forget()
+        self.made.clear()
+        self.by_hand = False
 
     def link_add(self, netns: str, name: str, kind: str, mac: str, mtu: int | None, peer: dict | None, options: dict) -> None:
         settings = {"ifname": name, "kind": kind, "address": mac, **({"mtu": mtu} if mtu else {})}
@@ -124,13 +132,16 @@ class Netlink:
         self.socket(netns).rule("add", family=FAMILIES[version], **fields)
 
     def neigh_add(self, netns: str, dev: str, ip: str, mac: str, state: str) -> None:
+        self.made.add((netns, self.index(netns, dev), ip))
         self.socket(netns).neigh("replace", ifindex=self.index(netns, dev), dst=ip, lladdr=mac, state=NEIGH_STATES[state])
 
     def neigh_del(self, netns: str, dev: str, ip: str) -> None:
         self.socket(netns).neigh("del", ifindex=self.index(netns, dev), dst=ip)
 
     def fdb_add(self, netns: str, dev: str, mac: str, dst: str | None, state: str) -> None:
-        self._fdb("replace", netns, dev, mac, dst, FDB_STATES["permanent" if dst else state])
+        self.made.add((netns, self.index(netns, dev), mac))
+        many = dst and (mac == "00:00:00:00:00:00" or int(mac[1], 16) & 1)  # a list, which cannot be replaced (vxlan_fdb_update_create)
+        self._fdb("append" if many else "replace", netns, dev, mac, dst, FDB_STATES["permanent" if dst else state])
 
     def fdb_del(self, netns: str, dev: str, mac: str, dst: str | None) -> None:
         self._fdb("del", netns, dev, mac, dst, FDB_STATES["permanent"])
@@ -148,11 +159,34 @@ class Netlink:
         while (left := self.changed + CHATTER - time.monotonic()) > 0:
             self.loop.step(left)
         for netns in list(self.spaces.fds):
-            for entry in list(self.socket(netns).fdb("dump")):
-                if not entry["state"] & (NUD_PERMANENT | NUD_NOARP) and not entry["flags"] & NTF_EXT_LEARNED:
-                    dst, mac = entry.get_attr("NDA_DST"), entry.get_attr("NDA_LLADDR")
-                    where = {"dst": dst, "flags": NTF_SELF} if dst else {"flags": NTF_MASTER}
-                    self.socket(netns).fdb("del", ifindex=entry["ifindex"], lladdr=mac, **where)
+            api = self.socket(netns)
+            for entry in self._learned(netns, list(api.fdb("dump")), "NDA_LLADDR"):
+                dst = entry.get_attr("NDA_DST")
+                where = {"dst": dst, "flags": NTF_SELF} if dst else {"flags": NTF_MASTER}
+                api.fdb("del", ifindex=entry["ifindex"], lladdr=entry.get_attr("NDA_LLADDR"), **where)
+            for entry in [] if self.by_hand else self._learned(netns, list(api.get_neighbours()), "NDA_DST"):
+                api.neigh("del", ifindex=entry["ifindex"], dst=entry.get_attr("NDA_DST"))
+
+    def _learned(self, netns: str, entries: list, name: str) -> list:
+        """Those that nobody asked for and that are not of the kernel's own making (permanent, or NOARP)."""
+        fixed = NUD_PERMANENT | NUD_NOARP
+        return [e for e in entries if not e["state"] & fixed and (netns, e["ifindex"], e.get_attr(name)) not in self.made]
+
+    def conntrack_del(self, netns: str, version: int, proto: int, src: str, dst: str, sport: int, dport: int) -> None:
+        """Delete a connection by its original tuple; as in the model, one that is not there is no mistake."""
+        from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple, NFCTSocket
+
+        echo = {socket.IPPROTO_ICMP: 8, socket.IPPROTO_ICMPV6: 128}.get(proto)  # tracked ICMP is echoes, named by their identifier
+        rest = {"sport": sport, "dport": dport} if echo is None else {"icmp_id": sport, "icmp_type": echo, "icmp_code": 0}
+        self.spaces.enter(netns)
+        api = NFCTSocket(nfgen_family=FAMILIES[version])
+        try:
+            api.entry("del", tuple_orig=NFCTAttrTuple(FAMILIES[version], src, dst, proto, **rest))
+        except NetlinkError as error:
+            if error.code != errno.ENOENT:
+                raise
+        finally:
+            api.close()
 
     def sysctl_set(self, netns: str, key: str, value: str) -> None:
         self.spaces.enter(netns)

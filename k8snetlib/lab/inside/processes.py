@@ -11,7 +11,7 @@ import struct
 import subprocess
 import time
 
-from spaces import Loop, Spaces
+from spaces import Loop, Spaces, errno_name
 
 IP_PKTINFO, IP_RECVERR, IPV6_RECVERR, IPPROTO_SCTP, SO_ATTACH_FILTER, KEEP = 8, 11, 25, 132, 26, 4096
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -126,7 +126,7 @@ class Clients:
             try:
                 self._talk(client, (address, port), data, time.monotonic() + timeout, result)
             except OSError as error:
-                result["error"] = errno.errorcode[error.errno]
+                result["error"] = errno_name(error.errno)
             result["local"] = client.getsockname()[:2]
         self.loop.step(0)  # let the server see that we are gone
         return {**result, "accepted": self.servers.log[first:]}
@@ -166,7 +166,7 @@ class Clients:
                     if _is_reply(client, version, reply, ident & 0xFFFF):
                         return {"error": "", "sender": address}
             except OSError as error:
-                return _refusal(client, version) or {"error": errno.errorcode[error.errno], "sender": ""}
+                return _refusal(client, version) or {"error": errno_name(error.errno), "sender": ""}
         return {"error": "ETIMEDOUT", "sender": ""}
 
 
@@ -200,7 +200,11 @@ def _refusal(client: socket.socket, version: int) -> dict | None:
     offender = control[0][2][16:]
     family = struct.unpack("H", offender[:2])[0] if len(offender) >= 8 else 0
     sender = socket.inet_ntop(FAMILIES[version], offender[4:8] if version == 4 else offender[8:24]) if family else ""
-    return {"error": errno.errorcode[code], "sender": sender}
+    return {"error": errno_name(code), "sender": sender}
+
+
+class ProgramError(Exception):
+    """A program ended with an exit status other than 0: ``args`` = (status, what it said)."""
 
 
 class Programs:
@@ -208,6 +212,12 @@ class Programs:
 
     def __init__(self, spaces: Spaces, loop: Loop) -> None:
         self.spaces, self.loop = spaces, loop
+
+    def load(self, netns: str, argv: list[str], stdin: bytes, timeout: float) -> None:
+        """Run a program that loads what ``stdin`` says, such as ``iptables-restore``; ProgramError when it refuses."""
+        result = self.run(netns, argv, stdin, timeout)
+        if result["code"]:
+            raise ProgramError(result["code"], result["err"].decode(errors="replace").strip())
 
     def run(self, netns: str | None, argv: list[str], stdin: bytes, timeout: float) -> dict:
         """Exit status, output and errors. They go to memory files, so a program left in the background cannot hold us up."""

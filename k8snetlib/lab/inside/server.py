@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import time
@@ -12,12 +11,12 @@ import frames
 from dump import Dump
 from netlink import Netlink
 from processes import Clients, Programs, Servers
-from spaces import Loop, Spaces
+from spaces import Loop, Spaces, errno_name
 from traffic import Capture, Sender
 
 NETLINK = (
     "netns_add", "link_add", "link_set", "link_del", "addr_add", "addr_del", "route_add", "route_del", "rule_add",
-    "neigh_add", "neigh_del", "fdb_add", "fdb_del", "sysctl_set",
+    "neigh_add", "neigh_del", "fdb_add", "fdb_del", "sysctl_set", "conntrack_del",
 )  # fmt: skip
 
 
@@ -39,7 +38,8 @@ class Helper:
             "capture": self.capture.start, "fetch": self.capture.fetch,
             "send": sender.send, "inject": sender.inject, "source": sender.source,
             "listen": self.servers.listen, "log": lambda: list(self.servers.log), "connect": clients.connect, "ping": clients.ping,
-            "run": self.programs.run, "shell": self.shell, "clear": self.clear, "names": lambda: list(self.spaces.fds),
+            "run": self.programs.run, "load": self.programs.load, "shell": self.shell,
+            "clear": self.clear, "names": lambda: list(self.spaces.fds),
         }  # fmt: skip
 
     def shell(self, argv: list[str], stdin: bytes, timeout: float) -> dict:
@@ -48,7 +48,7 @@ class Helper:
             return self.programs.run(None, argv, stdin, timeout)
         finally:
             self.netlink.forget()
-            self.netlink.changed = time.monotonic()
+            self.netlink.changed, self.netlink.by_hand = time.monotonic(), True
             self.spaces.sync()
 
     def settle(self, limit: float) -> list[tuple[str, str]]:
@@ -62,7 +62,7 @@ class Helper:
         """Forget every namespace, socket and capture, as if just started."""
         self.capture.stop()
         self.servers.clear()
-        self.netlink.forget()
+        self.netlink.clear()
         self.spaces.clear()
 
     def carry_out(self, batch: list[tuple[str, dict]]) -> dict:
@@ -84,7 +84,7 @@ def _words(error: Exception) -> str:
 def _errno_name(error: Exception) -> str:
     """The errno of an OSError or of pyroute2's NetlinkError (whose ``code`` it is), by name; "" for any other error."""
     code = getattr(error, "code", None) or getattr(error, "errno", None)
-    return errno.errorcode.get(code, "") if isinstance(code, int) else ""
+    return errno_name(code) if isinstance(code, int) else ""
 
 
 def serve(control: socket.socket) -> None:

@@ -15,6 +15,11 @@ RUN = "/run/netns"
 libc = ctypes.CDLL(None, use_errno=True)
 
 
+def errno_name(code: int | None) -> str:
+    """The kernel's name of an error; Python knows number 95 by its other name, ENOTSUP."""
+    return "EOPNOTSUPP" if code == errno.EOPNOTSUPP else errno.errorcode.get(code or 0, "")
+
+
 def _checked(result: int, what: str) -> None:
     if result < 0:
         code = ctypes.get_errno()

@@ -10,7 +10,7 @@ import threading
 import time
 
 from dump import Dump
-from spaces import Loop, Spaces
+from spaces import Loop, Spaces, errno_name
 
 ETH_P_ALL, SO_TIMESTAMPNS, SO_RCVBUFFORCE, SOL_PACKET, PACKET_STATISTICS, PACKET_OUTGOING = 0x0003, 35, 33, 263, 6, 4
 IP_PKTINFO, IPV6_HDRINCL, IP_MTU_DISCOVER, IP_PMTUDISC_DONT, CAPTURE_BUFFER = 8, 36, 10, 0, 8 << 20
@@ -53,9 +53,9 @@ class Sender:
             elif version == 4 and error.errno == errno.EMSGSIZE and not data[6] & 0x40:  # may be fragmented, but not with IP_HDRINCL
                 self._fragmenting(netns, dst, data)
             else:
-                return errno.errorcode[error.errno]
+                return errno_name(error.errno)
         except OSError as second:
-            return errno.errorcode[second.errno]
+            return errno_name(second.errno)
         return ""
 
     def _fragmenting(self, netns: str, dst: str, data: bytes) -> None:
@@ -76,7 +76,7 @@ class Sender:
                 raw.bind((dev, 0))
                 raw.send(frame)
             except OSError as error:
-                return errno.errorcode[error.errno]
+                return errno_name(error.errno)
         return ""
 
     def source(self, netns: str, version: int, dst: str) -> str:
