@@ -236,11 +236,11 @@ def _style() -> str:
         f" text{{font-size:10px;fill:{MUTED}}}",
         f" .name{{font-size:10.5px;font-weight:600;fill:{INK}}}",
         " .cluster .name{font-size:12px}",
-        " .shape{stroke-width:1.2}",
+        f" .shape{{fill:{PLATE};stroke:{MUTED};stroke-width:1.2}}",
         *(f" .{name} .shape{{fill:{fill};stroke:{stroke}}}" for name, (fill, stroke) in PALETTE.items()),
         f" .edge text{{font-size:10.5px;font-weight:600;paint-order:stroke;stroke:{PLATE};stroke-width:3px;stroke-linejoin:round}}",
     ]
-    for edge, colour, width in EDGES:
+    for edge, colour, width in (("edge", *EDGES[0][1:]), *EDGES):   # first what an edge without a class looks like
         rules += [f" .{edge} .line{{fill:none;stroke:{colour};stroke-width:{width}}}", f" .{edge} .arrow{{fill:{colour};stroke:{colour}}}",
                   f" .{edge} text{{fill:{colour}}}", f" .{edge} .badge{{fill:{colour}}}"]
     rules += [

@@ -88,6 +88,12 @@ def test_other_labels_stay_beside_the_line(label, kind):
     assert named(render.svg(graph, "x"), "a->b").find("s:rect", NS) is None
 
 
+def test_a_graph_without_classes_has_the_look_of_interfaces_and_links():
+    """SVG's own default is black on black."""
+    assert f".k8snet .shape{{fill:{render.PLATE}" in render.STYLE and ".k8snet .edge .line{fill:none;stroke:#7b8794" in render.STYLE
+    assert render.STYLE.index(".k8snet .edge .line") < render.STYLE.index(".k8snet .path .line")
+
+
 def test_a_cluster_is_named_at_its_top_left_corner():
     group = named(render.svg(walk(), "x"), "cluster_web")
     left = min(float(x) for x in re.findall(r"(-?[\d.]+),", group.find("s:path", NS).get("d")))
