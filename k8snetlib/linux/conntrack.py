@@ -15,29 +15,29 @@ from .state import Conntrack, NetNS
 
 ORIGINAL, REPLY = "original", "reply"
 
-# TCP states by (direction, packet kind, old state) → new state: the transitions of a connection that behaves, from the table
-# tcp_conntracks in nf_conntrack_proto_tcp.c; a missing key keeps the state.
+# The table tcp_conntracks of nf_conntrack_proto_tcp.c: for each direction and kind of segment, the next state by the present one.
+# IV: the segment is INVALID; IG: it belongs to the connection and changes nothing.
+_STATES = ("NO", "SS", "SR", "ES", "FW", "CW", "LA", "TW", "CL", "S2")
 _TCP = {
-    (ORIGINAL, "SYN", ""): "SYN_SENT",
-    (ORIGINAL, "ACK", ""): "ESTABLISHED",
-    (ORIGINAL, "FIN", ""): "FIN_WAIT",
-    (REPLY, "SYNACK", "SYN_SENT"): "SYN_RECV",
-    (REPLY, "SYN", "SYN_SENT"): "SYN_SENT2",
-    (ORIGINAL, "ACK", "SYN_RECV"): "ESTABLISHED",
-    (ORIGINAL, "FIN", "SYN_RECV"): "FIN_WAIT",
-    (ORIGINAL, "FIN", "ESTABLISHED"): "FIN_WAIT",
-    (REPLY, "FIN", "ESTABLISHED"): "FIN_WAIT",
-    (REPLY, "FIN", "SYN_RECV"): "FIN_WAIT",
-    (ORIGINAL, "ACK", "FIN_WAIT"): "CLOSE_WAIT",
-    (REPLY, "ACK", "FIN_WAIT"): "CLOSE_WAIT",
-    (ORIGINAL, "FIN", "FIN_WAIT"): "LAST_ACK",
-    (REPLY, "FIN", "FIN_WAIT"): "LAST_ACK",
-    (ORIGINAL, "FIN", "CLOSE_WAIT"): "LAST_ACK",
-    (REPLY, "FIN", "CLOSE_WAIT"): "LAST_ACK",
-    (ORIGINAL, "ACK", "LAST_ACK"): "TIME_WAIT",
-    (REPLY, "ACK", "LAST_ACK"): "TIME_WAIT",
-    (ORIGINAL, "SYN", "TIME_WAIT"): "SYN_SENT",
-    (ORIGINAL, "SYN", "CLOSE"): "SYN_SENT",
+    (ORIGINAL, "SYN"): "SS SS IG IG IG IG IG SS SS S2",
+    (ORIGINAL, "SYNACK"): "IV IV SR IV IV IV IV IV IV SR",
+    (ORIGINAL, "FIN"): "IV IV FW FW LA LA LA TW CL IV",
+    (ORIGINAL, "ACK"): "ES IV ES ES CW CW TW TW CL IV",
+    (ORIGINAL, "RST"): "IV CL CL CL CL CL CL CL CL CL",
+    (REPLY, "SYN"): "IV S2 IV IV IV IV IV SS IV S2",
+    (REPLY, "SYNACK"): "IV SR IG IG IG IG IG IG IG SR",
+    (REPLY, "FIN"): "IV IV FW FW LA LA LA TW CL IV",
+    (REPLY, "ACK"): "IV IG SR ES CW CW TW TW CL IG",
+    (REPLY, "RST"): "IV CL CL CL CL CL CL CL CL CL",
+}
+_NAMES = {
+    "NO": "", "SS": "SYN_SENT", "SR": "SYN_RECV", "ES": "ESTABLISHED", "FW": "FIN_WAIT", "CW": "CLOSE_WAIT", "LA": "LAST_ACK",
+    "TW": "TIME_WAIT", "CL": "CLOSE", "S2": "SYN_SENT2",
+}  # fmt: skip
+TRANSITIONS = {
+    (direction, kind, _NAMES[old]): new if new in ("IV", "IG") else _NAMES[new]
+    for (direction, kind), row in _TCP.items()
+    for old, new in zip(_STATES, row.split(), strict=True)
 }
 
 
@@ -132,11 +132,11 @@ def tcp_kind(segment: Tcp) -> str:
 
 
 def creates(packet: Packet, namespace: NetNS) -> bool:
-    """Whether an unknown packet may start an entry: not a stray RST or SYN+ACK, and a mid-stream ACK only if loose."""
+    """Whether an unknown packet may start an entry: a SYN, a mid-stream ACK if conntrack is loose, an ICMP question."""
     payload = packet.payload
     if type(payload) is Tcp:
-        kind = tcp_kind(payload)
-        return kind == "SYN" or kind in ("ACK", "FIN") and bool(namespace.sysctl("net.netfilter.nf_conntrack_tcp_loose"))
+        state = TRANSITIONS.get((ORIGINAL, tcp_kind(payload), ""), "IV")
+        return state == "SYN_SENT" or state == "ESTABLISHED" and bool(namespace.sysctl("net.netfilter.nf_conntrack_tcp_loose"))
     if type(payload) is Icmp:
         return payload.type in (8, 13, 128)
     return True
@@ -149,33 +149,30 @@ def advance(ct: Ct, direction: str, packet: Packet) -> bool:
         ct.seen_reply = True
     payload = packet.payload
     if type(payload) is Tcp:
-        kind = tcp_kind(payload)
-        old = ct.state
-        if kind == "RST":
-            ct.state = "CLOSE"
-        else:
-            ct.state = _TCP.get((direction, kind, old), old)
-        if old in ("SYN_RECV", "ESTABLISHED") and ct.state == "ESTABLISHED" and ct.seen_reply:
+        old, new = ct.state, TRANSITIONS.get((direction, tcp_kind(payload), ct.state), "IV")
+        ct.state = old if new in ("IV", "IG") else new
+        if old in ("SYN_RECV", "ESTABLISHED") and new == "ESTABLISHED" and ct.seen_reply:
             ct.assured = True
     return before != (ct.state, ct.seen_reply, ct.assured)
 
 
 def ends(ct: Ct, direction: str, packet: Packet) -> bool:
-    """Whether a reset is the only reply that the connection has had: the entry is deleted at once (nf_conntrack_proto_tcp.c)."""
+    """Whether a reset is the only reply that the connection has had: the entry is deleted at once."""
     return direction == REPLY and type(packet.payload) is Tcp and "R" in packet.payload.flags and not ct.seen_reply
+
+
+def reopens(ct: Ct, direction: str, packet: Packet) -> bool:
+    """Whether a SYN starts a closed connection anew: the old entry is deleted and the packet looked up again."""
+    payload = packet.payload
+    return type(payload) is Tcp and ct.state in ("TIME_WAIT", "CLOSE") and TRANSITIONS.get((direction, tcp_kind(payload), ct.state)) == "SYN_SENT"
 
 
 def valid(ct: Ct, direction: str, packet: Packet) -> bool:
     """Whether the packet fits the connection's state; a SYN+ACK in the original direction, say, does not."""
     payload = packet.payload
-    if type(payload) is not Tcp:
-        return type(payload) is not Icmp or payload.type in (8, 13, 128) or direction == REPLY
-    kind = tcp_kind(payload)
-    if kind == "NONE":
-        return False
-    if direction == ORIGINAL:
-        return kind != "SYNACK"
-    return kind != "SYN" or ct.state in ("SYN_SENT", "SYN_SENT2")
+    if type(payload) is Tcp:
+        return TRANSITIONS.get((direction, tcp_kind(payload), ct.state), "IV") != "IV"
+    return True
 
 
 def setup(ct: Ct, which: str, address: IPAddress | None, port: int | None, table: CtTable, random: bool = False) -> None:

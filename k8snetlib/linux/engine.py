@@ -66,11 +66,12 @@ class View:
     def fdb_entry(self, device: str, mac: str) -> FdbEntry | None:
         return self.fdb.get((device, mac)) or self.ns.fdb.get((device, mac))
 
-    def learn_neighbor(self, journey: int, dev: str, ip: IPAddress, mac: str) -> None:
+    def learn_neighbor(self, journey: int, dev: str, ip: IPAddress, mac: str, state: str = "REACHABLE") -> None:
+        """Learn from an answer (REACHABLE), or from a question that its asker sent us (STALE: usable, not confirmed)."""
         old = self.neighbor(dev, ip)
-        if old is not None and (old.state == "PERMANENT" or old.mac == mac):
+        if old is not None and (old.state == "PERMANENT" or old.mac == mac and (old.state == state or state == "STALE")):
             return
-        entry = self.neighbors[dev, ip] = Neighbor(dev, ip, mac, "REACHABLE")
+        entry = self.neighbors[dev, ip] = Neighbor(dev, ip, mac, state)
         self.engine.emit(Learned(self.name, journey, NeighAdd(self.name, entry)))
 
     def learn_fdb(self, journey: int, entry: FdbEntry) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from .packet import IPAddress
+from .packet import IPAddress, is_loopback
 from .state import IPNetwork, NetNS, Route, local_addresses
 
 LOOPBACK4, LOOPBACK6 = ip_network("127.0.0.0/8"), ip_network("::1/128")
@@ -129,6 +129,18 @@ def address_on(namespace: NetNS, dev: str, towards: IPAddress, link_local_first:
         wanted = link_local_first or towards.is_link_local
         return max(own, key=lambda a: (a.ip.is_link_local == wanted, _common_prefix(a.ip, towards))).ip
     return next((a.ip for a in own if towards in a.network), own[0].ip)
+
+
+def masquerade_address(namespace: NetNS, dev: str, towards: IPAddress) -> IPAddress | None:
+    """The source that MASQUERADE gives a packet leaving by ``dev``: an address of that device, but never one that is valid on this host
+    alone (127.0.0.1, ::1), so that on the loopback device it is another device's (inet_select_addr, ipv6_dev_get_saddr)."""
+    if towards.version == 6 and towards in local_addresses(namespace):
+        return towards
+    found = address_on(namespace, dev, towards)
+    if found is not None and not is_loopback(found):
+        return found
+    others = (a.ip for name, a in namespace.addresses() if a.version == towards.version and not is_loopback(a.ip) and not a.ip.is_link_local)
+    return next(others, found)
 
 
 def _common_prefix(one: IPAddress, other: IPAddress) -> int:

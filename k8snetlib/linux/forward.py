@@ -233,7 +233,13 @@ def _redirects(v: View, dev: str) -> bool:
 
 
 def _redirect(e: Engine, v: View, skb: Skb, route: Route) -> None:
-    """In and out by the same interface: tell the sender of the shorter way (ip_rt_send_redirect)."""
+    """In and out by the same interface: tell the sender of the shorter way (ip_rt_send_redirect).
+
+    Not about a connection that NAT rewrites, or that it has not finished with: the sender would then bypass the translation
+    (nf_nat_icmp_reply_translation drops such a redirect).
+    """
+    if skb.ct is not None and (skb.ct.nat or skb.ct.done != {"src", "dst"}):
+        return
     gateway = route.via or skb.packet.dst
     icmp_error(e, v, skb, 5, 1, mtu=int(gateway))
 
@@ -253,7 +259,7 @@ def send(e: Engine, v: View, packet: Packet, journey: int, mark: int = 0, proces
     e.emit(Routed(v.name, journey, packet.dst, route, considered, "output"))
     skb.oif, skb.nexthop = ("lo", None) if route.type == "local" else (route.dev, route.via)
     mtu = route.mtu or v.interface(skb.oif).mtu
-    if len(packet) > mtu and packet.df and not (type(packet.payload) is Icmp and packet.version == 6):
+    if len(packet) > mtu and packet.df:
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(packet)} bytes do not fit through {skb.oif} (MTU {mtu}): the sender gets EMSGSIZE")
         return
     if not hooks.run_hook(e, v, "OUTPUT", skb):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from . import conntrack, forward
 from .conntrack import Ct
 from .events import Dropped, Rewritten, Tracked
-from .fib import address_on
+from .fib import address_on, masquerade_address
 from .netfilter import ORDER, walk
 from .packet import Fragment, Icmp, Ndp, Packet, Skb
 from .xtables import Nat, Reject, Verdict
@@ -69,6 +69,9 @@ def _track(e: Engine, v: View, skb: Skb) -> None:
         return
     flow = None if type(packet.payload) is Fragment else conntrack.flow_of(packet)
     found = v.ct.find(flow, conntrack.is_answer(packet)) if flow is not None else None
+    if found is not None and conntrack.reopens(*found, packet):
+        _forget(v, skb, found[0])
+        found = None
     if found is None:
         if flow is None or not conntrack.creates(packet, v.ns):
             _tracked(e, v, skb, "INVALID", None)
@@ -88,11 +91,15 @@ def _track(e: Engine, v: View, skb: Skb) -> None:
     changed = conntrack.advance(ct, direction, packet)
     _tracked(e, v, skb, state, ct)
     if killed:
-        v.ct.remove(ct)
-        v.forget_connection(skb.journey, ct)
+        _forget(v, skb, ct)
         return
     if changed and ct.confirmed:
         v.learn_connection(skb.journey, ct)
+
+
+def _forget(v: View, skb: Skb, ct: Ct) -> None:
+    v.ct.remove(ct)
+    v.forget_connection(skb.journey, ct)
 
 
 def _tracked(e: Engine, v: View, skb: Skb, state: str, ct: Ct | None) -> None:
@@ -148,7 +155,7 @@ def _wanted(v: View, hook: str, skb: Skb, target: Nat):
     if target.ports is not None and target.ports[0] <= (skb.packet.sport if target.name in ("SNAT", "MASQUERADE") else -1) <= target.ports[1]:
         port = skb.packet.sport
     if target.name == "MASQUERADE":
-        return address_on(v.ns, skb.oif, skb.nexthop or skb.packet.dst), port
+        return masquerade_address(v.ns, skb.oif, skb.nexthop or skb.packet.dst), port
     if target.name == "REDIRECT":
         if hook == "OUTPUT":
             return type(skb.packet.dst)(0x7F000001 if skb.packet.version == 4 else 1), port

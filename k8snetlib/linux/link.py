@@ -116,20 +116,30 @@ def _bridge_prerouting(e: Engine, v: View, bridge: Interface, port: Interface, f
     new = skb.packet
     if new.dst == frame.payload.dst:
         return Frame(frame.src, frame.dst, new) if new is not frame.payload else frame
-    return _redirect_bridged(e, v, bridge, Frame(frame.src, frame.dst, new), skb)
+    return _redirect_bridged(e, v, bridge, port, Frame(frame.src, frame.dst, new), skb)
 
 
-def _redirect_bridged(e: Engine, v: View, bridge: Interface, frame: Frame, skb: Skb) -> Frame | None:
-    """br_nf_pre_routing_finish after destination NAT: stay on the bridge if the new route leads there, else go up to be routed."""
+def _redirect_bridged(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, skb: Skb) -> Frame | None:
+    """br_nf_pre_routing_finish after destination NAT: stay on the bridge if the new route leads there, else go up to be routed.
+
+    On the bridge the frame keeps its source MAC address. If the new neighbour is not known for certain, the frame is handed to the neighbour
+    table like any other packet, and taken back by the bridge on its way out (br_nf_dev_xmit): a capture on the bridge device sees it.
+    """
     route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, bridge.name, skb.mark)
     if route is None or route.type != "unicast" or route.dev != bridge.name:
         return Frame(frame.src, bridge.mac, skb.packet)
     e.emit(Routed(v.name, skb.journey, skb.packet.dst, route, considered, "bridge"))
-    entry = v.neighbor(bridge.name, route.via or skb.packet.dst)
-    if entry is not None:
-        return Frame(bridge.mac, entry.mac, skb.packet)
-    # The neighbour is unknown: the packet waits for ARP and then takes the bridge's own way out (br_nf_pre_routing_finish_bridge).
     skb.oif, skb.nexthop = bridge.name, route.via
+    entry = v.neighbor(bridge.name, route.via or skb.packet.dst)
+    if entry is not None and entry.state != "STALE":
+        return Frame(frame.src, entry.mac, skb.packet)
+
+    def go_on(mac: str) -> None:
+        again = Frame(frame.src, mac, skb.packet)
+        e.emit(Transmitted(v.name, skb.journey, bridge.name, again))
+        _switch(e, v, bridge, port, again, skb.journey, skb)
+
+    skb.then = go_on
     neighbor.resolve(e, v, skb)
     return None
 

@@ -42,6 +42,9 @@ def resolve(e: Engine, v: View, skb: Skb) -> None:
     entry = v.neighbor(skb.oif, hop)
     if entry is not None:
         e.emit(Resolved(v.name, skb.journey, entry))
+        if skb.then is not None:
+            skb.then(entry.mac)
+            return
         link.transmit(e, v, skb.oif, Frame(interface.mac, entry.mac, skb.packet), skb.journey, skb)
         return
     key = (v.name, skb.oif, hop)
@@ -90,14 +93,14 @@ def arp_receive(e: Engine, v: View, dev: str, frame: Frame, journey: int) -> Non
     if arp.op == 1:
         ours = is_local(v.ns, arp.target_ip) and not arp.target_ip.is_loopback
         if ours and not reverse_path(v.ns, arp.sender_ip, arp.target_ip, dev, 0):
-            v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac)
+            v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac, "STALE")
             answer = e.new_journey()
             e.emit(Answered(v.name, journey, answer, f"ARP: {arp.target_ip} is {interface.mac}"))
             reply = Arp(2, interface.mac, arp.target_ip, arp.sender_mac, arp.sender_ip)
             link.transmit(e, v, dev, Frame(interface.mac, arp.sender_mac, reply), answer)
             return
         if v.neighbor(dev, arp.sender_ip) is not None:
-            v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac)
+            v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac, "STALE")
         e.emit(Dropped(v.name, journey, "NOT_SPECIFIED", f"not asked: {arp.target_ip} is nobody here", arp, dev))
         return
     if (v.name, dev, arp.sender_ip) in e.waiting or v.neighbor(dev, arp.sender_ip) is not None:
@@ -115,7 +118,7 @@ def discovery(e: Engine, v: View, skb: Skb) -> None:
             e.emit(Dropped(v.name, skb.journey, "NOT_SPECIFIED", f"not asked: {message.target} is not on {dev}", packet, dev))
             return
         if message.lladdr:
-            v.learn_neighbor(skb.journey, dev, packet.src, message.lladdr)
+            v.learn_neighbor(skb.journey, dev, packet.src, message.lladdr, "STALE")
         answer = e.new_journey()
         e.emit(Answered(v.name, skb.journey, answer, f"neighbour discovery: {message.target} is {interface.mac}"))
         flags = "RSO" if v.ns.sysctl("net.ipv6.conf.all.forwarding") else "SO"

@@ -10,6 +10,7 @@ Sources: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple, Union
@@ -294,7 +295,7 @@ class Skb:
     Mutable, because hooks change it in place; it lives inside one trace and is never shared.
     """
 
-    __slots__ = ("packet", "mark", "iif", "oif", "nexthop", "physin", "physout", "ct", "ctstate", "ctdir", "frame", "journey", "prerouted")
+    __slots__ = ("packet", "mark", "iif", "oif", "nexthop", "physin", "physout", "ct", "ctstate", "ctdir", "frame", "journey", "prerouted", "then")
 
     def __init__(self, packet: Packet, iif: str = "", oif: str = "", mark: int = 0, journey: int = 0) -> None:
         self.packet, self.iif, self.oif, self.mark, self.journey = packet, iif, oif, mark, journey
@@ -305,6 +306,7 @@ class Skb:
         self.ctdir = "original"
         self.frame: Frame | None = None  # the Ethernet header it came with
         self.prerouted = False  # br_netfilter has already taken it through PREROUTING
+        self.then: Callable[[str], None] | None = None  # what to do with the next hop's MAC address, if not just to send
 
 
 def is_loopback(address: IPAddress) -> bool:

@@ -146,7 +146,7 @@ class Neighbor:
     dev: str
     ip: IPAddress
     mac: str
-    state: str = "PERMANENT"  # or REACHABLE: learned
+    state: str = "PERMANENT"  # or learned: REACHABLE from an answer, STALE from the other side's question
 
     def __str__(self) -> str:
         return f"{self.ip} dev {self.dev} lladdr {self.mac} {self.state}"
