@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
-from .schema_places import LeadingZero, Path
+from .schema_places import LeadingZero, Path, literal
 from .schema_types import SPEC_TYPES, STATUS_TYPES
 
 Check = Callable[[Any], None]
@@ -33,14 +33,10 @@ class Fault(Exception):
 
 def closest(word: str, words: Collection[str]) -> str:
     """The word that was probably meant, or ``""``: first one that differs only in case, then the nearest."""
+    if len(word) > 100:  # difflib takes long over long words
+        return ""
     folded = [each for each in words if each.lower() == word.lower()]
     return (folded or difflib.get_close_matches(word, sorted(words), 1) or [""])[0]
-
-
-def literal(value: object) -> str:
-    """A string in double quotes on one line, shortened if need be."""
-    text = str(value)
-    return json.dumps(text if len(text) <= 100 else f"{text[:80]}…", ensure_ascii=False)
 
 
 def unsupported_value(value: object, allowed: Collection[str]) -> Fault:
@@ -256,7 +252,7 @@ def check(kind: str, data: Any) -> None:
         checker(kind)(data)
     except Fault as fault:
         if fault.message == "unknown field":
-            key, near = str(fault.path[-1]).lower(), fault.suggestion.lower()
+            key, near = str(fault.path[-1])[:100].lower(), fault.suggestion.lower()
             if difflib.SequenceMatcher(None, key, near).ratio() < 0.8:  # no slip of one letter: a wrong indentation is likelier
                 elsewhere = _belongs(kind, fault.path)
                 fault.message, fault.suggestion = fault.message + elsewhere, "" if elsewhere else fault.suggestion

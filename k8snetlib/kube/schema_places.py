@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -59,10 +60,21 @@ class Document:
         return ManifestError(message, file=self.file, line=self.find(path)[0], field=dotted(path), suggestion=suggestion)
 
 
+def literal(value: object) -> str:
+    """A string in double quotes on one line, shortened if need be."""
+    text = str(value)
+    return json.dumps(text if len(text) <= 100 else f"{text[:80]}…", ensure_ascii=False)
+
+
 def dotted(path: Path) -> str:
     """A path as the API server prints it: ``spec.ports[0].targetPort``, ``metadata.labels[app.kubernetes.io/name]``."""
-    parts = [f"[{step}]" if isinstance(step, int) or not re.fullmatch(r"[\w-]+", step) else f".{step}" for step in path]
-    return "".join(parts).removeprefix(".")
+    return "".join(map(_step, path)).removeprefix(".")
+
+
+def _step(step: str | int) -> str:
+    if isinstance(step, int) or (step.isprintable() and len(step) <= 100):
+        return f".{step}" if isinstance(step, str) and re.fullmatch(r"[\w-]+", step) else f"[{step}]"
+    return f"[{literal(step)[1:-1]}]"
 
 
 def undotted(path: str) -> Path:
@@ -90,7 +102,7 @@ def duplicate_key(document: Document) -> ManifestError:
             path = (*parent, next(numbers) if keys is None else text)
             if keys is not None:
                 if text in keys:
-                    message = f'duplicate key "{text}", first on line {keys[text]}'
+                    message = f"duplicate key {literal(text)}, first on line {keys[text]}"
                     return ManifestError(message, file=document.file, line=line, field=dotted(path))
                 keys[text] = line
                 op = next(events)[0]

@@ -161,12 +161,14 @@ def _toleration(data: Data, path: Path) -> Toleration:
 def taints(data: Iterable[Data], path: Path) -> tuple[Taint, ...]:
     """A Node's taints, unique by key and effect."""
     out: list[Taint] = []
+    seen: set[tuple[str, str]] = set()
     for index, each in enumerate(data):
         rules.require(rules.qualified_name(each["key"]), *path, index, "key")
         rules.require(rules.label_value(each.get("value", "")), *path, index, "value")
         rules.require("" if each["effect"] else "required value", *path, index, "effect")
         taint = Taint(each["key"], each.get("value", ""), each["effect"])
-        twice = any((taint.key, taint.effect) == (other.key, other.effect) for other in out)
+        twice = (taint.key, taint.effect) in seen
         rules.require("duplicate value: taints must be unique by key and effect pair" if twice else "", *path, index)
+        seen.add((taint.key, taint.effect))
         out.append(taint)
     return tuple(out)

@@ -116,17 +116,21 @@ def _check_balancer_fields(spec: Data, kind: str) -> None:
 
 def _ports(ports: list[Data], kind: str) -> tuple[ServicePort, ...]:
     out: list[ServicePort] = []
+    seen: set[object] = set()
     for index, data in enumerate(ports):
         port = _port(data, index, kind, needs_name=len(ports) > 1)
-        for other in out:
-            if port.name and port.name == other.name:
-                raise Fault(f"duplicate value {literal(port.name)}", ("spec", "ports", index, "name"))
-            if (port.port, port.protocol) == (other.port, other.protocol):
-                raise Fault(f"duplicate value: port {port.port}/{port.protocol} stands twice", ("spec", "ports", index))
-            if port.node_port and (port.node_port, port.protocol) == (other.node_port, other.protocol):
-                raise Fault(f"duplicate value {port.node_port}", ("spec", "ports", index, "nodePort"))
+        path = ("spec", "ports", index)
+        _once(port.name, seen, f"duplicate value {literal(port.name)}", *path, "name")
+        _once((port.port, port.protocol), seen, f"duplicate value: port {port.port}/{port.protocol} stands twice", *path)
+        if port.node_port:
+            _once(("node", port.node_port, port.protocol), seen, f"duplicate value {port.node_port}", *path, "nodePort")
         out.append(port)
     return tuple(out)
+
+
+def _once(what: object, seen: set[object], problem: str, *path: str | int) -> None:
+    rules.require(problem if what and what in seen else "", *path)
+    seen.add(what)
 
 
 def _port(data: Data, index: int, kind: str, *, needs_name: bool) -> ServicePort:

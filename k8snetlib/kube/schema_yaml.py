@@ -165,7 +165,8 @@ class _Builder:
                 return value
             if value is not None and json.dumps(value) == text:  # 80: and true: keep their spelling as text, 012: and on: would not
                 return text
-            raise self.error(event, f"the key {text or 'that is empty'} is read as {json.dumps(value)} by YAML 1.1: put it in quotes")
+            key, meaning = text[:40] or "that is empty", json.dumps(value)[:40]
+            raise self.error(event, f"the key {key} is read as {meaning} by YAML 1.1: put it in quotes")
         raise self.error(event, "a key must be a string" + (_TEMPLATE if type(event) is self.mapping_event else ""))
 
     def scalar(self, event: Any) -> Any:
@@ -197,9 +198,9 @@ class _Builder:
     def alias(self, event: Any) -> Any:
         value, size = self.anchors.get(event.anchor, (None, -1))
         if size < 0:
-            raise self.error(event, f"the alias *{event.anchor} has no anchor")
+            raise self.error(event, f"the alias *{event.anchor[:40]} has no anchor")
         if value is _OPEN:
-            raise self.error(event, f"the anchor &{event.anchor} contains itself")
+            raise self.error(event, f"the anchor &{event.anchor[:40]} contains itself")
         self.nodes += size
         self.aliased += size
         if self.aliased > MAX_ALIASED:
@@ -215,7 +216,7 @@ class _Builder:
 
 
 def _short(tag: str) -> str:
-    return tag.replace("tag:yaml.org,2002:", "!!")
+    return tag.replace("tag:yaml.org,2002:", "!!")[:40]
 
 
 _CASES = (str.lower, str.capitalize, str.upper)

@@ -549,6 +549,11 @@ REFUSED = [
     (SERVICE, "targetPort: http", "selector: {a: b}",
      "10 spec.ports[0].selector: unknown field here; it belongs in spec: check the indentation"),
     (SERVICE, "kind: Service", "Kind: Service", '2 Kind: unknown field (did you mean "kind"?)'),
+    (SERVICE, "targetPort: http", "targetPort: http\n  - {name: b, port: 80}",
+     "9 spec.ports[0].name: required value: with several ports, each has a name"),
+    (SERVICE, "- port: 80", "- {name: b, port: 80}\n  - name: a\n    port: 80",
+     "10 spec.ports[1]: duplicate value: port 80/TCP stands twice"),
+    (SERVICE, "- port: 80", "- {name: a, port: 81}\n  - name: a\n    port: 80", '10 spec.ports[1].name: duplicate value "a"'),
     (POD, "name: web\n", "name: web\n  name: api\n", '5 metadata.name: duplicate key "name", first on line 4'),
     (DEPLOYMENT, "        - containerPort: 8080", "        - {containerPort: 1}\n        - containerPort: 2\n          containerPort: 3",
      f'22 {TEMPLATE}.containers[0].ports[1].containerPort: duplicate key "containerPort", first on line 21'),
@@ -687,6 +692,17 @@ BROKEN_JSON = [
 @pytest.mark.parametrize(("text", "message"), BROKEN_JSON, ids=[each[1][:40] for each in BROKEN_JSON])
 def test_broken_json_is_one_error_with_a_line(text, message):
     assert refusal(text, "shop.json") == f"shop.json:{message}"
+
+
+ODD_KEYS = [
+    ('"a\\nb"', '5 metadata.labels[a\\nb]: invalid value "a\\nb": the name has only letters'),
+    ("x" * 5000, f'5 metadata.labels[{"x" * 80}…]: invalid value "{"x" * 80}…": the name must be no more than 63 characters'),
+]
+
+
+@pytest.mark.parametrize(("key", "message"), ODD_KEYS, ids=["line break", "long"])
+def test_errors_stay_on_one_short_line(key, message):
+    assert refusal(changed(POD, "{app: web}", f"{{? {key} : web}}")).startswith(f"shop.yaml:{message}")
 
 
 def test_json_with_a_trailing_comma_is_yaml_elsewhere():
