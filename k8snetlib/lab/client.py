@@ -95,6 +95,7 @@ class Client:
                 frames.send(self._socket, list(batch))
                 answer = self._receive(limit)
             except BaseException:  # an interrupt too: what comes next on the socket would answer the wrong question
+                self._process.kill()  # at once: it may be in the middle of something long
                 self.close()
                 raise
         if "error" in answer:

@@ -170,6 +170,11 @@ class Lab:
             self._fresh = not sending
 
     @property
+    def helper_pid(self) -> int:
+        """The process that keeps the lab alive; everything in the lab is below it."""
+        return self._client.pid
+
+    @property
     def namespaces(self) -> tuple[str, ...]:
         """The names of the namespaces, in the order of their making."""
         return tuple(self._ask("names"))
