@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..value import value
 from .manifests import error_at
 from .objects import HOSTNAME_LABEL, Namespace, Node, Pod
-from .selectors import EMPTY, EVERYTHING, Labels, LabelSelector, PodAffinityTerm, Taint, TopologySpreadConstraint
+from .selectors import EMPTY, EVERYTHING, Affinity, Labels, LabelSelector, PodAffinityTerm, Taint, TopologySpreadConstraint
 
 # The scheduler's own words (kube-scheduler 1.36, pkg/scheduler/framework/plugins), for why a Node does not fit
 UNSCHEDULABLE = "node(s) were unschedulable"
@@ -134,7 +134,6 @@ class _State:
         self.heaps: dict[object, list[tuple[int, int, int]]] = {}
         self.watched: dict[object, _Domains] = {}  # by term: Pods that it selects
         self.repelling: dict[object, _Domains] = {}  # by term: Pods that have it as their anti-affinity
-        self.last_spread: tuple[object, Counter[str]] = None, Counter()
 
     def index_of(self, pod: Pod) -> int:
         if pod.node_name not in self.by_name:
@@ -159,8 +158,9 @@ class _State:
     def choose(self, pod: Pod) -> int | None:
         """The Node for a Pod, or None; a heap for each kind of Pod, whose stale entries are corrected as they come up."""
         key = (pod.node_selector, pod.affinity.node if pod.affinity else None, pod.tolerations)
-        if self.needs_scan(pod):
-            nodes = [index for index in self.candidates(pod, key) if not self.why_not_now(pod, index)]
+        demands = _Demands(self, pod)
+        if demands:
+            nodes = [index for index in self.candidates(pod, key) if not demands.why_not(index)]
             owned = self.owned.get(_owner(pod), {})
             return min(nodes, key=lambda index: (self.pods[index], owned.get(index, 0), index), default=None)
         owner = _owner(pod)
@@ -190,66 +190,9 @@ class _State:
             self.fitting[key] = [index for index, node in enumerate(self.nodes) if not why_not(pod, node)]
         return self.fitting[key]
 
-    def needs_scan(self, pod: Pod) -> bool:
-        """Whether the fit depends on the other Pods of each Node."""
-        if _host_ports(pod) or pod.topology_spread or (pod.affinity and (pod.affinity.pods or pod.affinity.anti_pods)):
-            return True
-        return any(domains.selects(pod) for domains in self.repelling.values())
-
     def is_full(self, index: int) -> bool:
         limit = self.nodes[index].max_pods
         return limit is not None and self.pods[index] >= limit
-
-    def why_not_now(self, pod: Pod, index: int) -> str:
-        """Why a Node that fits by itself does not at this moment, in the order in which the scheduler asks."""
-        if _host_ports(pod) & self.ports[index]:
-            return NO_PORTS
-        if self.is_full(index):
-            return FULL
-        node = self.nodes[index]
-        for constraint in pod.topology_spread:
-            if constraint.topology_key not in node.labels:
-                return NO_TOPOLOGY
-            if not self.is_even(pod, constraint, node):
-                return NOT_SPREAD
-        return self.why_not_beside(pod, node) if pod.affinity or self.repelling else ""
-
-    def why_not_beside(self, pod: Pod, node: Node) -> str:
-        """Required Pod affinity and anti-affinity, the newcomer's and that of the Pods already there."""
-        near = [(term, self.watch(term, pod)) for term in pod.affinity.pods] if pod.affinity else []
-        if any(term.topology_key not in node.labels for term, _ in near):
-            return NOT_NEAR
-        if not all(domains.near(node) for _, domains in near):
-            first = not any(domains.counts for _, domains in near) and all(domains.selects(pod) for _, domains in near)
-            if not first:  # the first of Pods that want to be near each other may go anywhere
-                return NOT_NEAR
-        if pod.affinity and any(self.watch(term, pod).near(node) for term in pod.affinity.anti_pods):
-            return NOT_APART
-        if any(domains.selects(pod) and domains.near(node) for domains in self.repelling.values()):
-            return NOT_WANTED
-        return ""
-
-    def is_even(self, pod: Pod, constraint: TopologySpreadConstraint, node: Node) -> bool:
-        """Whether the constraint's skew stays within bounds with one Pod more in the Node's domain (KEP-895)."""
-        counts = self.spread(pod, constraint)
-        fewest = min(counts.values(), default=0) if len(counts) >= constraint.min_domains else 0
-        itself = constraint.selector is not None and constraint.selector.matches(pod.labels)
-        return counts.get(node.labels[constraint.topology_key], 0) + itself - fewest <= constraint.max_skew
-
-    def spread(self, pod: Pod, constraint: TopologySpreadConstraint) -> Counter[str]:
-        """The Pods that a constraint counts, by domain, on the Nodes that it takes into account: by default those that the Pod's selector
-        and affinity allow, tainted or not."""
-        key = (pod.key, constraint, len(self.bound))
-        if self.last_spread[0] != key:
-            taints = (TAINTED, UNSCHEDULABLE) if constraint.honor_taints else ()
-            on_node = self.watch(PodAffinityTerm(HOSTNAME_LABEL, constraint.selector), pod)
-            counts: Counter[str] = Counter()
-            for node in self.nodes:
-                allowed = (_selects(pod, node) or not constraint.honor_affinity) and why_not(pod, node) not in taints
-                if constraint.topology_key in node.labels and allowed:
-                    counts[node.labels[constraint.topology_key]] += on_node.near(node)
-            self.last_spread = key, counts
-        return self.last_spread[1]
 
     # --- terms
 
@@ -279,13 +222,81 @@ class _State:
         """The message of the real scheduler's event, without the sentence on preemption."""
         if not self.nodes:
             return "no nodes available to schedule pods"
-        name = _pinned(pod)
+        name, demands = _pinned(pod), _Demands(self, pod)
         reasons = Counter(
-            NOT_PINNED if name and node.name != name else why_not(pod, node) or self.why_not_now(pod, index)
+            NOT_PINNED if name and node.name != name else why_not(pod, node) or demands.why_not(index)
             for index, node in enumerate(self.nodes)
         )
         parts = sorted(f"{count} {reason}" for reason, count in reasons.items())
         return f"0/{len(self.nodes)} nodes are available: {', '.join(parts)}."
+
+
+class _Demands:
+    """What a Pod asks of its neighbours, and they of it, looked up once for all Nodes; false if there is nothing of the kind."""
+
+    def __init__(self, state: _State, pod: Pod) -> None:
+        self.state, self.pod, self.ports = state, pod, _host_ports(pod)
+        affinity = pod.affinity or _NO_AFFINITY
+        self.near = [state.watch(term, pod) for term in affinity.pods]
+        self.apart = [state.watch(term, pod) for term in affinity.anti_pods]
+        self.repelled = [domains for domains in state.repelling.values() if domains.selects(pod)]
+        self.spread = [(each, self.count(each)) for each in pod.topology_spread]
+        # the first of Pods that want to be near each other may go anywhere
+        self.is_first = not any(domains.counts for domains in self.near) and all(domains.selects(pod) for domains in self.near)
+
+    def __bool__(self) -> bool:
+        return bool(self.ports or self.near or self.apart or self.repelled or self.spread)
+
+    def why_not(self, index: int) -> str:
+        """Why a Node that fits by itself does not at this moment, in the order in which the scheduler asks."""
+        node = self.state.nodes[index]
+        if self.ports & self.state.ports[index]:
+            return NO_PORTS
+        if self.state.is_full(index):
+            return FULL
+        for constraint, counts in self.spread:
+            if constraint.topology_key not in node.labels:
+                return NO_TOPOLOGY
+            if not self.is_even(constraint, counts, node):
+                return NOT_SPREAD
+        if any(domains.topology_key not in node.labels or not (domains.near(node) or self.is_first) for domains in self.near):
+            return NOT_NEAR
+        if any(domains.near(node) for domains in self.apart):
+            return NOT_APART
+        return NOT_WANTED if any(domains.near(node) for domains in self.repelled) else ""
+
+    def is_even(self, constraint: TopologySpreadConstraint, counts: Counter[str], node: Node) -> bool:
+        """Whether the constraint's skew stays within bounds with one Pod more in the Node's domain (KEP-895)."""
+        fewest = min(counts.values(), default=0) if len(counts) >= constraint.min_domains else 0
+        itself = constraint.selector is not None and constraint.selector.matches(self.pod.labels)
+        return counts.get(node.labels[constraint.topology_key], 0) + itself - fewest <= constraint.max_skew
+
+    def count(self, constraint: TopologySpreadConstraint) -> Counter[str]:
+        """The Pods that a constraint counts, by domain, on the Nodes that it takes into account: by default those that the Pod's selector
+        and affinity allow, tainted or not."""
+        on_node = self.state.watch(PodAffinityTerm(HOSTNAME_LABEL, constraint.selector), self.pod)
+        counts: Counter[str] = Counter()
+        for index in self.counted_nodes(constraint):
+            node = self.state.nodes[index]
+            counts[node.labels[constraint.topology_key]] += on_node.near(node)
+        return counts
+
+    def counted_nodes(self, constraint: TopologySpreadConstraint) -> list[int]:
+        pod = self.pod
+        key = (constraint, pod.node_selector, pod.affinity.node if pod.affinity else None, pod.tolerations)
+        if key not in self.state.fitting:
+            taints = (TAINTED, UNSCHEDULABLE) if constraint.honor_taints else ()
+            self.state.fitting[key] = [
+                index
+                for index, node in enumerate(self.state.nodes)
+                if constraint.topology_key in node.labels
+                and (_selects(pod, node) or not constraint.honor_affinity)
+                and why_not(pod, node) not in taints
+            ]
+        return self.state.fitting[key]
+
+
+_NO_AFFINITY = Affinity()
 
 
 def _host_ports(pod: Pod) -> set[tuple[int, str]]:
