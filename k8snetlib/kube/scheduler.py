@@ -101,16 +101,22 @@ def _owner(pod: Pod) -> tuple[str, str, str]:
     return (pod.namespace, pod.owner.kind, pod.owner.name) if pod.owner else (pod.namespace, "", pod.name)
 
 
-class _Domains:
-    """How many bound Pods of some description each topology domain holds (a domain is one value of a Node label)."""
+Filter = tuple[LabelSelector | None, frozenset[str] | None]
+"""(selector, None selects nothing; namespaces, None for all)."""
 
-    def __init__(self, topology_key: str, selector: LabelSelector | None, namespaces: frozenset[str] | None) -> None:
-        self.topology_key, self.selector, self.namespaces = topology_key, selector, namespaces
+
+class _Domains:
+    """How many bound Pods that pass all filters each topology domain holds (a domain is one value of a Node label)."""
+
+    def __init__(self, topology_key: str, filters: tuple[Filter, ...]) -> None:
+        self.topology_key, self.filters = topology_key, filters
         self.counts: Counter[str] = Counter()
 
     def selects(self, pod: Pod) -> bool:
-        in_namespace = self.namespaces is None or pod.namespace in self.namespaces
-        return self.selector is not None and in_namespace and self.selector.matches(pod.labels)
+        return all(
+            selector is not None and (namespaces is None or pod.namespace in namespaces) and selector.matches(pod.labels)
+            for selector, namespaces in self.filters
+        )
 
     def add(self, node: Node) -> None:
         if self.topology_key in node.labels:
@@ -132,8 +138,8 @@ class _State:
         self.bound: list[tuple[Pod, int]] = []
         self.fitting: dict[object, list[int]] = {}
         self.heaps: dict[object, list[tuple[int, int, int]]] = {}
-        self.watched: dict[object, _Domains] = {}  # by term: Pods that it selects
-        self.repelling: dict[object, _Domains] = {}  # by term: Pods that have it as their anti-affinity
+        self.watched: dict[object, _Domains] = {}  # the Pods that some filters select
+        self.repelling: dict[object, _Domains] = {}  # the Pods whose anti-affinity has these filters
 
     def index_of(self, pod: Pod) -> int:
         if pod.node_name not in self.by_name:
@@ -153,7 +159,8 @@ class _State:
             if domains.selects(pod):
                 domains.add(node)
         for term in pod.affinity.anti_pods if pod.affinity else ():
-            self.repelling.setdefault((term, self.reach(term, pod)), self.domains(term, pod)).add(node)
+            key = (term.topology_key, (self.filter(term, pod),))
+            self.repelling.setdefault(key, _Domains(*key)).add(node)
 
     def choose(self, pod: Pod) -> int | None:
         """The Node for a Pod, or None; a heap for each kind of Pod, whose stale entries are corrected as they come up."""
@@ -205,14 +212,14 @@ class _State:
         known = [name for name, labels in self.namespaces.items() if term.namespace_selector.matches(labels or EMPTY)]
         return frozenset([*term.namespaces, *known])
 
-    def domains(self, term: PodAffinityTerm, pod: Pod) -> _Domains:
-        return _Domains(term.topology_key, term.selector, self.reach(term, pod))
+    def filter(self, term: PodAffinityTerm, pod: Pod) -> Filter:
+        return term.selector, self.reach(term, pod)
 
-    def watch(self, term: PodAffinityTerm, pod: Pod) -> _Domains:
-        """The running count of the Pods that a term selects, started at the first question."""
-        key = (term, self.reach(term, pod))
+    def watch(self, topology_key: str, *filters: Filter) -> _Domains:
+        """The running count of some Pods, started at the first question."""
+        key = (topology_key, filters)
         if key not in self.watched:
-            self.watched[key] = domains = self.domains(term, pod)
+            self.watched[key] = domains = _Domains(topology_key, filters)
             for other, index in self.bound:
                 if domains.selects(other):
                     domains.add(self.nodes[index])
@@ -237,8 +244,9 @@ class _Demands:
     def __init__(self, state: _State, pod: Pod) -> None:
         self.state, self.pod, self.ports = state, pod, _host_ports(pod)
         affinity = pod.affinity or _NO_AFFINITY
-        self.near = [state.watch(term, pod) for term in affinity.pods]
-        self.apart = [state.watch(term, pod) for term in affinity.anti_pods]
+        together = [state.filter(term, pod) for term in affinity.pods]  # a Pod must pass all terms to count for one of them
+        self.near = [state.watch(term.topology_key, *together) for term in affinity.pods]
+        self.apart = [state.watch(term.topology_key, state.filter(term, pod)) for term in affinity.anti_pods]
         self.repelled = [domains for domains in state.repelling.values() if domains.selects(pod)]
         self.spread = [(each, self.count(each)) for each in pod.topology_spread]
         # the first of Pods that want to be near each other may go anywhere
@@ -274,7 +282,7 @@ class _Demands:
     def count(self, constraint: TopologySpreadConstraint) -> Counter[str]:
         """The Pods that a constraint counts, by domain, on the Nodes that it takes into account: by default those that the Pod's selector
         and affinity allow, tainted or not."""
-        on_node = self.state.watch(PodAffinityTerm(HOSTNAME_LABEL, constraint.selector), self.pod)
+        on_node = self.state.watch(HOSTNAME_LABEL, (constraint.selector, frozenset([self.pod.namespace])))
         counts: Counter[str] = Counter()
         for index in self.counted_nodes(constraint):
             node = self.state.nodes[index]
