@@ -169,9 +169,14 @@ class Draft:
     def freeze(self) -> Network:
         changed = {name: draft.freeze() for name, draft in self.drafts.items()}
         network = self.base.with_(changed)
-        if all(self.base.is_built(name) and new.interfaces is self.base[name].interfaces for name, new in changed.items()):
+        if all(self.base.is_built(name) and _same_to_others(new, self.base[name]) for name, new in changed.items()):
             network.cache = self.base.cache  # what stands at the far ends of links
         return network
+
+
+def _same_to_others(new: NetNS, old: NetNS) -> bool:
+    """Whether a namespace looks to its links as before: what a bridge knows of the far ends of its ports still holds."""
+    return new.interfaces is old.interfaces and new.rulesets == old.rulesets and new.sysctls == old.sysctls
 
 
 def build(ops: Iterable[Op], network: Network | None = None, only: frozenset[str] | None = None) -> Network:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from . import forward, hooks, neighbor
 from .events import Bridged, Decapsulated, Delivered, Dropped, Encapsulated, Received, Routed, Transmitted
 from .fib import lookup
-from .packet import ETHERNET_HEADER, Arp, Frame, Ndp, Packet, Skb, Udp, Vxlan
+from .packet import ETHERNET_HEADER, Arp, Frame, Ndp, Packet, Sctp, Skb, Tcp, Udp, Vxlan
 from .state import FdbEntry, Interface, Network
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame:
     target = _question(frame)
     if target is not None and not (port and port.isolated) and (skb is None or not _filters(v, frame.payload)):
         segment, answering = answers(e.network, v, bridge.name)
-        awake = answering.get(target, frozenset()) | answering[None]
+        awake = answering.get(target, frozenset()) | answering[f"always{target.version}"]
         if port is not None and port.hairpin:
             awake = awake | {port.name}
         chosen = [p for p in outs if p.name in awake]
@@ -248,26 +248,26 @@ def answers(network: Network, v: View, bridge: str) -> tuple[tuple[tuple[str, st
     """Of a bridge: what is at the far end of each port, and which ports must really see a question about an address.
 
     A host that is asked for an address that is not its own does nothing, so a flood need not visit it: what it would
-    do is known. Under the key None stand the ports behind which that is not so (another bridge, say).
+    do is known. Under "always4" and "always6" stand the ports behind which that is not so: another bridge, say, or a host whose
+    rules count every neighbour solicitation.
     """
     found = network.cache.get((v.name, bridge))
     if found is not None:
         return found
-    segment, answering, always = [], {}, set()
+    segment, answering, always = [], {}, {4: set(), 6: set()}
     for port in _ports(v, bridge):
-        if port.peer is None or port.peer[0] not in network:
-            always.add(port.name)
-            continue
-        far_name, far_dev = port.peer
-        addresses = network.plain_addresses(far_name, far_dev)
+        addresses = network.plain_addresses(*port.peer) if port.peer is not None and port.peer[0] in network else None
         if addresses is None:
-            always.add(port.name)
+            always[4].add(port.name)
+            always[6].add(port.name)
             continue
-        segment.append((port.name, far_name, far_dev))
+        segment.append((port.name, *port.peer))
+        if network.has_rules(port.peer[0], 6):
+            always[6].add(port.name)
         for address in addresses:
             answering.setdefault(address, set()).add(port.name)
     answering = {address: frozenset(ports) for address, ports in answering.items()}
-    answering[None] = frozenset(always)
+    answering |= {f"always{version}": frozenset(ports) for version, ports in always.items()}
     found = network.cache[v.name, bridge] = (tuple(segment), answering)
     return found
 
@@ -289,10 +289,18 @@ def _vxlan(e: Engine, v: View, interface: Interface, frame: Frame, journey: int,
 
 
 def source_port(frame: Frame) -> int:
-    """The outer UDP source port: a hash of the inner flow, so that routers spread flows and keep one flow on one path."""
+    """The outer UDP source port: a hash of the inner flow, so that routers spread flows and keep one flow on one path.
+
+    As the flow dissector sees it: addresses, protocol and ports, so that all ICMP between two hosts is one flow.
+    """
     payload = frame.payload
-    flow = str(payload.flow) if type(payload) is Packet else str(payload)
-    return FIRST_PORT + zlib.crc32(flow.encode()) % PORTS
+    if type(payload) is not Packet:
+        key = str(payload)
+    elif type(payload.payload) in (Tcp, Udp, Sctp):
+        key = str(payload.flow)
+    else:
+        key = f"{payload.proto} {payload.src} {payload.dst}"
+    return FIRST_PORT + zlib.crc32(key.encode()) % PORTS
 
 
 def vxlan_receive(e: Engine, v: View, skb: Skb) -> None:

@@ -297,6 +297,10 @@ class Network(Mapping):
             return None
         return local_addresses(namespace)
 
+    def has_rules(self, name: str, version: int) -> bool:
+        """Whether the namespace, if it is built, has netfilter rules for that family."""
+        return name in self._built and version in self._built[name].rulesets
+
     def is_built(self, name: str) -> bool:
         return name in self._built
 
