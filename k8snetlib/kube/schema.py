@@ -52,7 +52,7 @@ def unsupported_value(value: object, allowed: Collection[str]) -> Fault:
 def types() -> dict[str, dict[str, str]]:
     """type -> field -> notation, where the notation keeps its leading ``!``, ``:`` or ``=``."""
     out: dict[str, dict[str, str]] = {}
-    for section in (SPEC_TYPES + STATUS_TYPES).replace("\n    ", " ").strip().splitlines():
+    for section in filter(None, (SPEC_TYPES + STATUS_TYPES).replace("\n    ", " ").splitlines()):
         name, _, words = section.partition(": ")
         fields = out[name] = {}
         for word in words.split():

@@ -79,6 +79,8 @@ def pod(data: Data, meta: ObjectMeta, location: Location, root: Path = ()) -> Po
     rules.require("" if "spec" in data else "required value", *root, "spec")
     spec, status, path = data["spec"], data.get("status", EMPTY), (*root, "spec")
     host_network = spec.get("hostNetwork", False)
+    if spec.get("os", EMPTY).get("name") == "windows":
+        raise Fault("Pods for Windows are not modelled", (*path, "os", "name"), unsupported=True)
     _check_sysctls(spec.get("securityContext", EMPTY).get("sysctls", ()), path)
     return Pod(
         metadata=meta,

@@ -37,6 +37,8 @@ _TEMPLATE = ("spec", "template")
 def node(data: Data, meta: ObjectMeta, location: Location) -> Node:
     """A Node; its addresses come from its status, where the kubelet puts them."""
     spec, status = data.get("spec", EMPTY), data.get("status", EMPTY)
+    if meta.labels.get("kubernetes.io/os") == "windows":
+        raise Fault("Windows nodes are not modelled", ("metadata", "labels", "kubernetes.io/os"), unsupported=True)
     slots = status.get("allocatable", EMPTY).get("pods", status.get("capacity", EMPTY).get("pods"))
     return Node(
         replace(meta, labels=node_labels(meta.name, meta.labels)),

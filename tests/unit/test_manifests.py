@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from k8snetlib.errors import K8sNetError, ManifestError, UnsupportedError
+from k8snetlib.kube import schema, schema_kinds, schema_workloads
 from k8snetlib.kube.manifests import error_at, load, loads, locate
 from k8snetlib.kube.objects import DaemonSet, Deployment, Job, Namespace, Node, Pod, Service, StatefulSet, Workload
 
@@ -621,6 +622,7 @@ def test_mistakes_are_refused_with_their_place(text, old, new, message):
 # fmt: off
 UNSUPPORTED = [
     ("containerPort: 8080\n      hostPort: 80", f"13 {CONTAINER}.ports[0].hostPort: hostPort without hostNetwork is not modelled"),
+    ("containerPort: 8080\n  os: {name: windows}", "13 spec.os.name: Pods for Windows are not modelled"),
     ("containerPort: 8080\n      hostIP: 1.2.3.4", f"13 {CONTAINER}.ports[0].hostIP: hostIP is not modelled"),
     ("containerPort: 8080\n  securityContext: {sysctls: [{name: net/ipv4/ip_forward, value: '1'}]}",
      "13 spec.securityContext.sysctls[0].name: the sysctl net.ipv4.ip_forward changes"),
@@ -824,6 +826,40 @@ def test_errors_about_a_template_name_the_path_in_the_file():
 
 def test_errors_about_objects_that_were_never_in_a_file():
     assert str(error_at(Service(loads(POD).objects[0].metadata), "spec.type", "is odd")) == "spec.type: is odd"
+
+
+def test_windows_nodes_are_refused():
+    with pytest.raises(UnsupportedError, match=r"^<text>:3 metadata\.labels\[kubernetes\.io/os\]: Windows nodes are not modelled$"):
+        loads("apiVersion: v1\nkind: Node\nmetadata: {name: w, labels: {kubernetes.io/os: windows}}")
+
+
+# --- the tables
+
+
+@pytest.mark.parametrize("name", sorted(schema.types()))
+def test_every_type_of_the_tables_is_complete(name):
+    """Each field's type is known, and an empty object lacks exactly the required fields."""
+    required = [field for field, notation in schema.types()[name].items() if notation.startswith("!")]
+    try:
+        schema.checker(name)({})
+    except schema.Fault as fault:
+        assert (fault.message, fault.path) == ("required value", (required[0],))
+    else:
+        assert not required
+
+
+def test_modelled_kinds_are_served_and_have_tables_and_makers():
+    for kind in schema_kinds.MODELLED:
+        assert sum(kind in kinds for kinds in schema_kinds.SERVED.values()) == 1
+        assert kind in schema.types()
+    assert set(schema_workloads.MAKERS) == schema_kinds.MODELLED
+
+
+def test_removed_kinds_are_not_served_and_their_successors_are():
+    for (version, kind), (release, successor) in schema_kinds.REMOVED.items():
+        assert kind not in schema_kinds.SERVED.get(version, ())
+        assert release.startswith("1.")
+        assert not successor or kind in schema_kinds.SERVED[successor]
 
 
 def test_every_error_is_one_of_the_library():

@@ -172,7 +172,7 @@ def test_the_first_of_pods_that_want_to_be_together_goes_anywhere():
 def test_terms_of_an_affinity_must_be_met_by_the_same_pods():
     """As in the scheduler's updateWithAffinityTerms: a Pod counts for a term only if it matches them all."""
     one, both = Pod(ObjectMeta("x", "default", FrozenDict(a="1")), node_name="node-a"), FrozenDict(a="1", b="1")
-    terms = ", ".join("{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {%s: '1'}}}" % label for label in "ab")
+    terms = ", ".join(f"{{topologyKey: kubernetes.io/hostname, labelSelector: {{matchLabels: {{{label}: '1'}}}}}}" for label in "ab")
     needs = f"affinity: {{podAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{terms}]}}}}"
     placement = place((one, Pod(ObjectMeta("y", "default", both), node_name="node-b"), *pods(2, needs)), NODES)
     assert {where(placement)["web-1"], where(placement)["web-2"]} == {"node-b"}
