@@ -82,7 +82,7 @@ def describe(value: object) -> str:
         return "a list"
     if isinstance(value, bool):
         return f"the boolean {json.dumps(value)}"
-    return f"the number {value}" if isinstance(value, int | float) else f"the string {literal(value)}"
+    return f"the number {str(value)[:40]}" if isinstance(value, int | float) else f"the string {literal(value)}"
 
 
 def _string(value: Any) -> None:
@@ -108,7 +108,7 @@ def _integer(bits: int) -> Check:
             hint = ": write it without quotes" if isinstance(value, str) and value.lstrip("-").isdigit() else ""
             raise Fault(f"must be an integer, not {describe(value)}{hint}")
         if not -bound <= value < bound:
-            raise Fault(f"{value} does not fit into {bits} bits")
+            raise Fault(f"{str(value)[:40]} does not fit into {bits} bits")
 
     return check
 

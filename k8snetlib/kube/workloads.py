@@ -149,9 +149,10 @@ class _Family:
         adopted = {pod.key for pod in self.children(workload)}
         for pod in pods:
             key = self.nearest(pod)
-            while key and key != _key(workload):
-                key = _owner_key(self.workloads[key]) if key in self.workloads else None
-            if key or pod.key in adopted:
+            for _ in range(2):  # no chain of controllers is longer, and a circle would never end
+                if key != _key(workload):
+                    key = _owner_key(self.workloads[key]) if key in self.workloads else None
+            if key == _key(workload) or pod.key in adopted:
                 yield pod
 
 

@@ -208,6 +208,14 @@ def test_find_pod_of_a_dumped_deployment():
     assert search(text + bare("web-5d9c-x2k4q", meta=owned("ReplicaSet", "web-5d9c")), "web") == "shop/web-5d9c-x2k4q"
 
 
+def test_controllers_that_own_each_other_do_not_hang():
+    text = workload("Deployment", meta=owned("ReplicaSet", "two")) + workload("ReplicaSet", "two", meta=owned("Deployment", "web"))
+    assert names(text) == []
+    with pytest.raises(ModelError, match="no Pod or workload"):
+        search(text + bare("x", meta=owned("ReplicaSet", "two")), "other")
+    assert search(text + bare("x", meta=owned("ReplicaSet", "two")), "web") == "shop/x"
+
+
 @pytest.mark.parametrize(
     ("name", "namespace", "message"),
     [
