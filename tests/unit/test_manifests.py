@@ -674,12 +674,16 @@ BROKEN = [
 
 @pytest.mark.parametrize(("text", "message"), BROKEN, ids=[each[1][:40] for each in BROKEN])
 def test_broken_text_is_one_error_with_a_line(text, message):
-    assert refusal(text) == f"shop.yaml:{message}"
+    if not yaml.__with_libyaml__:  # the parser in Python words its complaints differently
+        message = message.partition("not valid YAML")[0]
+        assert refusal(text).startswith(f"shop.yaml:{message}")
+    else:
+        assert refusal(text) == f"shop.yaml:{message}"
 
 
 # fmt: off
 BROKEN_JSON = [
-    ('{"apiVersion": "v1",}', "1: not valid JSON: Expecting property name enclosed in double quotes"),
+    ('{"apiVersion" "v1"}', "1: not valid JSON: Expecting ':' delimiter"),
     ('{\n"kind": "Pod",\n"kind": "Pod"}', '3 kind: duplicate key "kind", first on line 2'),
     ('{"a": [{"b": 1}, {"b": 1,\n "b": 2}]}', '2 a[1].b: duplicate key "b", first on line 1'),
     ('{"a": 1,\n "b": NaN}', "2: NaN is not a number that a manifest can hold"),
