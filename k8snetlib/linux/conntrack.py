@@ -200,8 +200,9 @@ def setup(ct: Ct, which: str, address: IPAddress | None, port: int | None, table
 
 
 def _drawn_port(flow: Flow) -> int:
-    """A stand-in for the kernel's random source port, from the range it draws from (nf_nat_l4proto_unique_tuple)."""
-    low, high = (0, 65535) if "icmp" in flow.proto else (1, 511) if flow.sport < 512 else (600, 1023) if flow.sport < 1024 else (1024, 65535)
+    """A stand-in for the kernel's random source port, from the range it draws from (nf_nat_l4proto_unique_tuple), or, where that
+    reaches up to 65535, from its upper half, where it cannot be taken for the port of a known service."""
+    low, high = (1, 511) if flow.sport < 512 and "icmp" not in flow.proto else (600, 1023) if flow.sport in range(512, 1024) else (32768, 65535)
     return low + zlib.crc32(str(flow).encode()) % (high - low + 1)
 
 

@@ -103,7 +103,12 @@ def lookup_local(namespace: NetNS, address: IPAddress) -> tuple[Route | None, No
 
 
 def address_type(namespace: NetNS, address: IPAddress) -> str:
-    """What ``-m addrtype`` calls the address (net/ipv4/fib_frontend.c inet_addr_type)."""
+    """What ``-m addrtype`` calls the address (net/ipv4/fib_frontend.c inet_addr_type, net/netfilter/xt_addrtype.c).
+
+    An IPv6 link-local address is never LOCAL there: it is looked up without a device, and means nothing without one.
+    """
+    if address.version == 6 and address.is_link_local:
+        return "UNICAST"
     route, _ = lookup_local(namespace, address)
     if route is not None:
         return route.type.upper()

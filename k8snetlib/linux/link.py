@@ -291,7 +291,8 @@ def _vxlan(e: Engine, v: View, interface: Interface, frame: Frame, journey: int,
 def source_port(frame: Frame) -> int:
     """The outer UDP source port: a hash of the inner flow, so that routers spread flows and keep one flow on one path.
 
-    As the flow dissector sees it: addresses, protocol and ports, so that all ICMP between two hosts is one flow.
+    As the flow dissector sees it: addresses, protocol and ports, so that all ICMP between two hosts is one flow; in IPv6 a question and
+    what a kernel answers differ by their flow label.
     """
     payload = frame.payload
     if type(payload) is not Packet:
@@ -299,7 +300,8 @@ def source_port(frame: Frame) -> int:
     elif type(payload.payload) in (Tcp, Udp, Sctp):
         key = str(payload.flow)
     else:
-        key = f"{payload.proto} {payload.src} {payload.dst}"
+        label = getattr(payload.payload, "type", "") if payload.version == 6 else ""
+        key = f"{payload.proto} {payload.src} {payload.dst} {label}"
     return FIRST_PORT + zlib.crc32(key.encode()) % PORTS
 
 
