@@ -109,12 +109,17 @@ class Dump:
             return None
 
     def unsettled(self) -> list[tuple[str, str]]:
-        """Devices that are up but whose carrier the kernel has not yet acted on (operstate still DOWN, far end up)."""
+        """Devices that are up but whose carrier the kernel has not yet acted on (operstate still DOWN, far end up).
+
+        It may leave that for a second (net/core/link_watch.c); since Linux 6.8 a question about the one device makes it act at once.
+        """
         waiting = []
         for netns in list(self.spaces.fds):
-            for message in self.netlink.socket(netns).get_links():
+            api = self.netlink.socket(netns)
+            for message in list(api.get_links()):
                 if message["flags"] & 1 and message.get_attr("IFLA_CARRIER") and message.get_attr("IFLA_OPERSTATE") == "DOWN":
                     waiting.append((netns, message.get_attr("IFLA_IFNAME")))
+                    api.link("get", index=message["index"])
         return waiting
 
     def asking(self) -> bool:

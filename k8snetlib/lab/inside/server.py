@@ -55,7 +55,8 @@ class Helper:
         """Wait until every carrier has been acted on; returns the devices for which it was not, within ``limit`` seconds."""
         deadline = time.monotonic() + limit
         while (waiting := self.dump.unsettled()) and time.monotonic() < deadline:
-            self.loop.step(0.002)
+            self.netlink.changed = time.monotonic()
+            self.loop.step(0.001)
         return waiting
 
     def clear(self) -> None:
