@@ -61,18 +61,24 @@ def diagram(
 
 def alt_text(walk: Sequence[Step]) -> str:
     """What the picture of a walk shows, in one sentence."""
-    way = ", ".join(_name(step.place) for step in walk)
+    way = ", ".join(place_name(step.place) for step in walk)
     last = walk[-1]
     if last.ended == "dropped":
         reason = next((word for word in last.happened if word.startswith("dropped")), "")
-        return TEXT["alt-dropped"].format(start=walk[0].place.netns, n=last.number, place=_name(last.place), reason=reason.removeprefix("dropped: "), way=way)
+        return TEXT["alt-dropped"].format(start=walk[0].place.netns, n=last.number, place=place_name(last.place), reason=reason.removeprefix("dropped: "), way=way)
     return TEXT["alt-delivered"].format(start=walk[0].place.netns, end=last.place.netns, n=len(walk) - 1, way=way)
 
 
-def _name(place: Place) -> str:
+def place_name(place: Place) -> str:
+    """What a reader calls the place: ``eth0 of web``."""
     if place.netns == UNDERLAY:
-        return "underlay"
+        return "router" if place.part == ROUTING else "underlay"
     return f"{place.part} of {place.netns}"
+
+
+def svg_id(place: Place) -> str:
+    """The id of the place's box in the SVG; the packet's line to the n-th place after the first has the id ``hop-n``."""
+    return "place-" + "".join(c if c.isalnum() else "-" for c in place.id)
 
 
 class _Drawing:
@@ -138,7 +144,7 @@ class _Drawing:
             classes.append("dim")
         if self.now is not None and any(step.number == self.now and step.place == place for step in self.walk):
             classes.append("now")
-        graph.node(self._id(place), label, id=self._svg_id(place), **{"class": " ".join(classes)})
+        graph.node(self._id(place), label, id=svg_id(place), **{"class": " ".join(classes)})
         self.drawn.add(place.id)
         self.ranks.setdefault(rank, []).append(self._id(place))
         if self.walk and self.walk[-1].ended == "dropped" and self.walk[-1].place == place:  # beside the box, in the same frame
@@ -148,10 +154,6 @@ class _Drawing:
     @staticmethod
     def _id(place: Place) -> str:
         return place.id.replace(":", "_")
-
-    @staticmethod
-    def _svg_id(place: Place) -> str:
-        return "place-" + "".join(c if c.isalnum() else "-" for c in place.id)
 
     def _host(self, name: str) -> None:
         namespace = self.network[name]
