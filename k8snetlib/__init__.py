@@ -21,14 +21,35 @@ from .linux.packet import Frame, Packet, ping, tcp, udp
 from .linux.state import Network
 
 _LATER = {
-    "diagram": "views.diagrams",
     "Figure": "views.figure",
+    "Lab": "lab",
+    "Table": "views.tables",
+    "bridge_fdb": "views.tools",
+    "bridge_link": "views.tools",
+    "conntrack": "views.tools",
+    "diagram": "views.diagrams",
+    "graph": "views.graph",
+    "headers": "views.tables",
+    "ip_addr": "views.tools",
+    "ip_link": "views.tools",
+    "ip_neigh": "views.tools",
+    "ip_route": "views.tools",
+    "ip_rule": "views.tools",
+    "iptables_save": "views.tools",
+    "pcap": "views.pcap",
+    "ss": "views.tools",
     "steps": "views.walk",
+    "summary": "views.text",
+    "sysctl": "views.tools",
+    "table": "views.tables",
+    "tcpdump": "views.text",
+    "text": "views.text",
+    "write_pcap": "views.pcap",
 }
 
 __all__ = [
-    "Cluster", "Figure", "Frame", "K8sNetError", "LabError", "ManifestError", "ModelError", "Network", "Packet", "Trace", "UnsupportedError",
-    "after", "build", "captures", "diagram", "ping", "shop", "steps", "tcp", "trace", "traces", "udp",
+    "Cluster", "Frame", "K8sNetError", "LabError", "ManifestError", "ModelError", "Network", "Packet", "Trace", "UnsupportedError",
+    "after", "build", "captures", "ping", "shop", "tcp", "trace", "traces", "udp", *_LATER,
 ]  # fmt: skip
 __version__ = "0.1.0"
 
@@ -37,3 +58,7 @@ def __getattr__(name: str):
     if name in _LATER:
         return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -123,7 +123,7 @@ class _Drawing:
         for host in hosts(self.network, self.names):
             self._host(host)
         for name in self.names:
-            if role(self.network, name) == "plain" or role(self.network, name) == "pod" and host_of(self.network, name) not in self.names:
+            if role(self.network, name) == "plain" or (role(self.network, name) == "pod" and host_of(self.network, name) not in self.names):
                 self._pod(self.graph, name)
         if any(role(self.network, name) == FABRIC for name in self.names):
             self._underlay()
@@ -169,7 +169,7 @@ class _Drawing:
             for interface in namespace.interfaces.values():
                 if interface.kind == "bridge":
                     self._box(cluster, Place(name, interface.name), self._label(interface), "bridge", "bridge")
-            if uplinks or veths and not any(i.kind == "bridge" for i in namespace.interfaces.values()) or f"{name}/{ROUTING}" in self.on_way:
+            if uplinks or (veths and not any(i.kind == "bridge" for i in namespace.interfaces.values())) or f"{name}/{ROUTING}" in self.on_way:
                 self._box(cluster, Place(name, ROUTING), TEXT["routing"], "netfilter", "routing")
             for interface in namespace.interfaces.values():
                 if interface.kind == "vxlan":

@@ -21,12 +21,16 @@ class Header:
 
 @value
 class Change:
-    """A field that differs from the step before; ``old`` or ``new`` is "" where a whole header came or went."""
+    """A field that differs from the step before; ``old`` or ``new`` is "" where a whole header came or went.
+
+    ``index`` is the header's place in the new packet, outermost 0; -1 for one that is gone.
+    """
 
     layer: str
     field: str
     old: str
     new: str
+    index: int = -1
 
 
 def headers(item: Frame | Packet | Arp | None) -> tuple[Header, ...]:
@@ -87,16 +91,16 @@ def size(item: Frame | Packet | Arp | None) -> int:
 def changes(old: Sequence[Header], new: Sequence[Header]) -> tuple[Change, ...]:
     """What differs, compared from the innermost header outwards, so that an encapsulated packet is recognised as the same one."""
     found: list[Change] = []
-    longest = max(len(old), len(new))
-    for depth in range(longest, 0, -1):
-        before, after = (list(side)[-depth] if depth <= len(side) else None for side in (old, new))
+    for depth in range(max(len(old), len(new)), 0, -1):
+        before, after = (side[-depth] if depth <= len(side) else None for side in (old, new))
+        index = len(new) - depth if after is not None else -1
         if before is not None and after is not None and before.layer == after.layer:
             was = dict(before.fields)
-            found += [Change(after.layer, name, was.get(name, ""), value) for name, value in after.fields if was.get(name) != value]
+            found += [Change(after.layer, name, was.get(name, ""), value, index) for name, value in after.fields if was.get(name) != value]
         elif before is None and after is not None:
-            found.append(Change(after.layer, "", "", "added"))
+            found.append(Change(after.layer, "", "", "added", index))
         elif after is None and before is not None:
             found.append(Change(before.layer, "", "removed", ""))
         else:
-            found.append(Change(after.layer, "", before.layer, after.layer))
+            found.append(Change(after.layer, "", before.layer, after.layer, index))
     return tuple(found)

@@ -29,7 +29,7 @@ from ..linux.events import (
     Tracked,
     Transmitted,
 )
-from ..linux.packet import Frame, Packet
+from ..linux.packet import Frame, Packet, Vxlan
 from ..linux.state import Network
 from ..value import value
 from .headers import Change, Header, changes, headers, size
@@ -38,6 +38,7 @@ from .topology import FABRIC, HOST, Place, role, segment_place
 TEXT = {
     "sent": "{who} sends {packet}",
     "kernel": "the kernel of {netns}",
+    "outer": "the outer packet: from {src} to {dst}, UDP port {port}",
     "received": "arrives at {dev}",
     "transmitted": "leaves through {dev}",
     "bridged": "bridge {bridge} switches it to {port}",
@@ -205,6 +206,8 @@ def say(event: Event) -> str:
     """One event in words; "" for those that need none."""
     kind = type(event)
     if kind is Sent:
+        if isinstance(getattr(event.packet.payload, "data", None), Vxlan):
+            return TEXT["outer"].format(src=event.packet.src, dst=event.packet.dst, port=event.packet.dport)
         who = event.process or TEXT["kernel"].format(netns=event.netns)
         return TEXT["sent"].format(who=who, packet=event.packet)
     if kind is Received:

@@ -1,0 +1,105 @@
+"""Tables of a trace: its steps, the headers at one step, two traces side by side. HTML in a notebook, aligned text elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from ..linux.events import Trace
+from ..value import value
+from .headers import Change, Header
+from .text import place_name, summary
+from .walk import Step, steps
+
+TEXT = {
+    "step": "step",
+    "where": "where",
+    "what": "what happens",
+    "decided": "decided by",
+    "bytes": "bytes",
+    "changed": "changed",
+    "headers": "Headers at step {n}, {where}",
+    "steps": "The packet's way",
+    "new": "new",
+}
+CELL = "text-align:left;vertical-align:top;padding:4px 8px"
+MONO = "font-family:var(--jp-code-font-family,monospace);font-size:0.92em"
+
+
+@value
+class Table:
+    """Rows of text under column heads, with a caption; cells may have several lines. ``code`` names columns shown in a fixed-width font."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    code: frozenset[str] = frozenset()
+
+    def html(self) -> str:
+        """The table as HTML that an untrusted notebook keeps."""
+        heads = "".join(f'<th scope="col" style="{CELL}">{escape(head)}</th>' for head in self.heads)
+        rows = []
+        for row in self.rows:
+            cells = (self._cell(head, text) for head, text in zip(self.heads, row, strict=True))
+            rows.append(f"<tr>{''.join(cells)}</tr>")
+        caption = f'<caption style="text-align:left">{escape(self.caption)}</caption>' if self.caption else ""
+        return f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+    def _cell(self, head: str, text: str) -> str:
+        shown = escape(text).replace("\n", "<br>")
+        style = f"{CELL};{MONO}" if head in self.code else CELL
+        return f'<td style="{style}">{shown}</td>'
+
+    def __str__(self) -> str:
+        cells = [self.heads, *self.rows]
+        split = [[cell.split("\n") for cell in row] for row in cells]
+        widths = [max(len(line) for row in split for line in row[column]) for column in range(len(self.heads))]
+        lines = []
+        for number, row in enumerate(split):
+            for index in range(max(map(len, row))):
+                parts = (cell[index] if index < len(cell) else "" for cell in row)
+                lines.append("  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip())
+            if number == 0:
+                lines.append("  ".join("─" * width for width in widths))
+        return "\n".join(([self.caption] if self.caption else []) + lines)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/html": self.html(), "text/plain": str(self)}
+
+
+def table(trace: Trace, journey: int = 0) -> Table:
+    """The steps of a trace: where, what happens, what decided it, how long the packet is then."""
+    rows = []
+    for step in steps(trace, journey):
+        decided = "\n".join(dict.fromkeys(d.text for d in step.decisions))
+        rows.append((str(step.number), place_name(step.place), "\n".join(step.happened), decided, str(step.length)))
+    heads = (TEXT["step"], TEXT["where"], TEXT["what"], TEXT["decided"], TEXT["bytes"])
+    return Table(heads, tuple(rows), f"{TEXT['steps']}: {summary(trace)}", frozenset({TEXT["decided"]}))
+
+
+def header_rows(headers: Sequence[Header], changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
+    """(layer, bytes, fields, what changed), outermost header first, then a row for each header that is gone."""
+    changed: dict[int, list[str]] = {}
+    for change in changes:
+        words = f"{change.field}: {change.old} → {change.new}" if change.field else change.new or change.old
+        changed.setdefault(change.index, []).append(words)
+    rows = [(h.layer, str(h.length), "\n".join(f"{n}: {text}" for n, text in h.fields), "\n".join(changed.get(i, ()))) for i, h in enumerate(headers)]
+    return rows + [(change.layer, "", "", change.old) for change in changes if change.index < 0]
+
+
+def headers(trace: Trace, step: int | Step) -> Table:
+    """The headers of the packet as it leaves one step, outermost first, and what that step changed."""
+    chosen = step if isinstance(step, Step) else steps(trace)[step - 1]
+    rows = header_rows(chosen.headers, chosen.changes)
+    caption = TEXT["headers"].format(n=chosen.number, where=place_name(chosen.place))
+    return Table(("header", TEXT["bytes"], "fields", TEXT["changed"]), tuple(rows), caption, frozenset({"fields", TEXT["changed"]}))
+
+
+def _trace_html(trace: Trace) -> str:
+    return table(trace).html()
+
+
+NOTEBOOK = {Trace: _trace_html}

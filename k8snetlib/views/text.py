@@ -1,0 +1,79 @@
+"""A trace as text: what a terminal shows, and what a capture would have shown."""
+
+from __future__ import annotations
+
+from ..linux.engine import captures
+from ..linux.events import Answered, Asked, Trace
+from ..linux.packet import Frame, describe
+from .tools import Text
+from .topology import Place
+from .walk import ROUTING, Step, steps
+
+TEXT = {
+    "delivered": "delivered to {where} in {n} steps",
+    "dropped": "dropped in {where}: {reason} ({detail})",
+    "nowhere": "went nowhere",
+    "asked": "asks {how}: who has {ip}?",
+    "routing": "routing, netfilter",
+    "bytes": "{n} bytes",
+    "underlay": "underlay",
+    "changed": "changed: {what}",
+}
+
+
+def place_name(place: Place) -> str:
+    """``node-a routing, netfilter`` or ``web eth0``."""
+    return f"{place.netns} {TEXT['routing'] if place.part == ROUTING else place.part}"
+
+
+def summary(trace: Trace) -> str:
+    """How it ended, in one line."""
+    end = trace.end
+    if end is None:
+        return TEXT["nowhere"]
+    if trace.delivered:
+        return TEXT["delivered"].format(where=end.netns, n=len(steps(trace)) - 1)
+    return TEXT["dropped"].format(where=end.netns, reason=end.reason, detail=end.detail)
+
+
+def text(trace: Trace, *, verbose: bool = True) -> Text:
+    """The walk for a terminal: a heading, a paragraph for each step, the outcome. ``verbose`` adds the deciding entries."""
+    lines = [describe(trace.sent), ""]
+    for step in steps(trace):
+        lines += step_lines(step, verbose)
+    return Text("\n".join([*lines, summary(trace)]))
+
+
+def step_lines(step: Step, verbose: bool = True) -> list[str]:
+    """One step: where, how many bytes, what happened, what changed, what decided."""
+    size = TEXT["bytes"].format(n=step.length)
+    lines = [f"{step.number:>2}  {place_name(step.place)}  ({size})"]
+    lines += [f"      {words}" for words in step.happened]
+    if step.changes:
+        changed = [f"{c.layer} {c.field} {c.old} → {c.new}" if c.field else f"{c.layer} {c.old or c.new}" for c in step.changes]
+        lines.append("      " + TEXT["changed"].format(what="; ".join(changed)))
+    if verbose:
+        lines += [f"        $ {d.tool}\n          {d.text}" for d in step.decisions]
+    return lines
+
+
+def tcpdump(trace: Trace, netns: str = "", dev: str = "", *, link: bool = False) -> Text:
+    """The frames that ``tcpdump -i any`` (or on one interface) would have printed, one a line, in order; ``link`` adds MAC addresses."""
+    lines = []
+    for capture in captures(trace):
+        if (not netns or capture.netns == netns) and (not dev or capture.dev == dev):
+            frame = capture.frame
+            words = describe(frame) if link else describe(frame.payload) if isinstance(frame, Frame) else describe(frame)
+            where = f"{capture.netns} {capture.dev}" if not netns else capture.dev
+            lines.append(f"{where:<22} {capture.direction:<3} {words}")
+    return Text("\n".join(lines))
+
+
+def questions(trace: Trace) -> list[tuple[str, str]]:
+    """Each question that had to be answered on the way: (namespace, ``ARP: who has 10.244.1.1? 0a:58:…``)."""
+    found = []
+    for asked in trace.all(Asked, 0):
+        how = "ARP" if asked.ip.version == 4 else "neighbour discovery"
+        answer = next((e.why for e in trace.all(Answered, asked.question)), "nobody answers")
+        found.append((asked.netns, f"{TEXT['asked'].format(how=how, ip=asked.ip)} {answer}"))
+    return found

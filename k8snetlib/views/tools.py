@@ -1,0 +1,94 @@
+"""The state of a namespace as the real tools print it: ``ip``, ``bridge``, ``ss``, ``conntrack``, ``iptables-save``.
+
+Each function takes a network and the name of a namespace and returns ``Text``: a string that a notebook shows as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..linux.fib import DEFAULT_TABLES
+from ..linux.state import Interface, Network
+
+
+class Text(str):
+    """A text with line breaks whose ``repr`` is the text itself, so that a notebook's cell shows what a terminal would."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _text(lines: Iterable[object]) -> Text:
+    return Text("\n".join(str(line) for line in lines))
+
+
+def ip_link(network: Network, netns: str) -> Text:
+    """``ip -n NETNS link``."""
+    return _text("\n".join(str(i).splitlines()[:2]) for i in network.namespace(netns).interfaces.values())
+
+
+def ip_addr(network: Network, netns: str) -> Text:
+    """``ip -n NETNS addr``."""
+    return _text(network.namespace(netns).interfaces.values())
+
+
+def ip_route(network: Network, netns: str, version: int = 4, table: str = "main") -> Text:
+    """``ip -n NETNS route``: the routes of one table, defaults first, as the kernel lists them."""
+    routes = [r for r in network.namespace(netns).routes if r.dst.version == version and r.table == table]
+    return _text(sorted(routes, key=lambda r: (int(r.dst.network_address), r.dst.prefixlen)))
+
+
+def ip_rule(network: Network, netns: str, version: int = 4) -> Text:
+    """``ip -n NETNS rule``: which table is asked when; the three at the ends are always there."""
+    rules = [(p, f"{p}:\tfrom all lookup {t}") for p, t in DEFAULT_TABLES if not (version == 6 and t == "default")]
+    rules += [(r.priority, str(r)) for r in network.namespace(netns).rules if r.version == version]
+    return _text(line for _, line in sorted(rules, key=lambda pair: pair[0]))
+
+
+def ip_neigh(network: Network, netns: str) -> Text:
+    """``ip -n NETNS neigh``."""
+    return _text(network.namespace(netns).neighbors.values())
+
+
+def bridge_fdb(network: Network, netns: str, dev: str = "") -> Text:
+    """``bridge -n NETNS fdb``: entries put there or learned, and the bridge's own addresses (``permanent``)."""
+    namespace = network.namespace(netns)
+    own = [f"{i.mac} dev {i.name} master {i.master or i.name} permanent" for i in namespace.interfaces.values() if i.master or i.kind == "bridge"]
+    learned = [str(entry) for entry in namespace.fdb.values()]
+    return _text(line for line in (*learned, *own) if not dev or f"dev {dev} " in line + " " or f"master {dev} " in line + " ")
+
+
+def bridge_link(network: Network, netns: str) -> Text:
+    """``bridge -n NETNS -d link``: the ports of bridges with the flags that matter here."""
+    ports: list[Interface] = [i for i in network.namespace(netns).interfaces.values() if i.master]
+    flag = {True: "on", False: "off"}
+    return _text(f"{p.index}: {p.name} master {p.master} hairpin {flag[p.hairpin]} learning {flag[p.learning]} isolated {flag[p.isolated]}" for p in ports)
+
+
+def iptables_save(network: Network, netns: str, version: int = 4) -> Text:
+    """``iptables-save`` in the namespace; empty where no rule was ever loaded."""
+    ruleset = network.namespace(netns).rulesets.get(version)
+    return Text("" if ruleset is None else str(ruleset))
+
+
+def ss(network: Network, netns: str) -> Text:
+    """``ss -ltunp``: the sockets that listen."""
+    head = f"{'Netid':<6}{'State':<8}{'Local Address:Port':<26}Process"
+    rows = []
+    for s in network.namespace(netns).sockets:
+        where = f"{'*' if s.address is None else f'[{s.address}]' if s.address.version == 6 else s.address}:{s.port}"
+        rows.append(f"{s.proto:<6}{'LISTEN' if s.proto == 'tcp' else 'UNCONN':<8}{where:<26}{s.process}".rstrip())
+    return _text([head, *rows])
+
+
+def conntrack(network: Network, netns: str) -> Text:
+    """``conntrack -L``: the connections that the namespace tracks."""
+    return _text(network.namespace(netns).conntrack)
+
+
+def sysctl(network: Network, netns: str, *keys: str) -> Text:
+    """``sysctl KEY…``: the value in force of each key."""
+    namespace = network.namespace(netns)
+    return _text(f"{key} = {namespace.sysctl(key)}" for key in keys)
