@@ -16,7 +16,7 @@ from .kube.cast import shop
 from .kube.cluster import Cluster
 from .linux.engine import after, captures, trace, traces
 from .linux.events import Trace
-from .linux.ops import build
+from .linux.draft import build
 from .linux.packet import Frame, Packet, ping, tcp, udp
 from .linux.state import Network
 

@@ -51,7 +51,7 @@ def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target
     if not slash:
         kind, rest = "pod", reference
     name, colon, port = rest.partition(":")
-    if not name or colon and not port:
+    if not name or (colon and not port):
         raise ModelError(f"{reference!r} names nothing: write pod/NAME, pod/NAME:PORT, node/NAME or an address")
     if kind in ("node", "no", "nodes"):
         host = cluster._host(name)

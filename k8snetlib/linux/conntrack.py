@@ -44,7 +44,7 @@ TRANSITIONS = {
 class Ct:
     """A connection while a trace runs: mutable, with what has been decided so far."""
 
-    __slots__ = ("original", "reply", "state", "seen_reply", "assured", "mark", "done", "confirmed", "nat")
+    __slots__ = ("assured", "confirmed", "done", "mark", "nat", "original", "reply", "seen_reply", "state")
 
     def __init__(self, original: Flow, reply: Flow) -> None:
         self.original, self.reply = original, reply
@@ -136,7 +136,7 @@ def creates(packet: Packet, namespace: NetNS) -> bool:
     payload = packet.payload
     if type(payload) is Tcp:
         state = TRANSITIONS.get((ORIGINAL, tcp_kind(payload), ""), "IV")
-        return state == "SYN_SENT" or state == "ESTABLISHED" and bool(namespace.sysctl("net.netfilter.nf_conntrack_tcp_loose"))
+        return state == "SYN_SENT" or (state == "ESTABLISHED" and bool(namespace.sysctl("net.netfilter.nf_conntrack_tcp_loose")))
     if type(payload) is Icmp:
         return payload.type in (8, 13, 128)
     return True

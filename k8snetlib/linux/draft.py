@@ -21,8 +21,19 @@ class NsDraft:
     """A namespace while ops are being applied: the fields of ``NetNS``, mutable."""
 
     __slots__ = (
-        "name", "interfaces", "routes", "rules", "neighbors", "fdb", "conntrack", "rulesets", "sysctls", "sockets", "next_index",
-        "frozen", "slots",
+        "conntrack",
+        "fdb",
+        "frozen",
+        "interfaces",
+        "name",
+        "neighbors",
+        "next_index",
+        "routes",
+        "rules",
+        "rulesets",
+        "slots",
+        "sockets",
+        "sysctls",
     )  # fmt: skip
 
     def __init__(self, frozen: NetNS) -> None:

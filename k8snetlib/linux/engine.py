@@ -40,7 +40,7 @@ def always(match: object, probability: Fraction) -> bool:
 class View:
     """A namespace during a trace: the frozen state and, on top, what the trace has learned. It is the ``env`` of rules as well."""
 
-    __slots__ = ("ns", "name", "engine", "neighbors", "fdb", "_ct", "tracked", "journey", "bridged")
+    __slots__ = ("_ct", "bridged", "engine", "fdb", "journey", "name", "neighbors", "ns", "tracked")
 
     def __init__(self, ns: NetNS, engine: Engine) -> None:
         self.ns, self.name, self.engine = ns, ns.name, engine
@@ -69,7 +69,7 @@ class View:
     def learn_neighbor(self, journey: int, dev: str, ip: IPAddress, mac: str, state: str = "REACHABLE") -> None:
         """Learn from an answer (REACHABLE), or from a question that its asker sent us (STALE: usable, not confirmed)."""
         old = self.neighbor(dev, ip)
-        if old is not None and (old.state == "PERMANENT" or old.mac == mac and (old.state == state or state == "STALE")):
+        if old is not None and (old.state == "PERMANENT" or (old.mac == mac and (old.state == state or state == "STALE"))):
             return
         entry = self.neighbors[dev, ip] = Neighbor(dev, ip, mac, state)
         self.engine.emit(Learned(self.name, journey, NeighAdd(self.name, entry)))
@@ -94,7 +94,7 @@ class View:
         return address_type(self.ns, address)
 
     def chance(self, match: object, probability: Fraction) -> bool:
-        answer = probability == 1 or probability > 0 and self.engine.chance(match, probability)
+        answer = probability == 1 or (probability > 0 and self.engine.chance(match, probability))
         self.engine.emit(Chose(self.name, self.journey, match, answer, probability if answer else 1 - probability))
         return answer
 
@@ -110,7 +110,7 @@ class View:
 class Engine:
     """One run: the queue of frames on links, the views of the namespaces met so far, the events."""
 
-    __slots__ = ("network", "chance", "events", "emit", "queue", "views", "waiting", "fragments", "next_journey", "steps")
+    __slots__ = ("chance", "emit", "events", "fragments", "network", "next_journey", "queue", "steps", "views", "waiting")
 
     def __init__(self, network: Network, chance: Chance = always) -> None:
         self.network, self.chance = network, chance

@@ -282,7 +282,7 @@ class Trace(Sequence):
     ``events`` has all events, of every journey. ``outcome`` is "delivered" or "dropped"; ``end`` is the event that says so.
     """
 
-    __slots__ = ("events", "start", "sent", "network", "_cache")
+    __slots__ = ("_cache", "events", "network", "sent", "start")
 
     def __init__(self, events: Sequence[Event], start: str, sent: Packet, network: Network | None = None) -> None:
         self.events: tuple[Event, ...] = tuple(events)

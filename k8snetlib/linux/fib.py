@@ -78,9 +78,9 @@ def _tables(namespace: NetNS, version: int, dst: IPAddress, src: IPAddress | Non
         return ("local", "main", "default")
     chosen = []
     for rule in custom:
-        if rule.src is not None and (src is None or src not in rule.src) or rule.dst is not None and dst not in rule.dst:
+        if (rule.src is not None and (src is None or src not in rule.src)) or (rule.dst is not None and dst not in rule.dst):
             continue
-        if rule.fwmark is not None and mark & rule.fwmask != rule.fwmark or rule.iif is not None and rule.iif != (iif or "lo"):
+        if (rule.fwmark is not None and mark & rule.fwmask != rule.fwmark) or (rule.iif is not None and rule.iif != (iif or "lo")):
             continue
         chosen.append((rule.priority, rule.table))
     return tuple(name for _, name in sorted([*DEFAULT_TABLES, *chosen], key=lambda pair: pair[0]))

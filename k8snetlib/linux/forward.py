@@ -299,9 +299,9 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
 def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0) -> None:
     """Tell the packet's sender of a problem (icmp_send): never about an error, a later fragment, or a multicast."""
     packet, payload = skb.packet, skb.packet.payload
-    if type(payload) is Icmp and payload.is_error or type(payload) is Fragment and payload.offset or is_multicast(packet.dst):
+    if (type(payload) is Icmp and payload.is_error) or (type(payload) is Fragment and payload.offset) or is_multicast(packet.dst):
         return
-    if is_multicast(packet.src) or packet.src.is_unspecified or skb.frame is not None and skb.frame.is_multicast:
+    if is_multicast(packet.src) or packet.src.is_unspecified or (skb.frame is not None and skb.frame.is_multicast):
         return
     back, _ = lookup(v.ns, packet.src, mark=0)
     local, _ = lookup(v.ns, packet.dst)

@@ -209,7 +209,7 @@ def _out_of_port(e: Engine, v: View, bridge: Interface, port: Interface, frame: 
 
 def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame: Frame, journey: int, skb: Skb | None, local: bool) -> None:
     """Out of every port but the one it came from (any port with hairpin mode included), and up if it is a multicast."""
-    outs = [p for p in _ports(v, bridge.name) if port is None or (p.name != port.name or p.hairpin) and not (p.isolated and port.isolated)]
+    outs = [p for p in _ports(v, bridge.name) if port is None or ((p.name != port.name or p.hairpin) and not (p.isolated and port.isolated))]
     target = _question(frame)
     if target is not None and not (port and port.isolated) and (skb is None or not _filters(v, frame.payload)):
         segment, answering = answers(e.network, v, bridge.name)

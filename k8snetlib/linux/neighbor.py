@@ -6,7 +6,7 @@ from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 from . import forward, hooks, link
-from .events import Answered, Asked, Delivered, Dropped, Resolved, Transmitted
+from .events import Answered, Asked, Delivered, Dropped, Resolved
 from .fib import address_on, is_local, reverse_path
 from .packet import BROADCAST, Arp, Frame, IPAddress, Ndp, Packet, Skb, is_multicast
 from .state import ZERO_MAC, local_addresses

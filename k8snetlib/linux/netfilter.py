@@ -342,7 +342,7 @@ def walk(table: Table, hook: str, skb: Skb, env) -> object:
                 target = _act(rule, skb, env, (hook, table.name, chain, position - 1))
                 if target is not None:
                     break
-        if target is None or isinstance(target, Verdict) and target.name == "RETURN":
+        if target is None or (isinstance(target, Verdict) and target.name == "RETURN"):
             if not stack:
                 env.matched(hook, table.name, hook, -1, None, policy)
                 return Verdict(policy)

@@ -32,6 +32,10 @@ from .state import (
     VxlanConfig,
 )
 
+__all__ = [
+    "AddrAdd", "AddrDel", "ConntrackAdd", "ConntrackDel", "FdbAdd", "FdbDel", "LinkAdd", "LinkDel", "LinkSet", "Listen", "NeighAdd", "NeighDel", "NetnsAdd",
+    "Op", "RouteAdd", "RouteDel", "RuleAdd", "RulesRestore", "SysctlSet", "address", "build", "commands", "route", "stable_mac",
+]  # fmt: skip
 KINDS = ("loopback", "veth", "bridge", "vxlan", "dummy")
 MAX_NAME = 15  # IFNAMSIZ, less the closing zero
 

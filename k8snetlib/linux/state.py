@@ -251,7 +251,7 @@ class Network(Mapping):
     addresses of a namespace that is not built yet, as ``plain_addresses`` needs them; a test holds hints against what is built.
     """
 
-    __slots__ = ("_built", "_groups", "_members", "_hints", "cache")
+    __slots__ = ("_built", "_groups", "_hints", "_members", "cache")
 
     def __init__(
         self,

