@@ -38,7 +38,9 @@ def run(options: argparse.Namespace) -> int:
         from ..views.document import document
 
         answer = document(found) | ({"reply": document(back) if back else None} if options.reply else {})
-        print(json.dumps(answer | {"skipped": [str(s) for s in cluster.skipped], "notes": list(cluster.notes)}, indent=2, ensure_ascii=False))
+        print(
+            json.dumps(answer | {"skipped": [str(s) for s in cluster.skipped], "notes": list(cluster.notes)}, indent=2, ensure_ascii=False)
+        )
     else:
         _print(cluster, found, back, options)
     return 0 if found.delivered else 1
@@ -73,7 +75,10 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
     if cluster.skipped:
         kinds = ", ".join(sorted({s.kind for s in cluster.skipped}))
         print(TEXT["skipped"].format(n=len(cluster.skipped), kinds=kinds), file=sys.stderr)
-    for title, trace in ((TEXT["head"].format(source=options.source, target=options.target, cni=options.cni), found), (TEXT["reply"], back)):
+    for title, trace in (
+        (TEXT["head"].format(source=options.source, target=options.target, cni=options.cni), found),
+        (TEXT["reply"], back),
+    ):
         if trace is None:
             if options.reply and title == TEXT["reply"]:
                 print(f"\n{title}: {TEXT['no-reply']}")
@@ -81,7 +86,10 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
         body = text(trace, verbose=not options.short)
         ending = summary(trace)
         lines = body.removesuffix(ending).splitlines()
-        print("\n".join([paint(f"# {title}"), *map(paint, lines), _ending(ending, trace, coloured)]) + ("\n" if back and trace is found else ""))
+        print(
+            "\n".join([paint(f"# {title}"), *map(paint, lines), _ending(ending, trace, coloured)])
+            + ("\n" if back and trace is found else "")
+        )
 
 
 def _paint(line: str) -> str:

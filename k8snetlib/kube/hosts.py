@@ -77,7 +77,10 @@ def _with_ranges(nodes: Sequence[Node], pods: Sequence[Pod], versions: Sequence[
     """The nodes with one Pod range of each family: its object's, else what its Pods' addresses tell, else the next free one."""
     implied = _implied_ranges(nodes, pods)
     known = [tuple(c for v in versions for c in (*node.pod_cidrs, *implied.get(node.name, ())) if c.version == v) for node in nodes]
-    whole = [replace(node, pod_cidrs=cidrs if {c.version for c in cidrs} == set(versions) else ()) for node, cidrs in zip(nodes, known, strict=True)]
+    whole = [
+        replace(node, pod_cidrs=cidrs if {c.version for c in cidrs} == set(versions) else ())
+        for node, cidrs in zip(nodes, known, strict=True)
+    ]
     large = len(nodes) > 250
     clusters = [LARGE_CLUSTER_CIDR if large and v == 4 else CLUSTER_CIDRS[v] for v in versions]
     return assign_pod_cidrs(whole, clusters, [POD_PREFIX[v] for v in versions], first_index=1)

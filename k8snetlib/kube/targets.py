@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .cluster import Cluster
 
 WORKLOADS = ("deploy", "deployment", "sts", "statefulset", "ds", "daemonset", "rs", "replicaset", "job")
-_LITERAL = re.compile(r"^(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>\d+\.\d+\.\d+\.\d+)|(?P<bare6>[0-9a-fA-F]*:[0-9a-fA-F:.]+))(?::(?P<port>[\w-]+))?$")
+_LITERAL = re.compile(
+    r"^(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>\d+\.\d+\.\d+\.\d+)|(?P<bare6>[0-9a-fA-F]*:[0-9a-fA-F:.]+))(?::(?P<port>[\w-]+))?$"
+)
 
 
 @value
@@ -57,7 +59,9 @@ def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target
         host = cluster._host(name)
         return Target(reference, host.name, tuple(a.ip for a in host.addresses), _number(port, reference) if colon else None)
     if kind in ("svc", "service", "services"):
-        raise UnsupportedError(f"{reference}: a Service's address is made of kube-proxy's rules, which this model does not hold yet; name a Pod")
+        raise UnsupportedError(
+            f"{reference}: a Service's address is made of kube-proxy's rules, which this model does not hold yet; name a Pod"
+        )
     if kind not in ("pod", "pods", "po", *WORKLOADS):
         raise ModelError(f"{reference!r}: a packet goes to pod/NAME, node/NAME or an address, not to a {kind!r}")
     same = cluster.pods_named(name) if kind in ("pod", "pods", "po") else ()

@@ -164,7 +164,11 @@ def ends(ct: Ct, direction: str, packet: Packet) -> bool:
 def reopens(ct: Ct, direction: str, packet: Packet) -> bool:
     """Whether a SYN starts a closed connection anew: the old entry is deleted and the packet looked up again."""
     payload = packet.payload
-    return type(payload) is Tcp and ct.state in ("TIME_WAIT", "CLOSE") and TRANSITIONS.get((direction, tcp_kind(payload), ct.state)) == "SYN_SENT"
+    return (
+        type(payload) is Tcp
+        and ct.state in ("TIME_WAIT", "CLOSE")
+        and TRANSITIONS.get((direction, tcp_kind(payload), ct.state)) == "SYN_SENT"
+    )
 
 
 def valid(ct: Ct, direction: str, packet: Packet) -> bool:
@@ -202,7 +206,9 @@ def setup(ct: Ct, which: str, address: IPAddress | None, port: int | None, table
 def _drawn_port(flow: Flow) -> int:
     """A stand-in for the kernel's random source port, from the range it draws from (nf_nat_l4proto_unique_tuple), or, where that
     reaches up to 65535, from its upper half, where it cannot be taken for the port of a known service."""
-    low, high = (1, 511) if flow.sport < 512 and "icmp" not in flow.proto else (600, 1023) if flow.sport in range(512, 1024) else (32768, 65535)
+    low, high = (
+        (1, 511) if flow.sport < 512 and "icmp" not in flow.proto else (600, 1023) if flow.sport in range(512, 1024) else (32768, 65535)
+    )
     return low + zlib.crc32(str(flow).encode()) % (high - low + 1)
 
 

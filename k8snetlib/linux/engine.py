@@ -217,7 +217,11 @@ def reply(request: Trace) -> Trace | None:
         back = replace(payload, sport=payload.dport, dport=payload.sport)
     answer = Packet(packet.dst, packet.src, back, df=isinstance(payload, Tcp))
     client = Socket(packet.proto, request.sent.sport, request.sent.src, request.all(Sent, 0)[0].process or CLIENT)
-    asked = build([Listen(request.start, client)], after(request.network, request)) if packet.proto in ("tcp", "udp", "sctp") else request.network
+    asked = (
+        build([Listen(request.start, client)], after(request.network, request))
+        if packet.proto in ("tcp", "udp", "sctp")
+        else request.network
+    )
     return trace(asked, end.netns, answer, process=end.socket.process)
 
 

@@ -144,7 +144,9 @@ def masquerade_address(namespace: NetNS, dev: str, towards: IPAddress) -> IPAddr
     found = address_on(namespace, dev, towards)
     if found is not None and not is_loopback(found):
         return found
-    others = (a.ip for name, a in namespace.addresses() if a.version == towards.version and not is_loopback(a.ip) and not a.ip.is_link_local)
+    others = (
+        a.ip for name, a in namespace.addresses() if a.version == towards.version and not is_loopback(a.ip) and not a.ip.is_link_local
+    )
     return next(others, found)
 
 

@@ -14,7 +14,7 @@ from .events import Dropped, Rewritten, Tracked
 from .fib import address_on, masquerade_address
 from .netfilter import ORDER, walk
 from .packet import Fragment, Icmp, Ndp, Packet, Skb
-from .xtables import Nat, Reject, Verdict
+from .targets import Nat, Reject, Verdict
 
 if TYPE_CHECKING:
     from .engine import Engine, View
@@ -152,7 +152,10 @@ def _name(ct: Ct, skb: Skb, source: bool) -> str:
 
 def _wanted(v: View, hook: str, skb: Skb, target: Nat):
     port = None if target.ports is None else target.ports[0]
-    if target.ports is not None and target.ports[0] <= (skb.packet.sport if target.name in ("SNAT", "MASQUERADE") else -1) <= target.ports[1]:
+    if (
+        target.ports is not None
+        and target.ports[0] <= (skb.packet.sport if target.name in ("SNAT", "MASQUERADE") else -1) <= target.ports[1]
+    ):
         port = skb.packet.sport
     if target.name == "MASQUERADE":
         return masquerade_address(v.ns, skb.oif, skb.nexthop or skb.packet.dst), port

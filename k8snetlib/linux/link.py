@@ -60,7 +60,11 @@ def transmit(e: Engine, v: View, dev: str, frame: Frame, journey: int, skb: Skb 
         again.ct, again.ctstate, again.ctdir = skb.ct, skb.ctstate, skb.ctdir
         forward.ip_receive(e, v, dev, frame, again)
     else:
-        e.emit(Delivered(v.name, journey, frame.payload, None) if kind == "dummy" else Dropped(v.name, journey, "NOT_SPECIFIED", kind, frame.payload, dev))
+        e.emit(
+            Delivered(v.name, journey, frame.payload, None)
+            if kind == "dummy"
+            else Dropped(v.name, journey, "NOT_SPECIFIED", kind, frame.payload, dev)
+        )
 
 
 def _veth(e: Engine, v: View, interface: Interface, frame: Frame, journey: int) -> None:
@@ -68,7 +72,16 @@ def _veth(e: Engine, v: View, interface: Interface, frame: Frame, journey: int) 
     far_view = e.view(far_name)
     far = far_view.ns.interfaces.get(far_dev)
     if far is None or not far.up:
-        e.emit(Dropped(v.name, journey, "DEV_READY", f"the other end of {interface.name} ({far_dev} in {far_name}) is down", frame.payload, interface.name))
+        e.emit(
+            Dropped(
+                v.name,
+                journey,
+                "DEV_READY",
+                f"the other end of {interface.name} ({far_dev} in {far_name}) is down",
+                frame.payload,
+                interface.name,
+            )
+        )
     elif len(frame) > far.mtu + ETHERNET_HEADER + VLAN_ROOM:
         words = f"{len(frame.payload)} bytes are more than {far_dev} in {far_name} takes (MTU {far.mtu}); a veth drops them silently"
         e.emit(Dropped(v.name, journey, "PKT_TOO_BIG", words, frame.payload, interface.name))
@@ -180,7 +193,9 @@ def _switch(e: Engine, v: View, bridge: Interface, port: Interface | None, frame
         words = f"{frame.dst} is behind {port.name}, where the frame came from, and the port's hairpin mode is off"
         e.emit(Dropped(v.name, journey, "NOT_SPECIFIED", words, frame.payload, port.name))
     elif port is not None and port.isolated and out.isolated:
-        e.emit(Dropped(v.name, journey, "NOT_SPECIFIED", f"{port.name} and {out.name} are isolated from each other", frame.payload, out.name))
+        e.emit(
+            Dropped(v.name, journey, "NOT_SPECIFIED", f"{port.name} and {out.name} are isolated from each other", frame.payload, out.name)
+        )
     else:
         e.emit(Bridged(v.name, journey, bridge.name, frame, in_port, (out.name,), False, entry))
         _out_of_port(e, v, bridge, out, frame, journey, skb, port is not None)
@@ -191,7 +206,9 @@ def _pass_up(e: Engine, v: View, bridge: Interface, frame: Frame, journey: int, 
     _up(e, v, bridge.name, frame, skb, journey)
 
 
-def _out_of_port(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, journey: int, skb: Skb | None, forwarded: bool) -> None:
+def _out_of_port(
+    e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, journey: int, skb: Skb | None, forwarded: bool
+) -> None:
     """One port: FORWARD and POSTROUTING for a bridged packet if br_netfilter is on, then out (br_forward)."""
     if skb is not None and forwarded and skb.physin and _filters(v, frame.payload):
         skb.oif, skb.physout, v.bridged = bridge.name, port.name, True
@@ -209,7 +226,9 @@ def _out_of_port(e: Engine, v: View, bridge: Interface, port: Interface, frame: 
 
 def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame: Frame, journey: int, skb: Skb | None, local: bool) -> None:
     """Out of every port but the one it came from (any port with hairpin mode included), and up if it is a multicast."""
-    outs = [p for p in _ports(v, bridge.name) if port is None or ((p.name != port.name or p.hairpin) and not (p.isolated and port.isolated))]
+    outs = [
+        p for p in _ports(v, bridge.name) if port is None or ((p.name != port.name or p.hairpin) and not (p.isolated and port.isolated))
+    ]
     target = _question(frame)
     if target is not None and not (port and port.isolated) and (skb is None or not _filters(v, frame.payload)):
         segment, answering = answers(e.network, v, bridge.name)
@@ -217,7 +236,11 @@ def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame:
         if port is not None and port.hairpin:
             awake = awake | {port.name}
         chosen = [p for p in outs if p.name in awake]
-        e.emit(Bridged(v.name, journey, bridge.name, frame, port.name if port else "", tuple(p.name for p in outs), local, None, segment, awake))
+        e.emit(
+            Bridged(
+                v.name, journey, bridge.name, frame, port.name if port else "", tuple(p.name for p in outs), local, None, segment, awake
+            )
+        )
     else:
         chosen = outs
         e.emit(Bridged(v.name, journey, bridge.name, frame, port.name if port else "", tuple(p.name for p in outs), local))
@@ -310,13 +333,22 @@ def vxlan_receive(e: Engine, v: View, skb: Skb) -> None:
     udp = skb.packet.payload
     vni = udp.data.vni if type(udp.data) is Vxlan else None
     version = skb.packet.version
-    device = next((i for i in v.ns.interfaces.values() if i.vxlan and i.vxlan.local.version == version and i.vxlan.port == udp.dport and i.vxlan.vni == vni and i.up), None)
+    device = next(
+        (
+            i
+            for i in v.ns.interfaces.values()
+            if i.vxlan and i.vxlan.local.version == version and i.vxlan.port == udp.dport and i.vxlan.vni == vni and i.up
+        ),
+        None,
+    )
     if device is None:
         e.emit(Dropped(v.name, skb.journey, "VXLAN_VNI_NOT_FOUND", f"no VXLAN device here has VNI {vni}", skb.packet, skb.iif))
         return
     inner = udp.data.frame
     if inner.src == device.mac:
-        e.emit(Dropped(v.name, skb.journey, "LOCAL_MAC", "the inner frame comes from this device's own address: a loop", skb.packet, skb.iif))
+        e.emit(
+            Dropped(v.name, skb.journey, "LOCAL_MAC", "the inner frame comes from this device's own address: a loop", skb.packet, skb.iif)
+        )
         return
     e.emit(Decapsulated(v.name, skb.journey, device.name, skb.packet, inner))
     if device.vxlan.learning:

@@ -36,7 +36,9 @@ def resolve(e: Engine, v: View, skb: Skb) -> None:
     if is_multicast(hop):
         link.transmit(e, v, skb.oif, Frame(interface.mac, multicast_mac(hop), skb.packet), skb.journey, skb)
         return
-    if hop.version == 4 and any(hop == a.network.broadcast_address and a.network.prefixlen < 31 for a in interface.addresses if a.version == 4):
+    if hop.version == 4 and any(
+        hop == a.network.broadcast_address and a.network.prefixlen < 31 for a in interface.addresses if a.version == 4
+    ):
         link.transmit(e, v, skb.oif, Frame(interface.mac, BROADCAST, skb.packet), skb.journey, skb)
         return
     entry = v.neighbor(skb.oif, hop)

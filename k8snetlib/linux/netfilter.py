@@ -16,21 +16,8 @@ from ..errors import ModelError, UnsupportedError
 from ..value import value
 from .packet import PROTO_NAMES, PROTO_NUMBERS, Fragment, Skb
 from .state import IPNetwork
-from .xtables import (
-    READERS,
-    TARGETS,
-    VERBATIM_MATCHES,
-    VERBATIM_TARGETS,
-    Jump,
-    Option,
-    SetMark,
-    Test,
-    Verbatim,
-    Verdict,
-    bang,
-    interface_matches,
-    quote,
-)
+from .targets import TARGETS, VERBATIM_TARGETS, Jump, SetMark, Verdict
+from .xtables import READERS, VERBATIM_MATCHES, Option, Test, Verbatim, bang, interface_matches, quote
 
 ORDER = MappingProxyType(
     {
@@ -228,8 +215,10 @@ class _Reader:
 
     def _table(self, name: str, policies: dict, rules: dict) -> Table:
         chains = {built_in: Chain(built_in, "ACCEPT") for built_in in BUILT_IN[name] if built_in not in rules}
-        chains |= {chain: Chain(chain, policies.get(chain, "ACCEPT" if chain in BUILT_IN[name] else None), tuple(r)) for chain, r in rules.items()}
-        order = [c for c in BUILT_IN[name]] + sorted(c for c in chains if c not in BUILT_IN[name])
+        chains |= {
+            chain: Chain(chain, policies.get(chain, "ACCEPT" if chain in BUILT_IN[name] else None), tuple(r)) for chain, r in rules.items()
+        }
+        order = list(BUILT_IN[name]) + sorted(c for c in chains if c not in BUILT_IN[name])
         for chain in chains.values():
             for rule in chain.rules:
                 if isinstance(rule.target, Jump) and (rule.target.chain not in chains or rule.target.chain in BUILT_IN[name]):
@@ -318,7 +307,9 @@ def _target(kind: str, name: str, given: list[Option], version: int):
 
 
 def _verbatim(given: list[Option]) -> str:
-    return " ".join(bang(negated) + " ".join((option, *(quote(a) if " " in a else a for a in arguments))) for option, negated, arguments in given)
+    return " ".join(
+        bang(negated) + " ".join((option, *(quote(a) if " " in a else a for a in arguments))) for option, negated, arguments in given
+    )
 
 
 def walk(table: Table, hook: str, skb: Skb, env) -> object:

@@ -295,7 +295,22 @@ class Skb:
     Mutable, because hooks change it in place; it lives inside one trace and is never shared.
     """
 
-    __slots__ = ("ct", "ctdir", "ctstate", "frame", "iif", "journey", "mark", "nexthop", "oif", "packet", "physin", "physout", "prerouted", "then")
+    __slots__ = (
+        "ct",
+        "ctdir",
+        "ctstate",
+        "frame",
+        "iif",
+        "journey",
+        "mark",
+        "nexthop",
+        "oif",
+        "packet",
+        "physin",
+        "physout",
+        "prerouted",
+        "then",
+    )
 
     def __init__(self, packet: Packet, iif: str = "", oif: str = "", mark: int = 0, journey: int = 0) -> None:
         self.packet, self.iif, self.oif, self.mark, self.journey = packet, iif, oif, mark, journey

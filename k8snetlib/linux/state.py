@@ -77,7 +77,10 @@ class Interface:
     def __str__(self) -> str:
         flags = "UP,LOWER_UP" if self.up else "DOWN"
         master = f" master {self.master}" if self.master else ""
-        lines = [f"{self.index}: {self.name}: <{flags}> mtu {self.mtu}{master}", f"    link/{'ether' if self.kind != 'loopback' else 'loopback'} {self.mac}"]
+        lines = [
+            f"{self.index}: {self.name}: <{flags}> mtu {self.mtu}{master}",
+            f"    link/{'ether' if self.kind != 'loopback' else 'loopback'} {self.mac}",
+        ]
         return "\n".join(lines + [f"    inet{'6' if a.version == 6 else ''} {a}" for a in self.addresses])
 
 
@@ -100,7 +103,13 @@ class Route:
     def words(self) -> str:
         """The route in the words of ``ip route add``."""
         parts = [] if self.type == "unicast" else [self.type]
-        parts.append("default" if self.dst.prefixlen == 0 else str(self.dst) if self.dst.prefixlen < self.dst.max_prefixlen else str(self.dst.network_address))
+        parts.append(
+            "default"
+            if self.dst.prefixlen == 0
+            else str(self.dst)
+            if self.dst.prefixlen < self.dst.max_prefixlen
+            else str(self.dst.network_address)
+        )
         parts += [f"via {self.via}"] if self.via else []
         parts += [f"dev {self.dev}"] if self.dev else []
         parts += [f"table {self.table}"] if self.table != "main" else []
@@ -133,7 +142,7 @@ class PolicyRule:
         if self.fwmark is not None:
             parts.append(f"fwmark {self.fwmark:#x}" + (f"/{self.fwmask:#x}" if self.fwmask != 0xFFFFFFFF else ""))
         parts += [f"iif {self.iif}"] if self.iif else []
-        return " ".join(parts + [f"lookup {self.table}"])
+        return " ".join([*parts, f"lookup {self.table}"])
 
     def __str__(self) -> str:
         return f"{self.priority}:\t{self.words()}"
@@ -192,7 +201,7 @@ class Conntrack:
         parts = [self.original.proto] + ([self.state] if self.state else []) + [half(self.original)]
         parts += [] if self.seen_reply else ["[UNREPLIED]"]
         parts += [half(self.reply)] + (["[ASSURED]"] if self.assured else [])
-        return " ".join(parts + [f"mark={self.mark}"])
+        return " ".join([*parts, f"mark={self.mark}"])
 
 
 @value
@@ -206,7 +215,9 @@ class Socket:
 
     def __str__(self) -> str:
         where = "*" if self.address is None else f"[{self.address}]" if self.address.version == 6 else self.address
-        return f"{self.proto} {'LISTEN' if self.proto == 'tcp' else 'UNCONN'} {where}:{self.port}" + (f" {self.process}" if self.process else "")
+        return f"{self.proto} {'LISTEN' if self.proto == 'tcp' else 'UNCONN'} {where}:{self.port}" + (
+            f" {self.process}" if self.process else ""
+        )
 
 
 @value

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from ipaddress import ip_address
+from typing import ClassVar
 
 from ..errors import ModelError, UnsupportedError
 from ..value import value
-from .packet import Icmp, IPAddress, Ndp, Sctp, Skb, Tcp, Udp
+from .packet import Icmp, Ndp, Sctp, Skb, Tcp, Udp
 
 Test = Callable[[Skb, object], bool]
 Option = tuple[str, bool, tuple[str, ...]]  # name, negated, arguments
@@ -39,7 +39,7 @@ def port_range(text: str, separator: str = ":") -> tuple[int, int]:
         raise ModelError(f"{text!r} is no port or range of ports") from None
 
 
-def _range_text(ports: tuple[int, int], separator: str = ":") -> str:
+def range_text(ports: tuple[int, int], separator: str = ":") -> str:
     return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}{separator}{ports[1]}"
 
 
@@ -84,14 +84,16 @@ class Ports:
     flags: tuple[str, str] | None = None
     not_flags: bool = False
 
-    options = {"--sport": 1, "--dport": 1, "--source-port": 1, "--destination-port": 1, "--tcp-flags": 2, "--syn": 0}
+    options: ClassVar = {"--sport": 1, "--dport": 1, "--source-port": 1, "--destination-port": 1, "--tcp-flags": 2, "--syn": 0}
 
     @classmethod
     def make(cls, name: str) -> Callable[[list[Option], int], Ports]:
         def read(options: list[Option], version: int) -> Ports:
             fields: dict = {}
             for option, negated, arguments in options:
-                key = {"--source-port": "sport", "--destination-port": "dport", "--tcp-flags": "flags", "--syn": "flags"}.get(option, option[2:])
+                key = {"--source-port": "sport", "--destination-port": "dport", "--tcp-flags": "flags", "--syn": "flags"}.get(
+                    option, option[2:]
+                )
                 fields["not_" + key] = negated
                 fields[key] = port_range(arguments[0]) if key != "flags" else arguments if arguments else ("FIN,SYN,RST,ACK", "SYN")
             return cls(name, **fields)
@@ -102,7 +104,7 @@ class Ports:
         parts = [f"-m {self.name}"]
         for key, ports, negated in (("--sport", self.sport, self.not_sport), ("--dport", self.dport, self.not_dport)):
             if ports:
-                parts.append(f"{bang(negated)}{key} {_range_text(ports)}")
+                parts.append(f"{bang(negated)}{key} {range_text(ports)}")
         if self.flags:
             parts.append(f"{bang(self.not_flags)}--tcp-flags {' '.join(self.flags)}")
         return " ".join(parts)
@@ -147,7 +149,7 @@ class Multiport:
         return cls(which, tuple(port_range(part) for part in arguments[0].split(",")), negated)
 
     def words(self) -> str:
-        return f"-m multiport {bang(self.negated)}--{self.which} {','.join(map(_range_text, self.ranges))}"
+        return f"-m multiport {bang(self.negated)}--{self.which} {','.join(map(range_text, self.ranges))}"
 
     def compile(self) -> Test | None:
         def test(skb: Skb, env: object) -> bool:
@@ -194,7 +196,7 @@ class CtState:
     negated: bool = False
     name: str = "conntrack"
 
-    options = {"--ctstate": 1, "--state": 1}
+    options: ClassVar = {"--ctstate": 1, "--state": 1}
 
     @classmethod
     def make(cls, name: str) -> Callable[[list[Option], int], CtState]:
@@ -292,7 +294,7 @@ class Physdev:
     flags: tuple[tuple[str, bool, str], ...]  # option, negated, interface or ""
 
     name = "physdev"
-    options = {"--physdev-in": 1, "--physdev-out": 1, "--physdev-is-in": 0, "--physdev-is-out": 0, "--physdev-is-bridged": 0}
+    options: ClassVar = {"--physdev-in": 1, "--physdev-out": 1, "--physdev-is-in": 0, "--physdev-is-out": 0, "--physdev-is-bridged": 0}
 
     @classmethod
     def read(cls, options: list[Option], version: int) -> Physdev:
@@ -335,7 +337,7 @@ class IcmpMatch:
     negated: bool = False
     version: int = 4
 
-    options = {"--icmp-type": 1, "--icmpv6-type": 1}
+    options: ClassVar = {"--icmp-type": 1, "--icmpv6-type": 1}
 
     @property
     def name(self) -> str:
@@ -410,147 +412,4 @@ READERS = {
     "physdev": (Physdev.read, Physdev.options),
     "icmp": (IcmpMatch.read, IcmpMatch.options),
     "icmp6": (IcmpMatch.read, IcmpMatch.options),
-}
-
-
-@value
-class Verdict:
-    """``-j ACCEPT``, ``DROP`` or ``RETURN``."""
-
-    name: str
-
-    def words(self) -> str:
-        return f"-j {self.name}"
-
-
-@value
-class Jump:
-    """``-j CHAIN``, or ``-g CHAIN`` which does not come back."""
-
-    chain: str
-    goto: bool = False
-
-    name = "JUMP"
-
-    def words(self) -> str:
-        return f"-{'g' if self.goto else 'j'} {self.chain}"
-
-
-@value
-class SetMark:
-    """``-j MARK``: clear the bits of ``mask``, then XOR with ``value`` (xt_mark.c); the other spellings are printed as this one."""
-
-    value: int
-    mask: int = 0xFFFFFFFF
-
-    name, options = "MARK", {"--set-xmark": 1, "--set-mark": 1, "--or-mark": 1, "--xor-mark": 1, "--and-mark": 1}
-
-    @classmethod
-    def read(cls, options: list[Option], version: int) -> SetMark:
-        option, _, (text,) = options[0]
-        value, mask = value_mask(text)
-        if option == "--set-mark":
-            return cls(value, value | mask)
-        if option == "--or-mark":
-            return cls(value, value)
-        if option == "--xor-mark":
-            return cls(value, 0)
-        if option == "--and-mark":
-            return cls(0, ~value & 0xFFFFFFFF)
-        return cls(value, mask)
-
-    def apply(self, mark: int) -> int:
-        return mark & ~self.mask & 0xFFFFFFFF ^ self.value
-
-    def words(self) -> str:
-        return f"-j MARK --set-xmark {self.value:#x}/{self.mask:#x}"
-
-
-@value
-class Reject:
-    """``-j REJECT``: drop, and say so to the sender."""
-
-    how: str
-
-    name, options = "REJECT", {"--reject-with": 1}
-
-    @classmethod
-    def read(cls, options: list[Option], version: int) -> Reject:
-        return cls(options[0][2][0] if options else "icmp-port-unreachable" if version == 4 else "icmp6-port-unreachable")
-
-    def words(self) -> str:
-        return f"-j REJECT --reject-with {self.how}"
-
-
-@value
-class Nat:
-    """``-j DNAT``, ``SNAT``, ``MASQUERADE`` or ``REDIRECT``: what a new connection's packets are rewritten to.
-
-    ``address`` None is the output interface's address for MASQUERADE, the input's for REDIRECT, and "unchanged" for the other two.
-    """
-
-    name: str
-    address: IPAddress | None = None
-    ports: tuple[int, int] | None = None
-    random_fully: bool = False
-    random: bool = False
-    persistent: bool = False
-
-    options = {"--to-destination": 1, "--to-source": 1, "--to-ports": 1, "--random-fully": 0, "--random": 0, "--persistent": 0}
-
-    @classmethod
-    def make(cls, name: str) -> Callable[[list[Option], int], Nat]:
-        def read(options: list[Option], version: int) -> Nat:
-            fields: dict = {}
-            for option, _, arguments in options:
-                if option in ("--to-destination", "--to-source"):
-                    fields["address"], fields["ports"] = _nat_range(arguments[0], version)
-                elif option == "--to-ports":
-                    fields["ports"] = port_range(arguments[0], "-")
-                else:
-                    fields[option[2:].replace("-", "_")] = True
-            return cls(name, **fields)
-
-        return read
-
-    def words(self) -> str:
-        parts = [f"-j {self.name}"]
-        ports = "" if self.ports is None else _range_text(self.ports, "-")
-        if self.name in ("DNAT", "SNAT"):
-            host = "" if self.address is None else f"[{self.address}]" if self.address.version == 6 and ports else str(self.address)
-            parts.append(f"--to-{'destination' if self.name == 'DNAT' else 'source'} {host}{':' if ports else ''}{ports}")
-        elif ports:
-            parts.append(f"--to-ports {ports}")
-        parts += [f"--{flag.replace('_', '-')}" for flag in ("random", "random_fully", "persistent") if getattr(self, flag)]
-        return " ".join(parts)
-
-
-def _nat_range(text: str, version: int) -> tuple[IPAddress | None, tuple[int, int] | None]:
-    if version == 6:
-        host, _, ports = text[1:].partition("]") if text.startswith("[") else (text, "", "")
-        ports = ports.lstrip(":")
-    else:
-        host, _, ports = text.partition(":")
-    if "-" in host:
-        raise UnsupportedError(f"NAT to a range of addresses ({text}) is not modelled")
-    return (ip_address(host) if host else None), (port_range(ports, "-") if ports else None)
-
-
-TARGETS = {
-    "MARK": (SetMark.read, SetMark.options),
-    "REJECT": (Reject.read, Reject.options),
-    "DNAT": (Nat.make("DNAT"), Nat.options),
-    "SNAT": (Nat.make("SNAT"), Nat.options),
-    "MASQUERADE": (Nat.make("MASQUERADE"), Nat.options),
-    "REDIRECT": (Nat.make("REDIRECT"), Nat.options),
-}
-VERBATIM_TARGETS = {
-    "LOG": {"--log-prefix": 1, "--log-level": 1},
-    "SET": {"--add-set": 2, "--exist": 0},
-    "CT": {"--notrack": 0, "--zone": 1},
-    "NOTRACK": {},
-    "CONNMARK": {"--save-mark": 0, "--restore-mark": 0, "--set-xmark": 1, "--nfmask": 1, "--ctmask": 1},
-    "TPROXY": {"--on-port": 1, "--on-ip": 1, "--tproxy-mark": 1},
-    "TCPMSS": {"--clamp-mss-to-pmtu": 0, "--set-mss": 1},
-    "NFLOG": {"--nflog-group": 1, "--nflog-prefix": 1},
 }

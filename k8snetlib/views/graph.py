@@ -34,7 +34,9 @@ def graph(network: Network) -> networkx.Graph:
             found.add_node(f"{name}/{ROUTING}", netns=name, kind=ROUTING, addresses=(), mtu=0, up=True)
         for interface in namespace.interfaces.values():
             node = f"{name}/{interface.name}"
-            found.add_node(node, netns=name, kind=interface.kind, addresses=tuple(map(str, interface.addresses)), mtu=interface.mtu, up=interface.up)
+            found.add_node(
+                node, netns=name, kind=interface.kind, addresses=tuple(map(str, interface.addresses)), mtu=interface.mtu, up=interface.up
+            )
             _edges(found, network, name, interface, forwards)
     return found
 

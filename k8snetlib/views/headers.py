@@ -79,7 +79,9 @@ def _transport(item):
         what = "neighbour solicitation" if item.type == 135 else "neighbour advertisement"
         return Header("ICMPv6", len(item), (("message", what), ("target", str(item.target)))), None
     if isinstance(item, Fragment):
-        return Header("fragment", len(item), (("of", item.proto), ("offset", str(item.offset)), ("more", "yes" if item.more else "no"))), None
+        return Header(
+            "fragment", len(item), (("of", item.proto), ("offset", str(item.offset)), ("more", "yes" if item.more else "no"))
+        ), None
     return Header(item.proto, len(item), ()), None
 
 

@@ -86,7 +86,10 @@ def header_rows(headers: Sequence[Header], changes: Sequence[Change]) -> list[tu
     for change in changes:
         words = f"{change.field}: {change.old} → {change.new}" if change.field else change.new or change.old
         changed.setdefault(change.index, []).append(words)
-    rows = [(h.layer, str(h.length), "\n".join(f"{n}: {text}" for n, text in h.fields), "\n".join(changed.get(i, ()))) for i, h in enumerate(headers)]
+    rows = [
+        (h.layer, str(h.length), "\n".join(f"{n}: {text}" for n, text in h.fields), "\n".join(changed.get(i, ())))
+        for i, h in enumerate(headers)
+    ]
     return rows + [(change.layer, "", "", change.old) for change in changes if change.index < 0]
 
 

@@ -55,7 +55,11 @@ def ip_neigh(network: Network, netns: str) -> Text:
 def bridge_fdb(network: Network, netns: str, dev: str = "") -> Text:
     """``bridge -n NETNS fdb``: entries put there or learned, and the bridge's own addresses (``permanent``)."""
     namespace = network.namespace(netns)
-    own = [f"{i.mac} dev {i.name} master {i.master or i.name} permanent" for i in namespace.interfaces.values() if i.master or i.kind == "bridge"]
+    own = [
+        f"{i.mac} dev {i.name} master {i.master or i.name} permanent"
+        for i in namespace.interfaces.values()
+        if i.master or i.kind == "bridge"
+    ]
     learned = [str(entry) for entry in namespace.fdb.values()]
     return _text(line for line in (*learned, *own) if not dev or f"dev {dev} " in line + " " or f"master {dev} " in line + " ")
 
@@ -64,7 +68,10 @@ def bridge_link(network: Network, netns: str) -> Text:
     """``bridge -n NETNS -d link``: the ports of bridges with the flags that matter here."""
     ports: list[Interface] = [i for i in network.namespace(netns).interfaces.values() if i.master]
     flag = {True: "on", False: "off"}
-    return _text(f"{p.index}: {p.name} master {p.master} hairpin {flag[p.hairpin]} learning {flag[p.learning]} isolated {flag[p.isolated]}" for p in ports)
+    return _text(
+        f"{p.index}: {p.name} master {p.master} hairpin {flag[p.hairpin]} learning {flag[p.learning]} isolated {flag[p.isolated]}"
+        for p in ports
+    )
 
 
 def iptables_save(network: Network, netns: str, version: int = 4) -> Text:

@@ -125,7 +125,19 @@ class _Walker:
             ended = "" if not ends else "delivered" if any(type(e) is Delivered for e in ends) else "dropped"
             words = tuple(filter(None, (say(e) for e in events)))
             decided = tuple(filter(None, (decision(e) for e in events)))
-            made.append(Step(number, place, tuple(dict.fromkeys(words)), decided, now, changes(before, now) if before else (), size(item), tuple(events), ended))
+            made.append(
+                Step(
+                    number,
+                    place,
+                    tuple(dict.fromkeys(words)),
+                    decided,
+                    now,
+                    changes(before, now) if before else (),
+                    size(item),
+                    tuple(events),
+                    ended,
+                )
+            )
             before = now
         return tuple(made)
 
@@ -292,5 +304,3 @@ def decision(event: Event) -> Decision | None:
     if kind is Learned:
         return None
     return Decision(f"conntrack -L ({event.netns})", str(event.entry)) if kind is Tracked and event.entry is not None else None
-
-

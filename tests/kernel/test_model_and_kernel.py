@@ -48,11 +48,19 @@ def cluster_of(case: Case) -> Cluster:
     text = []
     for number, count in enumerate(case.pods):
         name = f"n{number}"
-        text.append(f"apiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}\nstatus: {{addresses: [{{type: InternalIP, address: 192.168.{50 + 10 * (number // 2)}.{11 + number}}}]}}")
+        text.append(
+            f"apiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}\nstatus: {{addresses: [{{type: InternalIP, address: 192.168.{50 + 10 * (number // 2)}.{11 + number}}}]}}"
+        )
         for pod in range(count):
             key = number * 3 + pod
-            ports = "" if key in case.silent else f", ports: [{{containerPort: {PORTS[key % 3]}}}, {{containerPort: {PORTS[(key + 1) % 3]}, protocol: UDP}}]"
-            text.append(f"apiVersion: v1\nkind: Pod\nmetadata: {{name: p{key}}}\nspec: {{nodeName: {name}, containers: [{{name: c, image: x{ports}}}]}}")
+            ports = (
+                ""
+                if key in case.silent
+                else f", ports: [{{containerPort: {PORTS[key % 3]}}}, {{containerPort: {PORTS[(key + 1) % 3]}, protocol: UDP}}]"
+            )
+            text.append(
+                f"apiVersion: v1\nkind: Pod\nmetadata: {{name: p{key}}}\nspec: {{nodeName: {name}, containers: [{{name: c, image: x{ports}}}]}}"
+            )
     if case.families == ("IPv6",):
         text = [part.replace("\nstatus: {addresses: [{type: InternalIP, address: 192.168.", "\n#") for part in text]
     return Cluster.loads("\n---\n".join(text), cni=case.cni, families=case.families)
@@ -99,7 +107,7 @@ MANGLE = (
 def rule_ops(case: Case, cluster: Cluster) -> list[o.Op]:
     """The drawn rules as one more table load per namespace, with addresses filled in; on a node the plug-in's own rules are kept."""
     version = 4 if case.families[0] == "IPv4" else 6
-    pods = [s for s in cluster.sandboxes.values()]
+    pods = list(cluster.sandboxes.values())
     places = [host.name for host in cluster.hosts] + [s.netns for s in pods]
     wanted: dict[str, list[str]] = {}
     for place, rule in case.rules:
@@ -133,7 +141,10 @@ def merged(old: Ruleset | None, new: Ruleset) -> str:
         if before is None:
             tables[name] = table
             continue
-        chains = {c: replace(chain, rules=(*(table.chains[c].rules if c in table.chains else ()), *chain.rules)) for c, chain in before.chains.items()}
+        chains = {
+            c: replace(chain, rules=(*(table.chains[c].rules if c in table.chains else ()), *chain.rules))
+            for c, chain in before.chains.items()
+        }
         tables[name] = replace(before, chains=chains)
     return str(Ruleset(tables, old.version))
 
@@ -141,9 +152,14 @@ def merged(old: Ruleset | None, new: Ruleset) -> str:
 def packet_of(case: Case, cluster: Cluster, network, send) -> tuple[str, Packet] | None:
     source, target, kind, port, sport, ttl, size, flags = send
     version = 4 if case.families[0] == "IPv4" else 6
-    ends = [(host.name, host.address(version)) for host in cluster.hosts] + [(s.netns, s.addresses[0].ip) for s in cluster.sandboxes.values()]
+    ends = [(host.name, host.address(version)) for host in cluster.hosts] + [
+        (s.netns, s.addresses[0].ip) for s in cluster.sandboxes.values()
+    ]
     at, _ = ends[source % len(ends)]
-    nobody = [ip_address("10.244.1.99" if version == 4 else "fd00:244:0:1::99"), ip_address("203.0.113.7" if version == 4 else "2001:db8::7")]
+    nobody = [
+        ip_address("10.244.1.99" if version == 4 else "fd00:244:0:1::99"),
+        ip_address("203.0.113.7" if version == 4 else "2001:db8::7"),
+    ]
     others = [ip for _, ip in ends] + nobody
     dst = others[target % len(others)]
     src = source_for(network.namespace(at), dst)

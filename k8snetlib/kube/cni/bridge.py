@@ -56,7 +56,9 @@ def forwarding(node: str, versions: set[int]) -> Iterable[Op]:
         yield SysctlSet(node, "net.ipv6.conf.all.forwarding", 1)
 
 
-def attach(conf: BridgeConf, sandbox: Sandbox, routes: Sequence[tuple[IPNetwork, IPAddress | None]], gateways: Sequence[IPAddress] = ()) -> Iterable[Op]:
+def attach(
+    conf: BridgeConf, sandbox: Sandbox, routes: Sequence[tuple[IPNetwork, IPAddress | None]], gateways: Sequence[IPAddress] = ()
+) -> Iterable[Op]:
     """Connect one Pod (the plug-in's ADD): veth pair, port flags, addresses and the routes that IPAM gave.
 
     A route without a gateway goes by the gateway of the address of its family; ``gateways`` are those of the addresses, in order.
@@ -64,7 +66,14 @@ def attach(conf: BridgeConf, sandbox: Sandbox, routes: Sequence[tuple[IPNetwork,
     pod, port = sandbox.netns, sandbox.veth
     mac = mac_for(sandbox.addresses[0].ip, "0a:58") if sandbox.addresses else None
     yield LinkAdd(pod, "eth0", "veth", mac=mac, mtu=conf.mtu or None, peer=(sandbox.host, port))
-    yield LinkSet(sandbox.host, port, master=conf.bridge, up=True, hairpin=True if conf.hairpin_mode else None, isolated=True if conf.port_isolation else None)
+    yield LinkSet(
+        sandbox.host,
+        port,
+        master=conf.bridge,
+        up=True,
+        hairpin=True if conf.hairpin_mode else None,
+        isolated=True if conf.port_isolation else None,
+    )
     yield LinkSet(pod, "eth0", up=True)
     for address in sandbox.addresses:
         yield AddrAdd(pod, "eth0", address)

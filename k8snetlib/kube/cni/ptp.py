@@ -15,7 +15,9 @@ from .bridge import default_routes, forwarding, gateway_of, masquerade_text
 from .sandbox import Host, Sandbox, mac_for, socket_ops
 
 
-def attach(sandbox: Sandbox, routes: Sequence[tuple[IPNetwork, IPAddress | None]], gateways: Sequence[IPAddress], mtu: int = 0) -> Iterable[Op]:
+def attach(
+    sandbox: Sandbox, routes: Sequence[tuple[IPNetwork, IPAddress | None]], gateways: Sequence[IPAddress], mtu: int = 0
+) -> Iterable[Op]:
     """Connect one Pod (the plug-in's ADD). The connected route that came with the address is replaced by two: the gateway on the link,
     and the range by the gateway, so that even a neighbour on the same node is reached by routing."""
     pod, port = sandbox.netns, sandbox.veth
@@ -49,5 +51,3 @@ def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Ite
     for version in sorted({a.version for s in sandboxes for a in s.addresses}):
         own = [(s.netns, a) for s in sandboxes for a in s.addresses if a.version == version]
         yield RulesRestore(host.name, masquerade_text("podnet", own), version)
-
-

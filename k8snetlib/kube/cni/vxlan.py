@@ -31,7 +31,9 @@ def pod_mtu(host: Host) -> int:
 
 def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Iterable[Op]:
     """One node: the bridge with its Pods, the tunnel device, three entries for every other node, and flanneld's rules."""
-    clusters = {cidr.version: cluster_cidr([h.pod_cidr(cidr.version) for h in hosts if h.pod_cidr(cidr.version)]) for cidr in host.pod_cidrs}
+    clusters = {
+        cidr.version: cluster_cidr([h.pod_cidr(cidr.version) for h in hosts if h.pod_cidr(cidr.version)]) for cidr in host.pod_cidrs
+    }
     conf = BridgeConf(hairpin_mode=True, mtu=pod_mtu(host))
     yield from pods_on_bridge(conf, host, sandboxes, tuple(clusters.values()))
     for cidr in host.pod_cidrs:
@@ -42,7 +44,14 @@ def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Ite
 def _tunnel(host: Host, cidr: IPNetwork, hosts: Sequence[Host]) -> Iterable[Op]:
     version = cidr.version
     dev, local = device(version), host.address(version)
-    yield LinkAdd(host.name, dev, "vxlan", mac=vtep_mac(host, version), mtu=host.mtu - OVERHEAD[version], vxlan=VxlanConfig(VNI, local, "eth0", PORT, False))
+    yield LinkAdd(
+        host.name,
+        dev,
+        "vxlan",
+        mac=vtep_mac(host, version),
+        mtu=host.mtu - OVERHEAD[version],
+        vxlan=VxlanConfig(VNI, local, "eth0", PORT, False),
+    )
     yield AddrAdd(host.name, dev, ip_interface(f"{cidr.network_address}/{cidr.max_prefixlen}"))
     yield LinkSet(host.name, dev, up=True)
     for other in hosts:

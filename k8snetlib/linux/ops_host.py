@@ -1,0 +1,111 @@
+"""Ops on what else a host keeps: sysctls, rule sets, sockets, connections."""
+
+from __future__ import annotations
+
+from ..errors import ModelError
+from ..value import value
+from .draft import Draft
+from .packet import Flow
+from .state import Conntrack, Socket
+
+
+@value
+class SysctlSet:
+    """Write a sysctl of the namespace, e.g. ``net.ipv4.ip_forward``. Switching IPv6 off takes its addresses, routes and neighbours away."""
+
+    netns: str
+    key: str
+    value: int
+
+    def apply(self, draft: Draft) -> None:
+        if draft.outside(self.netns):
+            return
+        ns = draft.ns(self.netns)
+        ns.sysctls[self.key] = self.value
+        if self.key == "net.ipv6.conf.all.disable_ipv6":
+            if self.value:
+                ns.stop_ipv6()
+            else:
+                draft.start_ipv6(self.netns)
+
+    def command(self) -> str:
+        return f"ip netns exec {self.netns} sysctl -qw {self.key}={self.value}"
+
+
+@value
+class RulesRestore:
+    """Load a rule set given as ``iptables-save`` text, replacing the tables that it names; ``version`` 6 means ip6tables."""
+
+    netns: str
+    text: str
+    version: int = 4
+
+    def apply(self, draft: Draft) -> None:
+        from .netfilter import Ruleset
+
+        if not draft.outside(self.netns):
+            ns = draft.ns(self.netns)
+            old = ns.rulesets.get(self.version)
+            new = Ruleset.parse(self.text, self.version)
+            ns.rulesets[self.version] = old.merge(new) if old else new
+
+    def command(self) -> str:
+        tool = "iptables-restore" if self.version == 4 else "ip6tables-restore"
+        return f"ip netns exec {self.netns} {tool} <<'EOF'\n{self.text.rstrip()}\nEOF"
+
+
+@value
+class Listen:
+    """A process binds a socket. As in Linux, a second one on the same address and port fails: "Address already in use"."""
+
+    netns: str
+    socket: Socket
+
+    def apply(self, draft: Draft) -> None:
+        if draft.outside(self.netns):
+            return
+        ns, new = draft.ns(self.netns), self.socket
+        for old in ns.sockets:
+            if (old.proto, old.port) == (new.proto, new.port) and (
+                old.address is None or new.address is None or old.address == new.address
+            ):
+                raise ModelError(f"bind {new.proto} port {new.port}: Address already in use (EADDRINUSE), by {old.process or old}")
+        ns.sockets.append(new)
+
+    def command(self) -> str:
+        s = self.socket
+        bind = f",bind={s.address}" if s.address else ""
+        return f"ip netns exec {self.netns} socat {s.proto.upper()}{'6' if s.address is None else s.address.version}-LISTEN:{s.port}{bind},fork EXEC:cat &"
+
+
+@value
+class ConntrackAdd:
+    """Put a connection-tracking entry in place, or the next state of one; a packet leaves these behind."""
+
+    netns: str
+    entry: Conntrack
+
+    def apply(self, draft: Draft) -> None:
+        if not draft.outside(self.netns):
+            draft.ns(self.netns).conntrack[self.entry.original] = self.entry
+
+    def command(self) -> str:
+        f, r = self.entry.original, self.entry.reply
+        words = f"-p {f.proto} -s {f.src} -d {f.dst} --sport {f.sport} --dport {f.dport} -r {r.src} -q {r.dst} --reply-port-src {r.sport} --reply-port-dst {r.dport}"
+        return f"ip netns exec {self.netns} conntrack -I {words} -t 120"
+
+
+@value
+class ConntrackDel:
+    """Remove a connection-tracking entry, named by its original tuple; a reset that is a SYN's only answer does it."""
+
+    netns: str
+    original: Flow
+
+    def apply(self, draft: Draft) -> None:
+        if not draft.outside(self.netns):
+            draft.ns(self.netns).conntrack.pop(self.original, None)
+
+    def command(self) -> str:
+        f = self.original
+        return f"ip netns exec {self.netns} conntrack -D -p {f.proto} -s {f.src} -d {f.dst} --sport {f.sport} --dport {f.dport}"

@@ -1,0 +1,274 @@
+"""Ops on namespaces, devices and addresses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from ipaddress import ip_interface
+
+from ..errors import ModelError
+from ..value import value
+from .draft import Draft, NsDraft
+from .state import Interface, IPInterface, NetNS, VxlanConfig
+
+KINDS = ("loopback", "veth", "bridge", "vxlan", "dummy")
+MAX_NAME = 15  # IFNAMSIZ, less the closing zero
+
+
+def stable_mac(*parts: str) -> str:
+    """A locally administered unicast MAC address that depends on the parts alone, so that every run shows the same."""
+    digest = hashlib.sha256("/".join(parts).encode()).digest()
+    return ":".join(f"{byte:02x}" for byte in (0x0A, 0x58, *digest[:4]))
+
+
+@value
+class NetnsAdd:
+    """Create a network namespace; its loopback device is up with 127.0.0.1/8 and ::1/128."""
+
+    netns: str
+
+    def apply(self, draft: Draft) -> None:
+        if draft.outside(self.netns):
+            return
+        if draft.has(self.netns):
+            raise ModelError("the namespace exists already")
+        lo = Interface("lo", "loopback", mtu=65536, up=True, addresses=(ip_interface("127.0.0.1/8"), ip_interface("::1/128")), index=1)
+        draft.drafts[self.netns] = NsDraft(NetNS(self.netns, {"lo": lo}))
+
+    def command(self) -> str:
+        return f"ip netns add {self.netns} && ip -n {self.netns} link set dev lo up"
+
+
+@value
+class LinkAdd:
+    """Create a device: a veth pair (``peer`` = (namespace, name) of its far end), a bridge, a VXLAN tunnel end or a dummy.
+
+    ``mac`` and ``peer_mac`` default to addresses derived from the names, so that model and kernel agree.
+    """
+
+    netns: str
+    name: str
+    kind: str
+    mac: str | None = None
+    mtu: int | None = None
+    peer: tuple[str, str] | None = None
+    peer_mac: str | None = None
+    vxlan: VxlanConfig | None = None
+
+    @property
+    def address(self) -> str:
+        return self.mac or stable_mac(self.netns, self.name)
+
+    @property
+    def peer_address(self) -> str:
+        return self.peer_mac or stable_mac(*(self.peer or ()))
+
+    def apply(self, draft: Draft) -> None:
+        if self.kind not in KINDS or (self.kind == "veth") != (self.peer is not None) or (self.kind == "vxlan") != (self.vxlan is not None):
+            raise ModelError(f"a {self.kind} device cannot be made from these settings")
+        mtu = self.mtu or self._default_mtu(draft)
+        ends = [(self.netns, self.name, self.address, self.peer)]
+        if self.peer:
+            ends.append((*self.peer, self.peer_address, (self.netns, self.name)))
+        for netns, name, mac, peer in ends:
+            if draft.outside(netns):
+                continue
+            ns = draft.ns(netns)
+            if name in ns.interfaces:
+                raise ModelError(f"{netns} already has an interface {name!r}")
+            if not name or len(name) > MAX_NAME or "/" in name or " " in name:
+                raise ModelError(f"{name!r} is no interface name: 1 to {MAX_NAME} characters without '/' or space")
+            ns.interfaces[name] = Interface(name, self.kind, mac, mtu, peer=peer, vxlan=self.vxlan, index=ns.next_index)
+            ns.next_index += 1
+
+    def _default_mtu(self, draft: Draft) -> int:
+        """1500; a tunnel's is what its headers leave of the device below: 50 bytes less, 70 over IPv6 (vxlan_config_apply)."""
+        if not self.vxlan or draft.outside(self.netns):
+            return 1500
+        return draft.ns(self.netns).interface(self.vxlan.dev).mtu - (50 if self.vxlan.local.version == 4 else 70)
+
+    def command(self) -> str:
+        words = [f"ip -n {self.netns} link add name {self.name} address {self.address}"]  # "name", as ip takes "d" alone for "dynamic"
+        words += [f"mtu {self.mtu}"] if self.mtu else []
+        words.append(f"type {self.kind}")
+        if self.peer:
+            words.append(
+                f"peer name {self.peer[1]} netns {self.peer[0]} address {self.peer_address}" + (f" mtu {self.mtu}" if self.mtu else "")
+            )
+        if self.vxlan:
+            v = self.vxlan
+            words.append(f"id {v.vni} local {v.local} dev {v.dev} dstport {v.port} {'learning' if v.learning else 'nolearning'}")
+        return " ".join(words)
+
+
+@value
+class LinkSet:
+    """Change a device: up or down, MTU, master (a bridge, or "" for none), and a bridge port's hairpin, learning and isolated flags."""
+
+    netns: str
+    name: str
+    up: bool | None = None
+    mtu: int | None = None
+    master: str | None = None
+    hairpin: bool | None = None
+    learning: bool | None = None
+    isolated: bool | None = None
+
+    def apply(self, draft: Draft) -> None:
+        if draft.outside(self.netns):
+            return
+        ns = draft.ns(self.netns)
+        old = ns.interface(self.name)
+        if self.master and ns.interface(self.master).kind != "bridge":
+            raise ModelError(f"{self.master} is no bridge")
+        if (self.hairpin or self.isolated or self.learning is not None) and not (self.master or old.master):
+            raise ModelError(f"{self.name} is no bridge port")
+        changes = {key: getattr(self, key) for key in ("up", "mtu", "hairpin", "learning", "isolated") if getattr(self, key) is not None}
+        if self.master is not None and old.master and self.master != old.master:
+            ns.left_bridge(self.name)
+        if self.master:
+            changes["master"] = self.master
+        if self.mtu is not None and old.kind == "bridge":
+            changes["fixed_mtu"] = True
+        new = ns.interfaces[self.name] = replace(ns.interfaces[self.name], **changes)
+        if self.master is not None or (self.mtu is not None and new.master):
+            _follow_ports(ns, {old.master, new.master} - {None}, joined=new if old.master is None else None)
+        if new.up and not old.up:
+            for address in new.addresses:
+                ns.add_connected(new, address)
+        elif old.up and not new.up:
+            ns.went_down(self.name)
+        draft.link_changed(self.netns, self.name)
+
+    def command(self) -> str:
+        words = []
+        link = [f"mtu {self.mtu}"] if self.mtu is not None else []
+        if self.master is not None:
+            link.append(f"master {self.master}" if self.master else "nomaster")
+        if self.up is not None:
+            link.append("up" if self.up else "down")
+        if link:
+            words.append(f"ip -n {self.netns} link set dev {self.name} {' '.join(link)}")
+        flags = [
+            f"{flag} {'on' if value else 'off'}"
+            for flag in ("hairpin", "learning", "isolated")
+            if (value := getattr(self, flag)) is not None
+        ]
+        if flags:
+            words.append(f"bridge -n {self.netns} link set dev {self.name} {' '.join(flags)}")
+        return " && ".join(words)
+
+
+def _follow_ports(ns: NsDraft, bridges: Iterable[str], joined: Interface | None = None) -> None:
+    """A bridge has the smallest MTU of its ports, whatever it was made with, until it is set by hand (br_mtu_auto_adjust).
+
+    A port that only ``joined`` is compared with the bridge, not with every other port: a switch of a thousand ports is not slow to build.
+    """
+    for name in bridges:
+        bridge = ns.interfaces[name]
+        if bridge.fixed_mtu:
+            continue
+        ports = (i for i in ns.interfaces.values() if i.master == name and i is not joined)
+        if joined is not None:
+            mtu = min(joined.mtu, bridge.mtu) if any(ports) else joined.mtu
+        else:
+            mtu = min((port.mtu for port in ports), default=1500)
+        ns.interfaces[name] = replace(bridge, mtu=mtu)
+
+
+@value
+class LinkDel:
+    """Remove a device; a veth takes its far end along, tunnels that run over it go too, and routes, neighbours and FDB entries."""
+
+    netns: str
+    name: str
+
+    def apply(self, draft: Draft) -> None:
+        if draft.outside(self.netns):
+            return
+        interface = draft.ns(self.netns).interface(self.name)
+        tunnels = [i.name for i in draft.ns(self.netns).interfaces.values() if i.vxlan and i.vxlan.dev == self.name]
+        for netns, name in filter(None, (*((self.netns, tunnel) for tunnel in tunnels), (self.netns, self.name), interface.peer)):
+            if draft.outside(netns):
+                continue
+            ns = draft.ns(netns)
+            ns.went_down(name)
+            master = ns.interfaces.pop(name).master
+            ns.fdb = {key: entry for key, entry in ns.fdb.items() if name not in (key[0], entry.dev)}
+            for port in [i.name for i in ns.interfaces.values() if i.master == name]:
+                ns.left_bridge(port)
+            _follow_ports(ns, {master} - {None})
+
+    def command(self) -> str:
+        return f"ip -n {self.netns} link del dev {self.name}"
+
+
+@value
+class AddrAdd:
+    """Give a device an address with its prefix; if the device is up, the kernel adds the connected route."""
+
+    netns: str
+    dev: str
+    address: IPInterface
+
+    def apply(self, draft: Draft) -> None:
+        if draft.outside(self.netns):
+            return
+        ns = draft.ns(self.netns)
+        interface = ns.interface(self.dev)
+        if self.address in interface.addresses:
+            raise ModelError("the address is there already")
+        if self.address.version == 6 and not ns.ipv6():
+            raise ModelError(f"IPv6 is disabled in {self.netns}")
+        interface = ns.interfaces[self.dev] = replace(interface, addresses=(*interface.addresses, self.address))
+        if interface.up:
+            ns.add_connected(interface, self.address)
+
+    def command(self) -> str:
+        nodad = " nodad" if self.address.version == 6 else ""
+        return f"ip -n {self.netns} addr add {self.address} dev {self.dev}{nodad}"
+
+
+@value
+class AddrDel:
+    """Take an address away, and with it the routes that the kernel made for it.
+
+    In IPv4 (inet_del_ifa, fib_del_ifaddr) later addresses of the same network are secondary and go with the first one, unless
+    ``promote_secondaries`` is set; with a device's last address go all its routes and neighbours.
+    """
+
+    netns: str
+    dev: str
+    address: IPInterface
+
+    def apply(self, draft: Draft) -> None:
+        if draft.outside(self.netns):
+            return
+        ns = draft.ns(self.netns)
+        interface = ns.interface(self.dev)
+        if self.address not in interface.addresses:
+            raise ModelError(f"{self.dev} has no address {self.address}")
+        gone = {self.address} | (self._secondaries(ns, interface) if self.address.version == 4 else set())
+        rest = tuple(a for a in interface.addresses if a not in gone)
+        new = ns.interfaces[self.dev] = replace(interface, addresses=rest)
+        network, sources = self.address.network, {a.ip for a in gone}
+        shared = [a for a in rest if a.network == network]
+        ns.drop_routes(lambda r: r.proto == "kernel" and r.dev == self.dev and r.dst == network and not shared)
+        if self.address.version == 4:  # fib_sync_down_addr
+            ns.drop_routes(lambda r: r.src in sources)
+        else:  # fib6_remove_prefsrc: the route stays
+            ns.routes = {(replace(r, src=None) if r.src in sources else r): None for r in ns.routes}
+        if shared and interface.up:
+            ns.add_connected(new, shared[0])
+        if self.address.version == 4 and not any(a.version == 4 for a in rest):
+            ns.drop_routes(lambda r: r.dev == self.dev and r.dst.version == 4)
+            ns.neighbors = {key: entry for key, entry in ns.neighbors.items() if key[0] != self.dev or key[1].version == 6}
+
+    def _secondaries(self, ns: NsDraft, interface: Interface) -> set[IPInterface]:
+        same = [a for a in interface.addresses if a.version == 4 and a.network == self.address.network]
+        keys = (f"net.ipv4.conf.{name}.promote_secondaries" for name in ("all", self.dev))
+        return set() if same[0] != self.address or any(ns.sysctls.get(key) for key in keys) else set(same)
+
+    def command(self) -> str:
+        return f"ip -n {self.netns} addr del {self.address} dev {self.dev}"

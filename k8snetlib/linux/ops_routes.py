@@ -1,0 +1,188 @@
+"""Ops on routes, policy rules, neighbours and forwarding-database entries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..errors import ModelError
+from ..value import value
+from .draft import Draft, NsDraft
+from .packet import IPAddress
+from .state import ZERO_MAC, FdbEntry, Neighbor, PolicyRule, Route
+
+
+@value
+class RouteAdd:
+    """Add a route. As in the kernel, a next hop must be reachable on a link (or ``onlink`` given), else "Nexthop has invalid gateway"."""
+
+    netns: str
+    route: Route
+
+    def apply(self, draft: Draft) -> None:
+        if draft.outside(self.netns):
+            return
+        ns, route = draft.ns(self.netns), _settled(self.route)
+        if route.dev is not None and not ns.interface(route.dev).up:
+            raise ModelError(f"{route.dev} is down (Network is down)")
+        if route.via is not None and not route.onlink and not _on_link(ns, route):
+            raise ModelError(f"{route.via} is not on a link of {route.dev or self.netns} (Nexthop has invalid gateway)")
+        if route.via is not None and route.dev is None:
+            route = replace(route, dev=_device_for(ns, route.via))
+        if ns.slots is None or len(ns.slots) != len(ns.routes):
+            ns.slots = {_slot(old) for old in ns.routes}
+        if _slot(route) in ns.slots:
+            raise ModelError("File exists: a route to that destination with that metric is there already")
+        ns.routes[route] = None
+        ns.slots.add(_slot(route))
+
+    def command(self) -> str:
+        return f"ip -n {self.netns} {'-6 ' if self.route.dst.version == 6 else ''}route add {_settled(self.route).words()}"
+
+
+def _settled(route: Route) -> Route:
+    """The route as the kernel keeps it: in IPv4 a route without a gateway has link scope, a local one host scope; in IPv6 a route has
+    metric 1024, and one that leads nowhere (blackhole, unreachable, prohibit) the device lo."""
+    if route.dst.version == 6:
+        dev = route.dev if route.type == "unicast" else route.dev or "lo"
+        return replace(route, metric=route.metric or 1024, scope="global", dev=dev)
+    if route.type == "local" and route.scope == "global":
+        return replace(route, scope="host")
+    if route.via is None and route.type == "unicast" and route.scope == "global":
+        return replace(route, scope="link")
+    return route
+
+
+def _slot(route: Route) -> tuple:
+    """What two routes of a table may not share: IPv4 forbids the same destination and metric, IPv6 only the same next hop as well."""
+    key = (route.table, int(route.dst.network_address), route.dst.prefixlen, route.dst.version, route.metric)
+    return (*key, route.via, route.dev) if route.dst.version == 6 else key
+
+
+def _on_link(ns: NsDraft, route: Route) -> bool:
+    if route.dst.version == 6 and route.via.is_link_local:
+        return True
+    return any(r.via is None and r.type == "unicast" and r.dst.prefixlen > 0 and r.dst.version == route.via.version
+               and (route.dev is None or r.dev == route.dev) and route.via in r.dst for r in ns.routes)  # fmt: skip
+
+
+def _device_for(ns: NsDraft, via: IPAddress) -> str | None:
+    best = max(
+        (r for r in ns.routes if r.via is None and r.dst.version == via.version and via in r.dst),
+        key=lambda r: r.dst.prefixlen,
+        default=None,
+    )
+    return best.dev if best else None
+
+
+@value
+class RouteDel:
+    """Remove a route: the one equal to ``route``, or the first with its destination, table and (where given) next hop."""
+
+    netns: str
+    route: Route
+
+    def apply(self, draft: Draft) -> None:
+        if draft.outside(self.netns):
+            return
+        ns, wanted = draft.ns(self.netns), self.route
+        for route in ns.routes:
+            named = all(want is None or want == have for want, have in ((wanted.via, route.via), (wanted.dev, route.dev)))
+            if route.dst == wanted.dst and route.table == wanted.table and named and route.type == wanted.type:
+                del ns.routes[route]
+                return
+        raise ModelError("No such process: no such route")
+
+    def command(self) -> str:
+        return f"ip -n {self.netns} {'-6 ' if self.route.dst.version == 6 else ''}route del {self.route.words()}"
+
+
+@value
+class RuleAdd:
+    """Add a line to the policy routing database (``ip rule``)."""
+
+    netns: str
+    rule: PolicyRule
+
+    def apply(self, draft: Draft) -> None:
+        if not draft.outside(self.netns):
+            ns = draft.ns(self.netns)
+            ns.rules = sorted([*ns.rules, self.rule], key=lambda rule: rule.priority)
+
+    def command(self) -> str:
+        family = "-6 " if self.rule.version == 6 else ""
+        return f"ip -n {self.netns} {family}rule add {self.rule.words()} priority {self.rule.priority}"
+
+
+@value
+class NeighAdd:
+    """Put a neighbour entry in place, permanent unless its state says otherwise; a packet's ARP exchange leaves a REACHABLE one."""
+
+    netns: str
+    neighbor: Neighbor
+
+    def apply(self, draft: Draft) -> None:
+        if not draft.outside(self.netns):
+            ns = draft.ns(self.netns)
+            ns.interface(self.neighbor.dev)
+            ns.neighbors[self.neighbor.dev, self.neighbor.ip] = self.neighbor
+
+    def command(self) -> str:
+        n = self.neighbor
+        return f"ip -n {self.netns} neigh replace {n.ip} lladdr {n.mac} dev {n.dev} nud {n.state.lower()}"
+
+
+@value
+class NeighDel:
+    """Remove a neighbour entry."""
+
+    netns: str
+    dev: str
+    ip: IPAddress
+
+    def apply(self, draft: Draft) -> None:
+        if not draft.outside(self.netns) and draft.ns(self.netns).neighbors.pop((self.dev, self.ip), None) is None:
+            raise ModelError("No such file or directory: no such neighbour")
+
+    def command(self) -> str:
+        return f"ip -n {self.netns} neigh del {self.ip} dev {self.dev}"
+
+
+def _fdb_key(entry: FdbEntry) -> tuple[str, str]:
+    return (entry.master or entry.dev, entry.mac)
+
+
+@value
+class FdbAdd:
+    """Put a forwarding-database entry in place: on a bridge (``master`` given) or on a VXLAN device (``dst`` given)."""
+
+    netns: str
+    entry: FdbEntry
+
+    def apply(self, draft: Draft) -> None:
+        if not draft.outside(self.netns):
+            ns = draft.ns(self.netns)
+            ns.interface(self.entry.dev)
+            ns.fdb[_fdb_key(self.entry)] = self.entry
+
+    def command(self) -> str:
+        e = self.entry
+        where = f"dst {e.dst} self permanent" if e.dst else f"master {e.state}"
+        # vxlan_fdb_update_create: an entry for many (00:00:00:00:00:00, or a multicast address) is a list, which is appended to
+        verb = "append" if e.dst and (e.mac == ZERO_MAC or e.mac[1] in "13579bdf") else "replace"
+        return f"bridge -n {self.netns} fdb {verb} {e.mac} dev {e.dev} {where}"
+
+
+@value
+class FdbDel:
+    """Remove a forwarding-database entry."""
+
+    netns: str
+    entry: FdbEntry
+
+    def apply(self, draft: Draft) -> None:
+        if not draft.outside(self.netns) and draft.ns(self.netns).fdb.pop(_fdb_key(self.entry), None) is None:
+            raise ModelError("No such file or directory: no such FDB entry")
+
+    def command(self) -> str:
+        e = self.entry
+        return f"bridge -n {self.netns} fdb del {e.mac} dev {e.dev} {f'dst {e.dst} self' if e.dst else 'master'}"
