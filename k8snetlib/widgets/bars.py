@@ -1,0 +1,110 @@
+"""Frames drawn as bars of headers: what is on a wire, byte by byte, against the wire's MTU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+
+from ..linux.packet import Frame
+from ..value import value
+from ..views.figure import Figure
+from ..views.headers import headers
+from ..views.render import PALETTE, STYLE
+
+WIDTH, LEFT, BOX, HEIGHT, GAP = 880, 12, 66, 36, 3  # pixels
+MOST_FRAMES = 3  # drawn per wire
+TEXT = {
+    "wire": "{title}: {place}, MTU {mtu}",
+    "size": "IP packet {size} bytes",
+    "over": "{n} more than the MTU",
+    "bytes": "{n} B",
+    "data": "data",
+    "mtu": "MTU {mtu}",
+    "more": "+ {n} more",
+    "frame": "frame {n} of {total}",
+}
+FILL = {"Ethernet": PALETTE["host"], "ARP": PALETTE["host"], "IPv4": PALETTE["pod"], "IPv6": PALETTE["pod"], "VXLAN": PALETTE["tunnel"],
+        "UDP": PALETTE["service"], "TCP": PALETTE["service"], "ICMP": PALETTE["service"], "ICMPv6": PALETTE["service"]}  # fmt: skip
+
+
+@value
+class Wire:
+    """A wire to draw: a title, the interface and its MTU in bytes, the frames seen there, and what to say if there are none."""
+
+    title: str
+    place: str
+    mtu: int
+    frames: tuple[Frame, ...]
+    none: str
+
+
+def bars(wires: Sequence[Wire], alt: str) -> Figure:
+    """The figure: each wire a line of text, and under it each frame as boxes (not to scale) over a bar (to scale) with the MTU marked."""
+    longest = max((len(frame.payload) for wire in wires for frame in wire.frames), default=0)
+    scale = (WIDTH - 2 * LEFT) / (1.08 * max(longest, *(wire.mtu for wire in wires)))
+    parts, y = [], 10
+    for wire in wires:
+        drawn, y = _wire(wire, y, scale)
+        parts.append(drawn)
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="k8snet" role="img" aria-label="{escape(alt)}" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}">'
+    plate = f'<rect class="plate" x=".5" y=".5" width="{WIDTH - 1}" height="{y - 1}" rx="8"/>'
+    return Figure(f"{head}<style>{STYLE}{LOOK}</style>{plate}{''.join(parts)}</svg>", alt)
+
+
+LOOK = (
+    ".k8snet.k8snet .wire{font-size:13px;font-weight:600;fill:#1f2933}.k8snet .box{stroke-width:1.2}.k8snet .l{font-size:12px;font-weight:600;fill:#1f2933}"
+    ".k8snet .b{font-size:11px}.k8snet .fit{fill:#188038}.k8snet .over{fill:#c5221f}.k8snet .track{fill:#e6eaf0}.k8snet .tick{stroke:#1f2933;stroke-width:2}"
+    ".k8snet .says{font-size:11.5px;font-weight:600;fill:#1f2933}"
+)
+
+
+def _wire(wire: Wire, y: int, scale: float) -> tuple[str, int]:
+    parts = [_text(LEFT, y + 14, TEXT["wire"].format(title=wire.title, place=wire.place, mtu=wire.mtu), "wire")]
+    y += 22
+    if not wire.frames:
+        parts.append(_text(LEFT, y + 12, wire.none, "b"))
+        return "".join(parts), y + 26
+    for number, frame in enumerate(wire.frames[:MOST_FRAMES], 1):
+        parts += _boxes(frame, y)
+        label = TEXT["frame"].format(n=number, total=len(wire.frames)) if len(wire.frames) > 1 else ""
+        parts += _meter(frame, wire.mtu, y + HEIGHT + 6, scale, label)
+        y += HEIGHT + 34
+    if len(wire.frames) > MOST_FRAMES:
+        parts.append(_text(LEFT, y + 10, TEXT["more"].format(n=len(wire.frames) - MOST_FRAMES), "b"))
+        y += 18
+    return "".join(parts), y + 10
+
+
+def _boxes(frame: Frame, y: int) -> Iterator[str]:
+    """The headers in equal boxes, the data in what is left."""
+    x, rest = LEFT, len(frame)
+    for head in headers(frame):
+        size = rest if head.layer == "fragment" else head.length
+        rest -= size
+        fill, stroke = FILL.get(head.layer, ("#ffffff", "#52606d"))
+        yield _box(x, y, BOX, head.layer, size, fill, stroke)
+        x += BOX + GAP
+    if rest > 0:
+        yield _box(x, y, WIDTH - LEFT - x, TEXT["data"], rest, "#ffffff", "#52606d")
+
+
+def _box(x: float, y: float, width: float, name: str, size: int, fill: str, stroke: str) -> str:
+    middle = x + width / 2
+    return (f'<rect class="box" x="{x:g}" y="{y:g}" width="{width:g}" height="{HEIGHT}" rx="4" fill="{fill}" stroke="{stroke}"/>'
+            + _text(middle, y + 15, name, "l", "middle") + _text(middle, y + 29, TEXT["bytes"].format(n=size), "b", "middle"))  # fmt: skip
+
+
+def _meter(frame: Frame, mtu: int, y: float, scale: float, label: str) -> Iterator[str]:
+    """The IP packet's length to scale, with a tick at the MTU."""
+    size = len(frame.payload)
+    over = size > mtu
+    yield f'<rect class="track" x="{LEFT}" y="{y}" width="{WIDTH - 2 * LEFT}" height="6" rx="3"/>'
+    yield f'<rect class="{"over" if over else "fit"}" x="{LEFT}" y="{y}" width="{size * scale:.1f}" height="6" rx="3"/>'
+    yield f'<path class="tick" d="M{LEFT + mtu * scale:.1f} {y - 3}v12"/>'
+    says = TEXT["size"].format(size=size) + (f", {TEXT['over'].format(n=size - mtu)}" if over else "")
+    yield _text(LEFT, y + 19, f"{label}: {says}" if label else says, "says")
+    yield _text(LEFT + mtu * scale, y + 20, TEXT["mtu"].format(mtu=mtu), "b", "middle")
+
+
+def _text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:g}" text-anchor="{anchor}">{escape(words)}</text>'

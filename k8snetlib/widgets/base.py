@@ -1,0 +1,160 @@
+"""What all widgets share: a static twin beside the live view, a text that never changes, and controls around one pure view function.
+
+Theory of operation. A widget's one output holds the live view, ``text/html`` (the twin) and ``text/plain``; a page shows the richest that it
+can and trusts. JupyterLab shows the widget where the notebook is trusted, the twin where it is not; GitHub, nbviewer and paper show
+the twin. An explorer's controls are ipywidgets; when one moves, the choices go to ``view(**choices)``, a pure function whose answers
+are remembered, and the answer's HTML and, if it has a trace, its packet walk take the place of the last. ``Output``, ``interact`` and
+``clear_output`` are not used: they make outputs that differ from run to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from ..errors import K8sNetError
+from ..linux.events import Trace
+from ..value import value
+from ..views.figure import Figure
+from .packet_walk import PacketWalk, walk_twin
+from .twin import Twin
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
+
+TEXT = {
+    "choices": "Chosen: {choices}.",
+    "choice": "{name} {value}",
+    "mistake": "Not possible: {error}",
+    "live": "Run this cell in JupyterLab to change the choices.",
+}
+REMEMBERED = 512  # answers; a slider's whole range fits
+
+STYLE = """<style>
+.k8s-answer{font:13px/1.45 var(--jp-ui-font-family,sans-serif);color:var(--jp-ui-font-color1,#1f2933);max-width:900px}
+.k8s-answer p{margin:.35em 0}.k8s-answer figure{margin:.4em 0}.k8s-answer svg{max-width:100%;height:auto}
+.k8s-answer figcaption,.k8s-answer .note{color:var(--jp-ui-font-color2,#52606d)}
+.k8s-answer .summary{font-size:14px;border-left:4px solid #1a66cc;padding:2px 0 2px 9px}
+.k8s-answer .summary.bad{border-color:#c5221f}.k8s-answer .summary.good{border-color:#188038}
+.k8s-answer code,.k8s-answer pre{font:12px/1.45 var(--jp-code-font-family,monospace);color:inherit;background:var(--jp-layout-color2,#eef1f5);border-radius:3px}
+.k8s-answer code{padding:1px 4px}.k8s-answer pre{padding:7px 10px;margin:.35em 0;white-space:pre-wrap;overflow-wrap:anywhere}
+.k8s-answer table{border-collapse:collapse;margin:.4em 0}.k8s-answer caption{text-align:left;font-weight:600;padding:3px 0}
+.k8s-answer th,.k8s-answer td{text-align:left;vertical-align:top;padding:3px 12px 3px 0;border-bottom:1px solid var(--jp-border-color2,#d5dce5)}
+.k8s-explorer .widget-label{color:var(--jp-ui-font-color1)}
+.k8s-explorer :focus-visible{outline:2px solid var(--jp-brand-color1,#1a66cc);outline-offset:1px}
+</style>"""
+
+
+@value
+class Answer:
+    """What an explorer shows for one choice: ``summary`` says it in one sentence, ``blocks`` are figures and HTML text, in order.
+
+    ``tone`` is "good", "bad" or "" and colours the summary's edge. With a ``trace``, its packet walk follows.
+    """
+
+    summary: str
+    blocks: tuple[Figure | str, ...] = ()
+    trace: Trace | None = None
+    tone: str = ""
+
+    def html(self, *, live: bool) -> str:
+        """The answer as HTML: drawings inline where it is ``live``, as images, which survive an untrusted notebook, where not."""
+        parts = [block if isinstance(block, str) else _inline(block) if live else block.html() for block in self.blocks]
+        mark = f" {self.tone}" if self.tone else ""
+        head = f'<p class="summary{mark}" role="status">{escape(self.summary)}</p>'
+        return f'<div class="k8s-answer">{head}{"".join(parts)}</div>'
+
+
+def _inline(figure: Figure) -> str:
+    caption = f"<figcaption>{escape(figure.caption)}</figcaption>" if figure.caption else ""
+    return f"<figure>{figure.svg}{caption}</figure>"
+
+
+class Explorer(Twin, ipywidgets.VBox):
+    """Controls around one pure view function.
+
+    ``controls`` are ipywidgets by the name of the view's argument; ``rows`` says which stand beside each other. A mistake of the
+    library's own that the view raises is shown as its message. ``value`` is the answer that is shown.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        view: Callable[..., Answer],
+        controls: Mapping[str, Widget],
+        rows: Sequence[Sequence[str]],
+        *,
+        walk: bool = False,
+    ) -> None:
+        self._title, self._view, self.controls = title, view, dict(controls)
+        self._remembered: dict[tuple, Answer] = {}
+        self._html = ipywidgets.HTML()
+        self._settling = False
+        self.value: Answer = self.answer()
+        self.walk = PacketWalk(self.value.trace) if walk else None
+        boxes = [_row([self.controls[name] for name in row]) for row in rows]
+        super().__init__([ipywidgets.HTML(STYLE, layout={"display": "none"}), *boxes, self._html, *((self.walk,) if self.walk else ())])
+        self.add_class("k8s-explorer")
+        self._show()
+        for control in self.controls.values():
+            control.observe(self._moved, "value")
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """What the controls say, by the name of the view's argument."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def answer(self) -> Answer:
+        """The view's answer to the present choices, from memory where it was asked before."""
+        key = tuple(self.choices.items())
+        if key not in self._remembered:
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            try:
+                self._remembered[key] = self._view(**self.choices)
+            except K8sNetError as error:
+                self._remembered[key] = Answer(TEXT["mistake"].format(error=error), tone="bad")
+        return self._remembered[key]
+
+    def settle(self) -> None:
+        """Make the controls fit each other after one has moved, such as the ports of another Pod; nothing to do by default."""
+
+    def _moved(self, change: object) -> None:
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            self.settle()
+        finally:
+            self._settling = False
+        self.value = self.answer()
+        self._show()
+
+    def _show(self) -> None:
+        self._html.value = self.value.html(live=True)
+        if self.walk is not None:
+            self.walk.show(self.value.trace)
+
+    def alt(self) -> str:
+        return f"{self._title}. {self.value.summary}"
+
+    def twin(self) -> str:
+        chosen = "; ".join(TEXT["choice"].format(name=c.description.rstrip(":"), value=_label(c)) for c in self.controls.values())
+        head = f"<p><strong>{escape(self._title)}</strong>. {escape(TEXT['choices'].format(choices=chosen))} <em>{escape(TEXT['live'])}</em></p>"
+        walk = walk_twin(self.value.trace) if self.walk is not None and self.value.trace is not None else ""
+        return head + self.value.html(live=False) + walk
+
+
+def _row(controls: Sequence[Widget]) -> Widget:
+    return ipywidgets.Box(controls, layout={"display": "flex", "flex_flow": "row wrap", "align_items": "center"})
+
+
+def _label(control: Widget) -> str:
+    """The choice as the control shows it."""
+    label = getattr(control, "label", None)
+    if label is not None:
+        return str(label)
+    return ("no", "yes")[control.value] if isinstance(control.value, bool) else str(control.value)

@@ -1,0 +1,41 @@
+"""One output for a widget: the live view, its static twin in HTML, and one sentence, all three in the same MIME bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Twin:
+    """Mixed into an ipywidgets class, before it: ``alt()`` is the sentence, ``twin()`` the HTML of what the widget shows now."""
+
+    def alt(self) -> str:
+        """What the widget shows, in one sentence."""
+        raise NotImplementedError
+
+    def twin(self) -> str:
+        """The figure and the table that stand for the widget where it cannot live."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {self.alt()}"
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, object]:
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return {"text/plain": repr(self), "text/html": self.twin(), VIEW: view}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
+    """An HTML table of HTML cells; the first cell of a row is its heading."""
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    top = "".join(f'<th scope="col" style="text-align:left">{cell}</th>' for cell in head)
+    body = "".join(
+        f'<tr><th scope="row" style="text-align:left">{first}</th>{"".join(_cell(cell) for cell in rest)}</tr>' for first, *rest in rows
+    )
+    return f"<table>{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(html: str) -> str:
+    return f'<td style="text-align:left">{html}</td>'
