@@ -78,12 +78,26 @@ class Client:
         except OSError:
             message = None
         if message is None:
-            self._process.wait(5)
-            words = os.pread(self._words, 1 << 16, 0).decode(errors="replace").strip()
-            if "No module named 'pyroute2'" in words:
-                raise LabError(TEXT["pyroute2"])
-            raise LabError(TEXT["died"].format(words=": " + words.splitlines()[-1] if words else ""))
+            raise self._death()
         return message
+
+    def _death(self) -> LabError:
+        """The helper is gone: an error with its last words."""
+        self._process.kill()
+        self._process.wait()
+        words = os.pread(self._words, 1 << 16, 0).decode(errors="replace").strip()
+        if "No module named 'pyroute2'" in words:
+            return LabError(TEXT["pyroute2"])
+        return LabError(TEXT["died"].format(words=": " + words.splitlines()[-1] if words else ""))
+
+    def _send(self, batch: list[Request], limit: float) -> None:
+        self._socket.settimeout(limit)
+        try:
+            frames.send(self._socket, batch)
+        except TimeoutError:
+            raise LabError(TEXT["slow"].format(limit=limit)) from None
+        except OSError:
+            raise self._death() from None
 
     def ask(self, batch: Sequence[Request], limit: float = 30.0) -> list:
         """Have the requests carried out in order; their results. Refused at the first that cannot be."""
@@ -91,8 +105,7 @@ class Client:
             if self._socket.fileno() < 0:
                 raise LabError(TEXT["closed"])
             try:
-                self._socket.settimeout(limit)
-                frames.send(self._socket, list(batch))
+                self._send(list(batch), limit)
                 answer = self._receive(limit)
             except BaseException:  # an interrupt too: what comes next on the socket would answer the wrong question
                 self._process.kill()  # at once: it may be in the middle of something long
