@@ -248,6 +248,10 @@ class _Reader:
                 position += 1
             else:
                 part = next((p for p in reversed(parts) if word in p[2]), None)
+                implied = {"ipv6-icmp": "icmp6"}.get(fields.get("proto"), fields.get("proto"))
+                if part is None and implied in READERS and word in READERS[implied][1]:  # -p tcp --dport means -p tcp -m tcp --dport
+                    part = ("match", implied, READERS[implied][1], [])
+                    parts.append(part)
                 if part is None:
                     raise ModelError(f"unknown option {word!r}")
                 count = part[2][word]
