@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from .capabilities import Capabilities, diagnose, probe
 from .experiments import Connect, Experiment, Inject, Outcome, Ping, Result, Send, connect, experiment
-from .lab import Accepted, Connection, Lab, Output, Pong
+from .lab import Lab
 from .readback import Unparsed
 from .replay import record_all, recorded
+from .replies import Accepted, Connection, Output, Pong
 
 __all__ = [
     "Accepted", "Capabilities", "Connect", "Connection", "Experiment", "Inject", "Lab", "Outcome", "Output", "Ping", "Pong", "Result",

@@ -22,7 +22,7 @@ from types import MappingProxyType
 from ..errors import LabError
 from ..value import value
 from .client import Client, HelperStartError, Refused
-from .lower import BASELINE
+from .trials import trials
 
 FEATURES = MappingProxyType(
     {
@@ -222,7 +222,7 @@ def facts() -> Facts:
     """Look around, start a helper and try every feature in it."""
     if not sys.platform.startswith("linux"):
         return Facts(sys.platform, platform.release())
-    stage, error, trials = _try_all() if find_spec("pyroute2") else ("", "", {})
+    stage, error, tried = _try_all() if find_spec("pyroute2") else ("", "", {})
     return Facts(
         "linux",
         platform.release(),
@@ -237,7 +237,7 @@ def facts() -> Facts:
         any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")) or "KUBERNETES_SERVICE_HOST" in os.environ,
         _in_chroot(),
         frozenset(tool for tool in TOOLS if shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")),
-        MappingProxyType(trials),
+        MappingProxyType(tried),
     )
 
 
@@ -270,7 +270,7 @@ def _try_all() -> tuple[str, str, dict[str, str]]:
     except LabError as error:
         return "helper", str(error), {}
     try:
-        return "", "", {name: _try(client, batch) for name, batch in _trials().items()}
+        return "", "", {name: _try(client, batch) for name, batch in trials().items()}
     finally:
         client.close()
 
@@ -286,41 +286,3 @@ def _try(client: Client, batch: list[tuple[str, dict]]) -> str:
         return (failed["err"].decode(errors="replace").strip().splitlines() or [f"exit status {failed['code']}"])[0]
     sent = next((result for result in results if isinstance(result, dict) and "frames" in result), None)
     return "nothing was captured" if sent is not None and not sent["frames"] else ""
-
-
-_NAT = "*nat\n-A POSTROUTING -m statistic --mode random --probability 0.5 -j MASQUERADE --random-fully\nCOMMIT\n"
-_NFT = "table ip k8snet { chain out { type nat hook postrouting priority 100; masquerade fully-random; }; }\n"
-
-
-def _trials() -> dict[str, list[tuple[str, dict]]]:
-    """For each feature what to ask of a helper, in an order in which later ones may use what earlier ones made."""
-
-    def link(name: str, kind: str, peer: dict | None = None, **options: object) -> tuple[str, dict]:
-        wanted = {"netns": "one", "name": name, "kind": kind, "mac": "0a:58:00:00:00:01", "mtu": None, "peer": peer, "options": options}
-        return "link_add", wanted
-
-    def run(tool: str, stdin: str, *words: str) -> list[tuple[str, dict]]:
-        return [("run", {"netns": "one", "argv": [tool, *words], "stdin": stdin.encode(), "timeout": 10.0})]
-
-    up = [("link_set", {"netns": where, "name": "veth0", "link": {"state": "up"}, "port": {}}) for where in ("one", "two")]
-    address = ("addr_add", {"netns": "one", "dev": "veth0", "address": "192.0.2.1", "prefix": 24, "version": 4})
-    data = bytes.fromhex("450000140000400040fd0000" + "c0000201" + "c0000202")  # an IP header and nothing else, protocol 253 (RFC 3692)
-    send = ("send", {"netns": "one", "version": 4, "src": "192.0.2.1", "dst": "192.0.2.2", "data": data})
-    sysctl = ("sysctl_set", {"netns": "one", "key": "net.ipv4.ip_forward", "value": "1"})
-    peer = {"netns": "two", "name": "veth0", "mac": "0a:58:00:00:00:02"}
-    neighbor = ("neigh_add", {"netns": "one", "dev": "veth0", "ip": "192.0.2.2", "mac": peer["mac"], "state": "permanent"})
-    capture = [("capture", {}), send, ("fetch", {"quiet": 0.01, "limit": 2.0})]
-    tunnel = {"vxlan_id": 1, "vxlan_local": "192.0.2.1", "vxlan_link": "veth0", "vxlan_port": 4789, "vxlan_learning": 0}
-    return {
-        "sysctl": [*(("netns_add", {"netns": name, "sysctls": dict(BASELINE)}) for name in ("one", "two")), sysctl],
-        "veth": [link("veth0", "veth", peer), *up, address],
-        "bridge": [link("bridge0", "bridge")],
-        "packets": [neighbor, *capture],
-        "vxlan": [link("vxlan0", "vxlan", **tunnel)],
-        "ipip": [link("ipip0", "ipip", ipip_local="192.0.2.1")],
-        "br_netfilter": [("sysctl_set", {"netns": "one", "key": "net.bridge.bridge-nf-call-iptables", "value": "1"})],
-        "iptables": run("iptables-restore", _NAT),
-        "ip6tables": run("ip6tables-restore", _NAT),
-        "nft": run("nft", _NFT, "-f", "-"),
-        "conntrack": [("conntrack", {"netns": "one"})],
-    }

@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import LabError
 from .inside import frames
@@ -49,15 +51,18 @@ class Client:
         if not sys.platform.startswith("linux"):
             raise LabError(TEXT["not_linux"].format(platform=sys.platform))
         self._lock = threading.Lock()
-        self._words = os.memfd_create("k8snet-lab-stderr")
+        words = os.memfd_create("k8snet-lab-stderr")
+        self._words = open(words, "rb", closefd=True)  # noqa: SIM115  (closed in _end)
         self._socket, far = socket.socketpair()
         path = [str(Path(entry or ".").resolve()) for entry in sys.path]
         inside = str(Path(__file__).with_name("inside") / "__main__.py")
         with far:
             argv = [sys.executable, "-I", "-S", inside, str(far.fileno()), str(os.getpid()), *path]
             # A session of its own: an interrupt typed at the learner's terminal is not the helper's
-            streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": self._words}
+            streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": words}
             self._process = subprocess.Popen(argv, pass_fds=[far.fileno()], start_new_session=True, **streams)
+        # Also when the last reference goes, and at the end of this process
+        self._end = weakref.finalize(self, _end, self._socket, self._process, self._words)
         try:
             self._greet()
         except BaseException:
@@ -85,7 +90,7 @@ class Client:
         """The helper is gone: an error with its last words."""
         self._process.kill()
         self._process.wait()
-        words = os.pread(self._words, 1 << 16, 0).decode(errors="replace").strip()
+        words = os.pread(self._words.fileno(), 1 << 16, 0).decode(errors="replace").strip()
         if "No module named 'pyroute2'" in words:
             return LabError(TEXT["pyroute2"])
         return LabError(TEXT["died"].format(words=": " + words.splitlines()[-1] if words else ""))
@@ -102,7 +107,7 @@ class Client:
     def ask(self, batch: Sequence[Request], limit: float = 30.0) -> list:
         """Have the requests carried out in order; their results. Refused at the first that cannot be."""
         with self._lock:
-            if self._socket.fileno() < 0:
+            if not self._end.alive:
                 raise LabError(TEXT["closed"])
             try:
                 self._send(list(batch), limit)
@@ -121,13 +126,15 @@ class Client:
         return self._process.pid
 
     def close(self) -> None:
-        """End the helper and everything in its namespaces; wait until the processes are gone."""
-        if self._socket.fileno() < 0:
-            return
-        self._socket.close()  # the inner process sees the end, and the outer one follows
-        try:
-            self._process.wait(2)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        os.close(self._words)
+        """End the helper and everything in its namespaces; wait until the processes are gone. Calling it again does nothing."""
+        self._end()
+
+
+def _end(control: socket.socket, process: subprocess.Popen, words: BinaryIO) -> None:
+    control.close()  # the inner process sees the end, and the outer one follows
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    words.close()

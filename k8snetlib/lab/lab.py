@@ -11,21 +11,21 @@ Needs no root: the namespaces live in a helper process with a user namespace of 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
 
 from ..errors import LabError
 from ..linux.events import Capture
-from ..linux.ops import Listen, Op
+from ..linux.ops import Op
 from ..linux.packet import Frame, IPAddress, Packet
 from ..linux.state import Conntrack, NetNS, Socket
 from ..linux.wire import to_bytes
-from ..value import value
 from . import readback
 from .client import Client, Refused, Request
 from .lower import BASELINE, lower
+from .replies import Accepted, Connection, Output, Pong, accepted, endpoint, output
 
 QUIET, LIMIT = 0.01, 3.0  # seconds: a capture ends when nothing came for QUIET; it never lasts longer than LIMIT
 SETTLE_LIMIT = 5.0
@@ -36,66 +36,8 @@ TEXT = {
     "lost": "{count} captured frames did not fit into the capture buffer: send less at a time",
     "restless": "packets were still under way after {limit:g} s; raise the limit of the capture",
     "carrier": "these devices are up but the kernel did not enable them within {limit:g} s: {devices}",
-    "exec": "{command}: exit status {code}\n{words}",
     "no_source": "{netns} has no route to {dst}, so the kernel chooses no source address",
 }
-
-
-@value
-class Output:
-    """What a command printed, and its exit status."""
-
-    code: int
-    out: str
-    err: str
-
-    def __str__(self) -> str:
-        return self.out
-
-
-@value
-class Accepted:
-    """What a listening process saw of a client: the peer's address (after NAT, if any), its own, and the data."""
-
-    netns: str
-    socket: Socket
-    peer: tuple[IPAddress, int]
-    local: tuple[IPAddress, int]
-    data: bytes
-
-
-@value
-class Connection:
-    """A real connection's outcome. ``error`` is "" or an errno's name: ECONNREFUSED, ETIMEDOUT (nothing came in time), EHOSTUNREACH …
-
-    ``local`` is the address that the client had, ``accepted`` what the server saw of it (None where no listener of the lab was reached).
-    """
-
-    error: str
-    local: tuple[IPAddress, int]
-    accepted: Accepted | None
-    answer: bytes
-
-    @property
-    def ok(self) -> bool:
-        return not self.error
-
-    @property
-    def source(self) -> IPAddress | None:
-        """The client's address as the server saw it."""
-        return self.accepted.peer[0] if self.accepted else None
-
-
-@value
-class Pong:
-    """What came of one ping: ``error`` "" for an answer, else an errno's name; ``sender`` is who answered or refused, if anyone."""
-
-    error: str
-    sender: IPAddress | None
-
-    @property
-    def ok(self) -> bool:
-        return not self.error
 
 
 class Lab:
@@ -143,11 +85,11 @@ class Lab:
         if not pairs:
             return
         try:
-            self._client.ask([request for _, request in pairs])
+            self._client.ask([request for _, request in pairs], 30 + len(pairs) / 20)
         except Refused as refused:
             raise _refusal(pairs[refused.at][0].command().splitlines()[0], refused) from None
-        for op in dict.fromkeys(op for op, _ in pairs):
-            if isinstance(op, Listen):
+        for op, request in pairs:
+            if request[0] == "listen":
                 self._listening.setdefault(op.netns, []).append(op.socket)
         self._settle()
 
@@ -186,7 +128,7 @@ class Lab:
         argv = ["sh", "-c", command] if isinstance(command, str) else list(command)
         self._rest()
         words = command if isinstance(command, str) else shlex.join(command)
-        return _output(self._ask("run", words, timeout + 10, netns=netns, argv=argv, stdin=stdin.encode(), timeout=timeout), words, check)
+        return output(self._ask("run", words, timeout + 10, netns=netns, argv=argv, stdin=stdin.encode(), timeout=timeout), words, check)
 
     def shell(self, text: str, *, timeout: float = 60.0, check: bool = True) -> Output:
         """Run command text as an administrator would type it, such as ``ops.commands(ops)``, with the machine's own tools.
@@ -194,9 +136,9 @@ class Lab:
         Stops at the first command that fails (``sh -e``). Namespaces that the text makes get the lab's baseline at once.
         """
         raw = self._ask("shell", "sh", timeout + 10, argv=["sh", "-ec", _PRELUDE + text], stdin=b"", timeout=timeout)
-        output = _output(raw, "sh", check)
+        said = output(raw, "sh", check)
         self._settle()
-        return output
+        return said
 
     # ── packets ──
 
@@ -245,8 +187,8 @@ class Lab:
         to = ip_address(address)
         wanted = {"netns": netns, "proto": proto, "version": to.version, "address": str(to), "port": port, "data": data, "timeout": timeout}
         raw = self._ask("connect", "", timeout + 10, **wanted)
-        seen = [_accepted(entry) for entry in raw["accepted"]]
-        return Connection(raw["error"], _endpoint(raw["local"]), seen[-1] if seen else None, raw["answer"])
+        seen = [accepted(entry) for entry in raw["accepted"]]
+        return Connection(raw["error"], endpoint(raw["local"]), seen[-1] if seen else None, raw["answer"])
 
     def ping(self, netns: str, address: str | IPAddress, *, size: int = 56, timeout: float = 1.0) -> Pong:
         """Send one ICMP echo request with ``size`` bytes of data, and wait for what comes back."""
@@ -260,7 +202,7 @@ class Lab:
 
     def accepted(self) -> tuple[Accepted, ...]:
         """What the lab's listening processes have seen so far: TCP connections and UDP datagrams."""
-        return tuple(_accepted(entry) for entry in self._ask("log"))
+        return tuple(accepted(entry) for entry in self._ask("log"))
 
     def state(self, netns: str, sysctls: Iterable[str] = ()) -> NetNS:
         """The namespace as the kernel has it: devices, addresses, routes, rules, neighbours and FDB (learned too), sockets, connections.
@@ -293,20 +235,6 @@ _PRELUDE = (
 )
 
 
-def _output(raw: Mapping, command: str, check: bool) -> Output:
-    output = Output(raw["code"], raw["out"].decode(errors="replace"), raw["err"].decode(errors="replace"))
-    if check and output.code:
-        raise LabError(TEXT["exec"].format(command=command, code=output.code, words=output.err.strip()))
-    return output
-
-
-def _needs_carriers(request: Request) -> bool:
-    """Whether devices that came up before have to be done with it: before one goes away (or it will never have had its IPv6 address),
-    and before a port is given an entry that only a forwarding port may have."""
-    verb, wanted = request
-    return verb == "link_del" or wanted.get("link", {}).get("state") == "down" or (verb == "fdb_add" and wanted["state"] == "dynamic")
-
-
 def _answering(request: Request, answer: bool) -> Request:
     verb, arguments = request
     return (verb, {**arguments, "answer": answer}) if verb == "listen" else request
@@ -316,13 +244,8 @@ def _refusal(what: str, refused: Refused) -> LabError:
     return LabError(TEXT["refused"].format(what=what, message=refused.message, errno=f" ({refused.errno})" if refused.errno else ""))
 
 
-def _endpoint(raw: tuple[str, int]) -> tuple[IPAddress, int]:
-    host, port = raw
-    address = ip_address(host.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)  # how a socket for both families shows an IPv4 peer (RFC 4291 section 2.5.5.2)
-    return (mapped or address, port)
-
-
-def _accepted(entry: Mapping) -> Accepted:
-    local = _endpoint(entry["local"])
-    return Accepted(entry["netns"], Socket(entry["proto"], entry["port"]), _endpoint(entry["peer"]), local, entry["data"])
+def _needs_carriers(request: Request) -> bool:
+    """Whether devices that came up before have to be done with it: before one goes away (or it will never have had its IPv6 address),
+    and before a port is given an entry that only a forwarding port may have."""
+    verb, wanted = request
+    return verb == "link_del" or wanted.get("link", {}).get("state") == "down" or (verb == "fdb_add" and wanted["state"] == "dynamic")

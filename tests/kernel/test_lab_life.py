@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pwd
@@ -97,6 +98,14 @@ def test_close_ends_every_process() -> None:
     lab.close()  # closing twice is no mistake
     with pytest.raises(LabError, match="closed"):
         lab.run([NetnsAdd("two")])
+
+
+def test_a_lab_that_nobody_holds_ends() -> None:
+    lab = Lab([NetnsAdd("one")])
+    pids = [lab.helper_pid, *children(lab.helper_pid)]
+    del lab
+    gc.collect()
+    assert wait_until_gone(pids) == []
 
 
 @pytest.mark.parametrize("victim", ["learner", "outer", "inner"])

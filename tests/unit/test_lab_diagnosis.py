@@ -8,6 +8,7 @@ from k8snetlib.errors import LabError
 from k8snetlib.lab import capabilities
 from k8snetlib.lab.capabilities import FEATURES, TOOLS, Capabilities, Facts, diagnose
 from k8snetlib.lab.client import Client
+from k8snetlib.lab.trials import trials
 
 ALL = dict.fromkeys(FEATURES, "")
 
@@ -113,7 +114,7 @@ def test_another_system_is_told_so_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_probe_tries_every_feature_that_can_be_tried() -> None:
     """``namespaces`` is the helper's start itself, and ``ip`` a question of tools."""
-    assert set(capabilities._trials()) == set(FEATURES) - {"namespaces", "ip"}
+    assert set(trials()) == set(FEATURES) - {"namespaces", "ip"}
 
 
 def test_the_probe_gives_one_line_on_any_machine() -> None:
