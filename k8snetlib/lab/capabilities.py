@@ -31,8 +31,10 @@ FEATURES = MappingProxyType(
         "veth": "veth pairs",
         "bridge": "bridges",
         "packets": "sending and capturing packets",
+        "ipv6": "IPv6",
         "vxlan": "VXLAN",
         "ipip": "IPIP",
+        "dummy": "dummy devices",
         "br_netfilter": "iptables for bridged packets",
         "iptables": "iptables",
         "ip6tables": "ip6tables",
@@ -77,7 +79,7 @@ TEXT = {
     "refused": "{feature} ({words})",
     "and": " and ",
 }
-MODULES = MappingProxyType({"veth": "veth", "bridge": "bridge", "vxlan": "vxlan", "ipip": "ipip", "br_netfilter": "br_netfilter"})
+MODULES = MappingProxyType({name: name for name in ("veth", "bridge", "vxlan", "ipip", "dummy", "br_netfilter")})
 
 
 @value

@@ -154,7 +154,8 @@ class Lab:
             if not source:
                 raise LabError(TEXT["no_source"].format(netns=netns, dst=packet.dst))
             packet = replace(packet, src=ip_address(source))
-        return self._ask("send", netns=netns, version=packet.version, src=str(packet.src), dst=str(packet.dst), data=to_bytes(packet))
+        ends = {"src": str(packet.src), "dst": str(packet.dst)}
+        return self._ask("send", netns=netns, version=packet.version, **ends, data=to_bytes(packet), df=packet.df)
 
     def inject(self, netns: str, dev: str, frame: Frame | bytes) -> str:
         """Transmit a frame on a device, below IP and netfilter: what leaves ``dev`` arrives at its far end. Returns as ``send`` does."""
@@ -163,7 +164,7 @@ class Lab:
 
     @contextmanager
     def capture(self, *, quiet: float = QUIET, limit: float = LIMIT) -> Iterator[list[Capture]]:
-        """Capture on every interface of every namespace while the block runs, and on until the packets have come to rest.
+        """Capture on every interface of every namespace that there is, while the block runs and until the packets have come to rest.
 
         The list is filled at the end of the block, in order of time. ``quiet`` and ``limit`` are in seconds. LabError when frames
         were lost, or packets were still under way at the limit.

@@ -21,7 +21,7 @@ def trials() -> dict[str, list[Request]]:
     up = [("link_set", {"netns": where, "name": "veth0", "link": {"state": "up"}, "port": {}}) for where in ("one", "two")]
     address = ("addr_add", {"netns": "one", "dev": "veth0", "address": "192.0.2.1", "prefix": 24, "version": 4})
     data = bytes.fromhex("450000140000400040fd0000" + "c0000201" + "c0000202")  # an IP header and nothing else, protocol 253 (RFC 3692)
-    send = ("send", {"netns": "one", "version": 4, "src": "192.0.2.1", "dst": "192.0.2.2", "data": data})
+    send = ("send", {"netns": "one", "version": 4, "src": "192.0.2.1", "dst": "192.0.2.2", "data": data, "df": True})
     sysctl = ("sysctl_set", {"netns": "one", "key": "net.ipv4.ip_forward", "value": "1"})
     peer = {"netns": "two", "name": "veth0", "mac": "0a:58:00:00:00:02"}
     neighbor = ("neigh_add", {"netns": "one", "dev": "veth0", "ip": "192.0.2.2", "mac": peer["mac"], "state": "permanent"})
@@ -34,6 +34,8 @@ def trials() -> dict[str, list[Request]]:
         "packets": [neighbor, *capture],
         "vxlan": [link("vxlan0", "vxlan", **tunnel)],
         "ipip": [link("ipip0", "ipip", ipip_local="192.0.2.1")],
+        "ipv6": [("addr_add", {**address[1], "address": "2001:db8::1", "prefix": 64, "version": 6})],
+        "dummy": [link("dummy0", "dummy")],
         "br_netfilter": [("sysctl_set", {"netns": "one", "key": "net.bridge.bridge-nf-call-iptables", "value": "1"})],
         "iptables": run("iptables-restore", _NAT),
         "ip6tables": run("ip6tables-restore", _NAT),

@@ -41,7 +41,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if "kernel" not in item.path.parts:
         return
     can = probe()
-    wanted = [feature for mark in item.iter_markers("needs") for feature in mark.args]
+    wanted = ["ipv6", *(feature for mark in item.iter_markers("needs") for feature in mark.args)]
     if not can.has(*wanted):
         pytest.skip(can.line)
 

@@ -230,13 +230,17 @@ def test_the_kernel_chooses_the_source(silent_lab: Lab, two_nodes, unspecified: 
     assert request.src == ip_address("fd00:244:1::1" if v6 else "10.244.1.1")
 
 
-def test_a_packet_too_large_is_cut_where_it_may_be(silent_lab: Lab, two_nodes) -> None:
+@pytest.mark.parametrize(("source", "to", "room"), [(WEB, NEXT, 1424), ("fd00:244:1::2", "fd00:244:1::3", 1400)])
+def test_a_packet_too_large_is_cut_where_it_may_be(silent_lab: Lab, two_nodes, source: str, to: str, room: int) -> None:
     silent_lab.run(two_nodes())
+    whole = udp(source, to, 53, data=bytes(3000), df=False, ttl=33, tos=8)
     with silent_lab.capture() as frames:
-        assert silent_lab.send("pod-12", udp(WEB, NEXT, 53, data=bytes(3000), df=False, ttl=33, tos=8)) == ""
+        assert silent_lab.send("pod-12", replace(whole, df=True)) == "EMSGSIZE"
+        assert silent_lab.send("pod-12", whole) == ""
     pieces = [p for p in packets_on(frames, "pod-12", "eth0", "out") if isinstance(p.payload, Fragment)]
-    assert [(p.payload.offset, p.payload.more) for p in pieces] == [(0, True), (1424, True), (2848, False)]
+    assert [(p.payload.offset, p.payload.more) for p in pieces] == [(0, True), (room, True), (2 * room, False)]
     assert {(p.ttl, p.tos) for p in pieces} == {(33, 8)}
+    assert silent_lab.accepted()[0].data == bytes(3000)
 
 
 @pytest.mark.parametrize("version", [4, 6])

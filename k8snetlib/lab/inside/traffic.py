@@ -13,7 +13,7 @@ from dump import Dump
 from spaces import Loop, Spaces, errno_name
 
 ETH_P_ALL, SO_TIMESTAMPNS, SO_RCVBUFFORCE, SOL_PACKET, PACKET_STATISTICS, PACKET_OUTGOING = 0x0003, 35, 33, 263, 6, 4
-IP_PKTINFO, IPV6_HDRINCL, IP_MTU_DISCOVER, IP_PMTUDISC_DONT, CAPTURE_BUFFER = 8, 36, 10, 0, 8 << 20
+IP_PKTINFO, IPV6_HDRINCL, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT, CAPTURE_BUFFER = 8, 36, 10, 23, 0, 8 << 20
 
 
 class Sender:
@@ -22,8 +22,10 @@ class Sender:
     def __init__(self, spaces: Spaces) -> None:
         self.spaces = spaces
 
-    def send(self, netns: str, version: int, src: str, dst: str, data: bytes) -> str:
+    def send(self, netns: str, version: int, src: str, dst: str, data: bytes, df: bool) -> str:
         """Give a whole packet to the IP layer (raw(7) with IP_HDRINCL). Returns "" or the name of the errno that the kernel gave.
+
+        Without ``df`` a packet that does not fit is cut, in IPv6 too, as a socket that allows it would have its datagrams cut.
 
         The source goes along as packet information too, since routing rules that look at it do not read the header.
         """
@@ -40,33 +42,38 @@ class Sender:
             else:
                 about = [(level, socket.IPV6_PKTINFO, struct.pack("16si", source, 0))]
             try:
-                raw.sendmsg([data], about, 0, _address(raw, version, dst))
+                raw.sendmsg([data], about, 0, _address(version, dst))
             except OSError as error:
-                return self._again(raw, netns, version, dst, data, error)
+                return self._again(raw, netns, version, (src, dst), data, df, error)
         return ""
 
-    def _again(self, raw: socket.socket, netns: str, version: int, dst: str, data: bytes, error: OSError) -> str:
+    def _again(self, raw: socket.socket, netns: str, version: int, ends: tuple[str, str], data: bytes, df: bool, error: OSError) -> str:
         """Two refusals of raw sockets are about raw sockets, not about the network, and have another way round them."""
         try:
             if version == 6 and error.errno == errno.EINVAL:  # not an address of this namespace: leave the packet information out
-                raw.sendto(data, _address(raw, version, dst))
-            elif version == 4 and error.errno == errno.EMSGSIZE and not data[6] & 0x40:  # may be fragmented, but not with IP_HDRINCL
-                self._fragmenting(netns, dst, data)
+                raw.sendto(data, _address(version, ends[1]))
+            elif error.errno == errno.EMSGSIZE and not df:  # IP_HDRINCL does not fragment
+                self._fragmenting(netns, version, ends, data)
             else:
                 return errno_name(error.errno)
         except OSError as second:
             return errno_name(second.errno)
         return ""
 
-    def _fragmenting(self, netns: str, dst: str, data: bytes) -> None:
-        """Send an IPv4 packet of which the kernel makes the header again, from the fields of this one, and so may cut it."""
+    def _fragmenting(self, netns: str, version: int, ends: tuple[str, str], data: bytes) -> None:
+        """Send a packet of which the kernel makes the header again, from the fields of this one, and so may cut it."""
         self.spaces.enter(netns)
-        with socket.socket(socket.AF_INET, socket.SOCK_RAW, data[9]) as raw:
-            raw.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-            raw.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, data[8])
-            raw.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, data[1])
-            raw.bind((socket.inet_ntop(socket.AF_INET, data[12:16]), 0))
-            raw.sendto(data[20:], (dst, 0))
+        family, level, header, proto, hops, tos = (socket.AF_INET, socket.IPPROTO_IP, 20, data[9], data[8], data[1])
+        options = (IP_MTU_DISCOVER, socket.IP_TTL, socket.IP_TOS)
+        if version == 6:
+            family, level, header, proto, hops = socket.AF_INET6, socket.IPPROTO_IPV6, 40, data[6], data[7]
+            tos = (data[0] << 8 | data[1]) >> 4 & 0xFF
+            options = (IPV6_MTU_DISCOVER, socket.IPV6_UNICAST_HOPS, socket.IPV6_TCLASS)
+        with socket.socket(family, socket.SOCK_RAW, proto) as raw:
+            for option, value in zip(options, (PMTUDISC_DONT, hops, tos), strict=True):
+                raw.setsockopt(level, option, value)
+            raw.bind(_address(version, ends[0]))
+            raw.sendto(data[header:], _address(version, ends[1]))
 
     def inject(self, netns: str, dev: str, frame: bytes) -> str:
         """Put a frame on a device's wire (packet(7)), below IP and netfilter. Returns "" or the name of an errno."""
@@ -90,8 +97,8 @@ class Sender:
             return probe.getsockname()[0]
 
 
-def _address(raw: socket.socket, version: int, dst: str) -> tuple:
-    return (dst, 0) if version == 4 else (dst, 0, 0, 0)
+def _address(version: int, host: str) -> tuple:
+    return (host, 0) if version == 4 else (host, 0, 0, 0)
 
 
 class Capture:
