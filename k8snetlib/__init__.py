@@ -16,6 +16,7 @@ from .kube.cast import shop
 from .kube.cluster import Cluster
 from .linux.engine import after, captures, trace, traces
 from .linux.events import Trace
+from .linux import ops
 from .linux.draft import build
 from .linux.packet import Frame, Packet, ping, tcp, udp
 from .linux.state import Network
@@ -49,7 +50,7 @@ _LATER = {
 
 __all__ = [
     "Cluster", "Frame", "K8sNetError", "LabError", "ManifestError", "ModelError", "Network", "Packet", "Trace", "UnsupportedError",
-    "after", "build", "captures", "ping", "shop", "tcp", "trace", "traces", "udp", *_LATER,
+    "after", "build", "captures", "ops", "ping", "shop", "tcp", "trace", "traces", "udp", *_LATER,
 ]  # fmt: skip
 __version__ = "0.1.0"
 
