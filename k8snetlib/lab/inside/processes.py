@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -225,6 +226,8 @@ class Programs:
         files = [os.memfd_create(name) for name in ("stdin", "stdout", "stderr")]
         try:
             os.pwrite(files[0], stdin, 0)
+            if shutil.which(argv[0]) is None:  # said plainly, whatever folders of PATH may be closed to us
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             started = subprocess.Popen(argv, stdin=files[0], stdout=files[1], stderr=files[2], start_new_session=True)
             watch = os.pidfd_open(started.pid)
             try:
