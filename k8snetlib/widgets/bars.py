@@ -19,6 +19,8 @@ TEXT = {
     "over": "{n} more than the MTU",
     "bytes": "{n} B",
     "data": "data",
+    "piece": "fragment of a packet",
+    "caption": "The boxes are not to scale; the line below each frame is, up to the tick at the MTU, which counts from the IP header on.",
     "mtu": "MTU {mtu}",
     "more": "+ {n} more",
     "frame": "frame {n} of {total}",
@@ -46,23 +48,24 @@ def bars(wires: Sequence[Wire], alt: str) -> Figure:
     for wire in wires:
         drawn, y = _wire(wire, y, scale)
         parts.append(drawn)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="k8snet" role="img" aria-label="{escape(alt)}" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}">'
+    size = f'width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="k8snet" role="img" aria-label="{escape(alt)}" {size}><style>{STYLE}{LOOK}</style>'
     plate = f'<rect class="plate" x=".5" y=".5" width="{WIDTH - 1}" height="{y - 1}" rx="8"/>'
-    return Figure(f"{head}<style>{STYLE}{LOOK}</style>{plate}{''.join(parts)}</svg>", alt)
+    return Figure(f"{head}{plate}{''.join(parts)}</svg>", alt, TEXT["caption"])
 
 
-LOOK = (
-    ".k8snet.k8snet .wire{font-size:13px;font-weight:600;fill:#1f2933}.k8snet .box{stroke-width:1.2}.k8snet .l{font-size:12px;font-weight:600;fill:#1f2933}"
-    ".k8snet .b{font-size:11px}.k8snet .fit{fill:#188038}.k8snet .over{fill:#c5221f}.k8snet .track{fill:#e6eaf0}.k8snet .tick{stroke:#1f2933;stroke-width:2}"
-    ".k8snet .says{font-size:11.5px;font-weight:600;fill:#1f2933}"
-)
+LOOK = "".join(f".k8snet.k8snet .{rule}" for rule in (   # twice, to be stronger than STYLE
+    "wire{font-size:13px;font-weight:600;fill:#1f2933}", "box{stroke-width:1.2}", "layer{font-size:12px;font-weight:600;fill:#1f2933}",
+    "bytes{font-size:11px}", "fit{fill:#188038}", "over{fill:#c5221f}", "track{fill:#e6eaf0}", "tick{stroke:#1f2933;stroke-width:2}",
+    "says{font-size:11.5px;font-weight:600;fill:#1f2933}",
+))  # fmt: skip
 
 
 def _wire(wire: Wire, y: int, scale: float) -> tuple[str, int]:
     parts = [_text(LEFT, y + 14, TEXT["wire"].format(title=wire.title, place=wire.place, mtu=wire.mtu), "wire")]
     y += 22
     if not wire.frames:
-        parts.append(_text(LEFT, y + 12, wire.none, "b"))
+        parts.append(_text(LEFT, y + 12, wire.none, "bytes"))
         return "".join(parts), y + 26
     for number, frame in enumerate(wire.frames[:MOST_FRAMES], 1):
         parts += _boxes(frame, y)
@@ -70,28 +73,30 @@ def _wire(wire: Wire, y: int, scale: float) -> tuple[str, int]:
         parts += _meter(frame, wire.mtu, y + HEIGHT + 6, scale, label)
         y += HEIGHT + 34
     if len(wire.frames) > MOST_FRAMES:
-        parts.append(_text(LEFT, y + 10, TEXT["more"].format(n=len(wire.frames) - MOST_FRAMES), "b"))
+        parts.append(_text(LEFT, y + 10, TEXT["more"].format(n=len(wire.frames) - MOST_FRAMES), "bytes"))
         y += 18
     return "".join(parts), y + 10
 
 
 def _boxes(frame: Frame, y: int) -> Iterator[str]:
     """The headers in equal boxes, the data in what is left."""
-    x, rest = LEFT, len(frame)
+    x, rest, name = LEFT, len(frame), TEXT["data"]
     for head in headers(frame):
-        size = rest if head.layer == "fragment" else head.length
-        rest -= size
+        if head.layer == "fragment":   # a piece of a packet, whose own headers are in the first piece
+            name = TEXT["piece"]
+            continue
+        rest -= head.length
         fill, stroke = FILL.get(head.layer, ("#ffffff", "#52606d"))
-        yield _box(x, y, BOX, head.layer, size, fill, stroke)
+        yield _box(x, y, BOX, head.layer, head.length, fill, stroke)
         x += BOX + GAP
     if rest > 0:
-        yield _box(x, y, WIDTH - LEFT - x, TEXT["data"], rest, "#ffffff", "#52606d")
+        yield _box(x, y, WIDTH - LEFT - x, name, rest, "#ffffff", "#52606d")
 
 
 def _box(x: float, y: float, width: float, name: str, size: int, fill: str, stroke: str) -> str:
     middle = x + width / 2
     return (f'<rect class="box" x="{x:g}" y="{y:g}" width="{width:g}" height="{HEIGHT}" rx="4" fill="{fill}" stroke="{stroke}"/>'
-            + _text(middle, y + 15, name, "l", "middle") + _text(middle, y + 29, TEXT["bytes"].format(n=size), "b", "middle"))  # fmt: skip
+            + _text(middle, y + 15, name, "layer", "middle") + _text(middle, y + 29, TEXT["bytes"].format(n=size), "bytes", "middle"))  # fmt: skip
 
 
 def _meter(frame: Frame, mtu: int, y: float, scale: float, label: str) -> Iterator[str]:
@@ -103,7 +108,7 @@ def _meter(frame: Frame, mtu: int, y: float, scale: float, label: str) -> Iterat
     yield f'<path class="tick" d="M{LEFT + mtu * scale:.1f} {y - 3}v12"/>'
     says = TEXT["size"].format(size=size) + (f", {TEXT['over'].format(n=size - mtu)}" if over else "")
     yield _text(LEFT, y + 19, f"{label}: {says}" if label else says, "says")
-    yield _text(LEFT + mtu * scale, y + 20, TEXT["mtu"].format(mtu=mtu), "b", "middle")
+    yield _text(LEFT + mtu * scale, y + 20, TEXT["mtu"].format(mtu=mtu), "bytes", "middle")
 
 
 def _text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:

@@ -1,7 +1,7 @@
 """What all widgets share: a static twin beside the live view, a text that never changes, and controls around one pure view function.
 
-Theory of operation. A widget's one output holds the live view, ``text/html`` (the twin) and ``text/plain``; a page shows the richest that it
-can and trusts. JupyterLab shows the widget where the notebook is trusted, the twin where it is not; GitHub, nbviewer and paper show
+Theory of operation. A widget's one output holds the live view, ``text/html`` (the twin) and ``text/plain``; a page shows the richest
+that it can and trusts. JupyterLab shows the widget where the notebook is trusted, the twin where it is not; GitHub, nbviewer and paper show
 the twin. An explorer's controls are ipywidgets; when one moves, the choices go to ``view(**choices)``, a pure function whose answers
 are remembered, and the answer's HTML and, if it has a trace, its packet walk take the place of the last. ``Output``, ``interact`` and
 ``clear_output`` are not used: they make outputs that differ from run to run.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -33,39 +34,44 @@ TEXT = {
 }
 REMEMBERED = 512  # answers; a slider's whole range fits
 
-STYLE = """<style>
-.k8s-answer{font:13px/1.45 var(--jp-ui-font-family,sans-serif);color:var(--jp-ui-font-color1,#1f2933);max-width:900px}
-.k8s-answer p{margin:.35em 0}.k8s-answer figure{margin:.4em 0}.k8s-answer svg{max-width:100%;height:auto}
-.k8s-answer figcaption,.k8s-answer .note{color:var(--jp-ui-font-color2,#52606d)}
-.k8s-answer .summary{font-size:14px;border-left:4px solid #1a66cc;padding:2px 0 2px 9px}
-.k8s-answer .summary.bad{border-color:#c5221f}.k8s-answer .summary.good{border-color:#188038}
-.k8s-answer code,.k8s-answer pre{font:12px/1.45 var(--jp-code-font-family,monospace);color:inherit;background:var(--jp-layout-color2,#eef1f5);border-radius:3px}
-.k8s-answer code{padding:1px 4px}.k8s-answer pre{padding:7px 10px;margin:.35em 0;white-space:pre-wrap;overflow-wrap:anywhere}
-.k8s-answer table{border-collapse:collapse;margin:.4em 0}.k8s-answer caption{text-align:left;font-weight:600;padding:3px 0}
-.k8s-answer th,.k8s-answer td{text-align:left;vertical-align:top;padding:3px 12px 3px 0;border-bottom:1px solid var(--jp-border-color2,#d5dce5)}
-.k8s-explorer .widget-label{color:var(--jp-ui-font-color1)}
-.k8s-explorer :focus-visible{outline:2px solid var(--jp-brand-color1,#1a66cc);outline-offset:1px}
-</style>"""
+STYLE = f"<style>\n{(Path(__file__).parent / 'explorer.css').read_text(encoding='utf-8')}</style>"
+
+
+@value
+class Columns:
+    """Two columns of blocks, one below the other where there is little room, and on paper."""
+
+    left: tuple[Figure | str, ...]
+    right: tuple[Figure | str, ...]
 
 
 @value
 class Answer:
-    """What an explorer shows for one choice: ``summary`` says it in one sentence, ``blocks`` are figures and HTML text, in order.
+    """What an explorer shows for one choice: ``summary`` says it in one sentence, ``blocks`` are figures, HTML text and columns, in order.
 
     ``tone`` is "good", "bad" or "" and colours the summary's edge. With a ``trace``, its packet walk follows.
     """
 
     summary: str
-    blocks: tuple[Figure | str, ...] = ()
+    blocks: tuple[Figure | str | Columns, ...] = ()
     trace: Trace | None = None
     tone: str = ""
 
     def html(self, *, live: bool) -> str:
         """The answer as HTML: drawings inline where it is ``live``, as images, which survive an untrusted notebook, where not."""
-        parts = [block if isinstance(block, str) else _inline(block) if live else block.html() for block in self.blocks]
         mark = f" {self.tone}" if self.tone else ""
         head = f'<p class="summary{mark}" role="status">{escape(self.summary)}</p>'
-        return f'<div class="k8s-answer">{head}{"".join(parts)}</div>'
+        return f'<div class="k8s-answer">{head}{_blocks(self.blocks, live)}</div>'
+
+
+def _blocks(blocks: Iterable[Figure | str | Columns], live: bool) -> str:
+    parts = []
+    for block in blocks:
+        if isinstance(block, Columns):
+            parts.append(f'<div class="cols"><div>{_blocks(block.left, live)}</div><div>{_blocks(block.right, live)}</div></div>')
+        else:
+            parts.append(block if isinstance(block, str) else _inline(block) if live else block.html())
+    return "".join(parts)
 
 
 def _inline(figure: Figure) -> str:
@@ -143,7 +149,8 @@ class Explorer(Twin, ipywidgets.VBox):
 
     def twin(self) -> str:
         chosen = "; ".join(TEXT["choice"].format(name=c.description.rstrip(":"), value=_label(c)) for c in self.controls.values())
-        head = f"<p><strong>{escape(self._title)}</strong>. {escape(TEXT['choices'].format(choices=chosen))} <em>{escape(TEXT['live'])}</em></p>"
+        chosen = escape(TEXT["choices"].format(choices=chosen))
+        head = f"<p><strong>{escape(self._title)}</strong>. {chosen} <em>{escape(TEXT['live'])}</em></p>"
         walk = walk_twin(self.value.trace) if self.walk is not None and self.value.trace is not None else ""
         return head + self.value.html(live=False) + walk
 

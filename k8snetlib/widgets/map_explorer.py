@@ -1,4 +1,4 @@
-"""Lesson 00: the whole map of the course, and one packet of each mode through the one cluster."""
+"""Lesson 00: the cluster of the course, and one packet of each mode through it."""
 
 from __future__ import annotations
 
@@ -9,92 +9,74 @@ import ipywidgets
 
 from ..kube.cast import shop
 from ..kube.cluster import Cluster
-from ..value import value
+from ..linux.events import Trace
+from ..views.course_map import COMPARISON, mode_picture
 from ..views.diagrams import diagram
-from .base import Answer, Explorer
+from ..views.walk import steps
+from .base import Answer, Columns, Explorer
 from .twin import table
 
 TEXT = {
     "title": "The map: how things talk in a Kubernetes cluster",
     "mode": "Mode:",
-    "traced": "{what} {n} steps in {places} network namespace{s}; lesson {lesson} takes it apart.",
-    "later": "{what} No packet is drawn for this mode here: it is taken apart in lesson {lesson}.",
-    "alt": "The map of the cluster, without a packet.",
-    "columns": "mode|who does the work|what to remember|lesson",
-    "caption": "All modes",
-    "here": "{name} ◀",
-    "packet": "The packet: <code>{packet}</code>",
-}
-
-
-@value
-class Mode:
-    """A way in which things talk: its row of the table and, where the cluster can carry one, the packet that shows it."""
-
-    name: str
-    what: str
-    who: str
-    remember: str
-    lesson: str
-    source: str = ""
-    target: str = ""
-
-
-MODES: Mapping[str, Mode] = {
-    "localhost": Mode(
-        "1 · container to container, in one Pod", "Two containers of one Pod talk over localhost: the packet never leaves the Pod.",
-        "the Pod's network namespace", "one address, one port space", "01", "pod/web", "127.0.0.1:8080",
-    ),
-    "one-node": Mode(
-        "2.1 · Pod to Pod, on one node", "Two Pods of one node talk through a bridge: switched, not routed.",
-        "veth pairs and a bridge", "layer 2: MAC addresses decide", "02", "pod/web", "pod/api-1:8080",
-    ),
-    "across": Mode(
-        "2.2 · Pod to Pod, across nodes", "Two Pods on two nodes talk through a VXLAN tunnel: the packet travels inside a packet.",
-        "the CNI plug-in: a tunnel, or routes", "Pods keep their addresses: no NAT", "03, 04", "pod/web", "pod/api-2:8080",
-    ),
-    "service": Mode(
-        "3 · Pod to Service", "A Service is one stable address for Pods that come and go; no interface has that address.",
-        "kube-proxy: rules on every node", "the rules put a Pod's address in its place", "05–07",
-    ),
-    "outside": Mode(
-        "4 · outside to cluster", "A client on the Internet reaches a Pod through a node's port, a load balancer, an Ingress or a Gateway.",
-        "load balancer, Ingress or Gateway controller", "every way ends at a Service's Pods", "07–09, 11",
-    ),
+    "option": "{number} · {who}",
+    "traced": "{who}. {points}.",
+    "later": "{who}. {points}. No packet is traced here yet: lessons {lessons} do it.",
+    "carrier": "carried by", "packet": "the packet", "way": "its way", "length": "on the wire", "ttl": "TTL", "lessons": "taken apart in",
+    "lesson": "lesson {lessons}", "many": "lessons {lessons}",
+    "places": "{n} place{s} in {spaces}", "inside": "1 place, inside {space}",
+    "bytes": "{first} bytes", "grows": "{first} bytes, {most} at most: a packet inside a packet",
+    "stays": "{ttl}: nobody routed it", "falls": "{before} → {after}: {n} hosts routed it",
+    "columns": "this mode|in this cluster", "untraced": "this mode|in a cluster",
 }  # fmt: skip
+PACKETS: Mapping[str, tuple[str, str]] = {
+    "1": ("pod/web", "127.0.0.1:8080"),
+    "2.1": ("pod/web", "pod/api-1:8080"),
+    "2.2": ("pod/web", "pod/api-2:8080"),
+}
+"""Mode → the two ends of the packet that shows it; the other modes have lessons of their own."""
 
 
 class MapExplorer(Explorer):
-    """The cluster of the course with the way of one packet, chosen by mode, and the table of all modes."""
+    """The cluster (default: the course's) with the way of one packet, chosen by mode, and what carries it."""
 
     def __init__(self, cluster: Cluster | None = None) -> None:
         cluster = cluster or shop()
-        options = [(mode.name, key) for key, mode in MODES.items()]
-        mode = ipywidgets.Dropdown(options=options, value="across", description=TEXT["mode"], layout={"width": "26em"})
+        options = [(TEXT["option"].format(number=number, who=who), number) for number, who, *_ in COMPARISON]
+        looks = {"layout": {"width": "26em"}, "style": {"description_width": "4em"}}
+        mode = ipywidgets.Dropdown(options=options, value="2.2", description=TEXT["mode"], **looks)
         super().__init__(TEXT["title"], lambda mode: view(cluster, mode), {"mode": mode}, [["mode"]])
 
 
 def view(cluster: Cluster, mode: str) -> Answer:
     """The map for one mode: pure."""
-    chosen = MODES[mode]
-    if chosen.source:
-        trace = cluster.trace(chosen.source, chosen.target)
-        figure = diagram(trace=trace)
-        n = len({event.netns for event in trace.of(0)})
-        summary = TEXT["traced"].format(what=chosen.what, n=len(walk_places(trace)), places=n, s="" if n == 1 else "s", lesson=chosen.lesson)
-        packet = (f"<p>{TEXT['packet'].format(packet=escape(str(trace.sent)))}</p>",)
-    else:
-        figure, packet = diagram(cluster.network), ()
-        summary = TEXT["later"].format(what=chosen.what, lesson=chosen.lesson)
-    rows = []
-    for key, other in MODES.items():
-        name = TEXT["here"].format(name=other.name) if key == mode else other.name
-        rows.append(tuple(escape(cell) for cell in (name, other.who, other.remember, other.lesson)))
-    return Answer(summary, (*packet, figure, table(TEXT["columns"].split("|"), rows, TEXT["caption"])))
+    _, who, carrier, points, lessons = next(row for row in COMPARISON if row[0] == mode)
+    points = points[0].upper() + points[1:]
+    taken = (TEXT["lessons"], TEXT["lesson" if lessons.isdigit() else "many"].format(lessons=lessons))
+    if mode not in PACKETS:
+        summary = TEXT["later"].format(who=who, points=points, lessons=lessons)
+        return Answer(summary, (mode_picture(mode), _facts([(TEXT["carrier"], carrier), taken], TEXT["untraced"])))
+    trace = cluster.trace(*PACKETS[mode])
+    facts = [(TEXT["carrier"], carrier), *_told(trace), taken]
+    return Answer(TEXT["traced"].format(who=who, points=points), (Columns((diagram(trace=trace),), (_facts(facts, TEXT["columns"]),)),))
 
 
-def walk_places(trace) -> tuple:
-    """The steps of the packet's walk."""
-    from ..views.walk import steps
+def _told(trace: Trace) -> list[tuple[str, str]]:
+    """What the trace says of the packet."""
+    walk = steps(trace)
+    spaces = list(dict.fromkeys(step.place.netns for step in walk))
+    way = TEXT["places"].format(n=len(walk), s="" if len(walk) == 1 else "s", spaces=", ".join(spaces))
+    first, most = walk[0].length, max(step.length for step in walk)
+    ttls = trace.sent.ttl, trace.end.packet.ttl
+    key = "stays" if ttls[0] == ttls[1] else "falls"
+    ttl = TEXT[key].format(ttl=ttls[0], before=ttls[0], after=ttls[1], n=ttls[0] - ttls[1])
+    return [
+        (TEXT["packet"], str(trace.sent)),
+        (TEXT["way"], way if len(walk) > 1 else TEXT["inside"].format(space=spaces[0])),
+        (TEXT["length"], TEXT["grows" if most > first else "bytes"].format(first=first, most=most)),
+        (TEXT["ttl"], ttl),
+    ]
 
-    return steps(trace)
+
+def _facts(rows: list[tuple[str, str]], head: str) -> str:
+    return table(head.split("|"), [(escape(name), escape(text)) for name, text in rows])

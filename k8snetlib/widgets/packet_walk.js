@@ -1,4 +1,4 @@
-// Steps through a packet's walk. Everything comes in `data`, strings included; nothing is asked of the kernel.
+// Steps through a packet's walk. All comes in `data`, strings too; nothing is asked of the kernel.
 
 const SPEED = 1800, GLIDE = 450; // milliseconds: a step while playing, the packet's way along a line
 const SVG = "http://www.w3.org/2000/svg";
@@ -46,8 +46,7 @@ function box(heads, payload, words, at = 0) {
 function said(step, words) {
   const list = tag("ul", "said");
   for (const item of step.said) {
-    const line = tag("li", "", item.text || null);
-    if (item.tool) line.append(tag("div", "entry", null, tag("code", "tool", "$ " + item.tool), tag("code", "", item.entry)));
+    const line = tag("li", item.end, (item.end && words[item.end] + " ") + item.text);
     if (item.aside) {
       const aside = tag("details", "", null, tag("summary", "", item.aside.title));
       aside.append(tag("ol", "", null, ...item.aside.lines.map((text) => tag("li", "", text))));
@@ -56,9 +55,16 @@ function said(step, words) {
     list.append(line);
   }
   if (!step.said.length) list.append(tag("li", "", words.quiet));
-  if (step.ended === "delivered") list.append(tag("li", "end good", words.delivered));
-  if (step.ended === "dropped") list.append(tag("li", "end bad", fill(words.drop, { reason: step.reason })));
   return list;
+}
+
+// The entries that decided, each beside the command that shows it.
+function decided(step, words) {
+  const table = tag("dl", "decided");
+  for (const item of step.said.filter((item) => item.tool)) {
+    table.append(tag("dt", "", null, tag("code", "", "$ " + item.tool)), tag("dd", "", null, tag("code", "", item.entry)));
+  }
+  return table.childElementCount ? [tag("h5", "", words.decided), table] : [];
 }
 
 function render({ model, el }) {
@@ -77,18 +83,18 @@ function render({ model, el }) {
     root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the arrow keys
     root.tabIndex = -1;
     if (!steps.length) return root.append(tag("p", "none", words.none));
-    ui = { play: button(words.play, "▶", toggle), slider: tag("input"), where: tag("output"), stage: tag("div", "stage"), panel: tag("div", "panel") };
+    ui = { play: button(words.play, "", toggle), slider: tag("input"), where: tag("output"), stage: tag("div", "stage"), panel: tag("div", "told"), below: tag("div", "below") };
     ui.live = tag("div", "hidden");
     ui.live.setAttribute("aria-live", "polite");
     Object.assign(ui.slider, { type: "range", min: 1, max: steps.length, step: 1 });
     ui.slider.setAttribute("aria-label", words.slider);
     ui.slider.addEventListener("input", () => go(ui.slider.valueAsNumber - 1));
-    const bar = tag("div", "bar", null, button(words.first, "⏮", () => go(0)), button(words.back, "◀", () => go(at - 1)), ui.play,
-      button(words.next, "▶▏", () => go(at + 1)), button(words.last, "⏭", () => go(steps.length - 1)), ui.slider, ui.where);
+    const bar = tag("div", "bar", null, button(words.first, "«", () => go(0)), button(words.back, "‹", () => go(at - 1)), ui.play,
+      button(words.next, "›", () => go(at + 1)), button(words.last, "»", () => go(steps.length - 1)), ui.slider, ui.where);
     ui.stage.innerHTML = data.svg; // made by the library, every text in it escaped
     const picture = ui.stage.querySelector("svg");
     ui.grid = tag("div", picture.width.baseVal.value > picture.height.baseVal.value * 1.15 ? "grid wide" : "grid", null, ui.stage, ui.panel);
-    root.append(bar, ui.grid, tag("p", "hint", words.hint), ui.live);
+    root.append(bar, ui.grid, ui.below, tag("p", "hint", words.hint), ui.live);
     if (data.caption) root.append(tag("p", "caption", data.caption));
     dot = document.createElementNS(SVG, "circle");
     dot.setAttribute("class", "packet");
@@ -96,6 +102,7 @@ function render({ model, el }) {
     picture.querySelector(".graph").append(dot);
     for (const node of picture.querySelectorAll(".node")) node.addEventListener("click", () => visit(node.id));
     show(0);
+    settle();
   }
 
   function visit(id) { // the next time that the packet is there, else the first
@@ -123,26 +130,40 @@ function render({ model, el }) {
   }
 
   function label() {
-    ui.play.textContent = timer ? "⏸" : "▶";
     ui.play.title = timer ? words.pause : words.play;
+    ui.play.textContent = (timer ? "❚❚ " : "▶ ") + ui.play.title;
     ui.play.setAttribute("aria-label", ui.play.title);
   }
 
   function show(to) {
     const forward = to === at + 1;
     at = to;
-    const step = steps[at], last = at === steps.length - 1, where = fill(words.place, { n: at + 1, total: steps.length, place: step.place });
+    const step = steps[at], last = at === steps.length - 1, where = fill(words.step, { n: at + 1, total: steps.length });
     ui.slider.value = at + 1;
-    ui.slider.setAttribute("aria-valuetext", where);
+    ui.slider.setAttribute("aria-valuetext", `${where}, ${step.place}`);
     ui.where.textContent = where;
     paint(last);
-    ui.panel.replaceChildren(tag("h4", "", where), said(step, words),
-      tag("h5", "", step.ended === "dropped" ? words.dropped : words.packet, tag("span", "len", fill(words.bytes, { n: step.length }))),
-      ...(step.gone.length ? [tag("div", "gone", fill(words.gone, { layers: step.gone.join(", ") }))] : []),
-      box(step.headers, step.payload, words));
+    tell(step);
+    ui.below.replaceChildren(...decided(step, words));
     ui.live.textContent = step.live;
     cancelAnimationFrame(frame);
     frame = requestAnimationFrame((now) => glide(now, forward && !calm.matches));
+  }
+
+  function tell(step) {
+    ui.panel.replaceChildren(tag("h4", "", step.place), said(step, words),
+      tag("h5", "", words[step.ended || "packet"], tag("span", "len", fill(words.bytes, { n: step.length }))),
+      ...(step.gone.length ? [tag("div", "gone", fill(words.gone, { layers: step.gone.join(", ") }))] : []),
+      box(step.headers, step.payload, words));
+  }
+
+  function settle() { // as high as the highest step: what stands below does not jump
+    if (!steps.length) return;
+    ui.panel.style.minHeight = "";
+    const heights = steps.map((step) => (tell(step), ui.panel.offsetHeight));
+    ui.panel.style.minHeight = Math.max(...heights) + "px";
+    tell(steps[at]);
+    glide(0, false);
   }
 
   function paint(last) {
@@ -190,7 +211,8 @@ function render({ model, el }) {
     event.stopPropagation();
     move();
   });
-  const watch = new ResizeObserver(() => { if (steps.length) glide(0, false); });
+  let width;
+  const watch = new ResizeObserver(([entry]) => { if (width !== (width = entry.contentRect.width)) settle(); });
   build();
   watch.observe(root);
   model.on("change:data", build);

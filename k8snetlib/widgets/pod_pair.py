@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import ipywidgets
 
+from ..errors import ModelError
 from ..kube.cast import shop
 from ..kube.cluster import Cluster
 from ..linux.engine import after
@@ -22,9 +24,10 @@ TEXT = {
     "request": "the request", "reply": "the reply",
     "delivered": "{packet} is delivered.", "dropped": "{packet} is dropped in {where}: {reason}, {detail}.",
     "routers": "TTL {before} → {after}: {n} host{s} routed it.", "switched": "No host routed it: TTL stays {ttl}.",
-    "tunnel": "It went through a tunnel.", "asked": "{n} question{s} for a MAC address on the way.", "known": "No question for a MAC address: all were known.",
+    "tunnel": "It went through a tunnel.", "asked": "{n} question{s} for a MAC address on the way.",
+    "known": "No question for a MAC address: all were known.",
     "no-reply": "There is no reply: the request was not delivered ({reason}).",
-    "command": "$ {command}",
+    "no-pods": "there is no Pod with a network of its own in this cluster",
 }  # fmt: skip
 CLOSED = 9999
 PROTOS = {"TCP": "tcp", "UDP": "udp", "ping": "icmp"}
@@ -40,21 +43,19 @@ class PodPairExplorer(Explorer):
 
     def __init__(self, cluster: Cluster | None = None) -> None:
         self._cluster = cluster or shop()
-        self._warm: dict[tuple[str, str], Network] = {}
-        pods = {pod.name: key for key, sandbox in self._cluster.sandboxes.items() if (pod := sandbox.pod) is not None}
-        names = list(pods)
-        pick = {"layout": {"width": "14em"}}
+        names = pods(self._cluster)
+        states, ways = ([(TEXT[key], key) for key in keys] for keys in (("cold", "warm"), ("request", "reply")))
         controls = {
-            "source": ipywidgets.Dropdown(options=names, value=names[0], description=TEXT["source"], **pick),
-            "target": ipywidgets.Dropdown(options=names, value=names[1 if len(names) > 1 else 0], description=TEXT["target"], **pick),
-            "proto": ipywidgets.Dropdown(options=PROTOS, description=TEXT["proto"], **pick),
-            "port": ipywidgets.Dropdown(options=[("", 0)], description=TEXT["port"], layout={"width": "22em"}),
-            "state": ipywidgets.Dropdown(options=[(TEXT["cold"], "cold"), (TEXT["warm"], "warm")], description=TEXT["state"], layout={"width": "26em"}),
-            "way": ipywidgets.Dropdown(options=[(TEXT["request"], "request"), (TEXT["reply"], "reply")], description=TEXT["way"], **pick),
+            "source": _pick("source", names, "13.5em"),
+            "target": _pick("target", names, "13.5em", first=names[min(1, len(names) - 1)][1]),
+            "proto": _pick("proto", PROTOS, "13.5em"),
+            "way": _pick("way", ways, "13.5em"),
+            "port": _pick("port", [("", 0)], "22em"),
+            "state": _pick("state", states, "27em"),
         }
-        self._pick = controls
+        self._controls = controls
         self._fit(first=True)
-        rows = [["source", "target", "proto"], ["port", "state"], ["way"]]
+        rows = [["source", "target", "proto", "way"], ["port", "state"]]
         super().__init__(TEXT["title"], lambda **choices: view(self._cluster, **choices), controls, rows, walk=True)
 
     def settle(self) -> None:
@@ -62,37 +63,58 @@ class PodPairExplorer(Explorer):
 
     def _fit(self, first: bool = False) -> None:
         """The ports that make sense for the target and the protocol."""
-        port, proto = self._pick["port"], self._pick["proto"].value
-        options = ports(self._cluster, self._pick["target"].value, proto)
+        port, proto = self._controls["port"], self._controls["proto"].value
+        options = ports(self._cluster, self._controls["target"].value, proto)
         if port.options != options:
             old = port.value
             port.options = options
             port.value = old if not first and old in dict(options).values() else options[0][1]
 
 
+def pods(cluster: Cluster) -> list[tuple[str, str]]:
+    """The Pods with a network of their own: (name, key), the name with its namespace where two have the same. ModelError if there are none."""
+    found = {key: sandbox.pod.name for key, sandbox in cluster.sandboxes.items()}
+    if not found:
+        raise ModelError(TEXT["no-pods"])
+    count = Counter(found.values())
+    return [(name if count[name] == 1 else key, key) for key, name in found.items()]
+
+
+def _pick(name: str, options: Sequence | Mapping, width: str, first: object = None) -> ipywidgets.Dropdown:
+    made = ipywidgets.Dropdown(options=options, description=TEXT[name], layout={"width": width}, style={"description_width": "5em"})
+    if first is not None:
+        made.value = first
+    return made
+
+
 def ports(cluster: Cluster, target: str, proto: str) -> tuple[tuple[str, int], ...]:
     """What one can choose as a port: those that a container listens on, and one that nobody does."""
     if proto == "icmp":
         return ((TEXT["no-port"], 0),)
-    sockets = cluster.network[cluster.find(f"pod/{target}").netns].sockets
+    sockets = cluster.network[cluster.sandboxes[target].netns].sockets
     found = sorted({socket.port for socket in sockets if socket.proto == proto})
     return (*((TEXT["declared"].format(port=p), p) for p in found), (TEXT["closed"].format(port=CLOSED), CLOSED))
 
 
 def view(cluster: Cluster, source: str, target: str, proto: str, port: int, state: str, way: str) -> Answer:
-    """The walk between two Pods: pure."""
+    """The walk between two Pods, given by their keys (``shop/web``): pure."""
     start = warm(cluster, source, target) if state == "warm" else cluster.network
-    goal = f"pod/{target}:{port}" if port else f"pod/{target}"
-    trace = cluster.trace(f"pod/{source}", goal, proto, network=start)
-    address = trace.sent.dst
-    command = TEXT["command"].format(command=COMMANDS[proto].format(source=source, target=address, port=port))
-    typed = f"<pre>{escape(command)}</pre>"
+    trace = cluster.trace(_end(cluster, source), _end(cluster, target, port), proto, network=start)
+    command = COMMANDS[proto].format(source=cluster.sandboxes[source].pod.name, target=trace.sent.dst, port=port)
+    typed = f"<pre>$ {escape(command)}</pre>"
     if way == "reply":
         reply = trace.reply
         if reply is None:
             return Answer(TEXT["no-reply"].format(reason=trace.end.reason), (typed,), trace, "bad")
         trace = reply
     return Answer(summary(trace), (typed,), trace, "good" if trace.delivered else "bad")
+
+
+def _end(cluster: Cluster, key: str, port: int = 0) -> str:
+    """A Pod as ``trace`` takes it, by its address: a name need not be the only one."""
+    address = cluster.sandboxes[key].addresses[0].ip
+    host = f"[{address}]" if address.version == 6 and port else str(address)
+    return f"{host}:{port}" if port else host
 
 
 def summary(trace: Trace) -> str:
@@ -118,9 +140,8 @@ def summary(trace: Trace) -> str:
 def warm(cluster: Cluster, source: str, target: str) -> Network:
     """The network after the two Pods have pinged each other once: neighbour and FDB entries are learned on the whole way."""
     key = ("warm", source, target)
-    cache: Mapping = cluster.cache
-    if key not in cache:
-        there = cluster.trace(f"pod/{source}", f"pod/{target}", "icmp")
+    if key not in cluster.cache:
+        there = cluster.trace(_end(cluster, source), _end(cluster, target), "icmp")
         network = after(cluster.network, there)
         back = there.reply
         cluster.cache[key] = after(back.network, back) if back is not None else network

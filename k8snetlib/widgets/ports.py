@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from html import escape
 from ipaddress import ip_address
+from itertools import pairwise
 
 import ipywidgets
 
@@ -19,7 +20,7 @@ from ..linux.state import Network, Socket
 from ..value import value
 from ..views.figure import Figure
 from ..views.render import canvas
-from .base import Answer, Explorer
+from .base import Answer, Columns, Explorer
 from .twin import table
 
 POD, OTHER = "web", "api-1"
@@ -29,16 +30,17 @@ TEXT = {
     "web": "web listens:", "log": "log listens:", "bind": "web binds:", "caller": "Who calls:", "port": "Port:",
     "nothing": "on nothing", "on": "on port {port}",
     "every": "every address (*)", "loopback": "127.0.0.1 alone",
-    "call-web": "web, at localhost", "call-log": "log, at localhost", "call-other": "api-1, at its localhost", "call-pod": "api-1, at web's 10.244.1.2",
+    "call-web": "web, at localhost", "call-log": "log, at localhost",
+    "call-other": "api-1, at its localhost", "call-pod": "api-1, at web's 10.244.1.2",
     "delivered": "{who} reaches container {to} at {address}:{port}.",
     "refused": "{who} calls {address}:{port} and gets “connection refused”: {why}.",
     "nobody": "nothing listens there in the network namespace of Pod {pod}",
     "elsewhere": "localhost is Pod api-1's own, with its own ports, not web's",
     "only-lo": "web listens on 127.0.0.1, which outside the Pod is somebody else's address",
-    "clash": "Container web cannot start: {error}.",
-    "why-clash": "log is a sidecar, so it starts first and has the port. Then web asks for the same one. A Pod has one port space, whatever its containers are called.",
+    "clash": "Container web cannot start: its port {port} is taken, by log (EADDRINUSE).",
+    "why-clash": "log is a sidecar, so it starts first and has the port; then web asks for the same one. A Pod has one port space.",
     "status": "What Kubernetes shows",
-    "sockets": "ss -ltn inside the Pod",
+    "sockets": "ss -ltnp inside the Pod, without the queue columns",
     "no-sockets": "(no socket listens)",
     "logs": "kubectl logs web -c web",
     "alt": "Pod web, {address}, with its containers web ({web}) and log ({log}), lo and eth0, and Pod api-1 beside it. {result}",
@@ -53,11 +55,11 @@ CALLERS = {"web": ("web", "127.0.0.1"), "log": ("log", "127.0.0.1"), "other": ("
 
 @value
 class Started:
-    """The Pod after its containers have started, log first: the network, who listens where, and why ``web`` could not (or "")."""
+    """The Pod after its containers have started, log first: the network, who listens where, and whether ``web`` found its port taken."""
 
     network: Network
     sockets: tuple[Socket, ...]
-    error: str
+    clash: bool
 
 
 class PortsExplorer(Explorer):
@@ -65,11 +67,12 @@ class PortsExplorer(Explorer):
 
     def __init__(self) -> None:
         choices = [(TEXT["on"].format(port=port), port) for port in PORTS] + [(TEXT["nothing"], 0)]
-        pick = {"layout": {"width": "17em"}, "style": {"description_width": "6.5em"}}
+        pick = {"layout": {"width": "20em"}, "style": {"description_width": "6.5em"}}
+        binds = [(TEXT[key], key) for key in ("every", "loopback")]
         callers = [(TEXT[f"call-{who}"], who) for who in CALLERS]
         controls = {
             "web": ipywidgets.Dropdown(options=choices, value=8080, description=TEXT["web"], **pick),
-            "bind": ipywidgets.Dropdown(options=[(TEXT["every"], "every"), (TEXT["loopback"], "loopback")], description=TEXT["bind"], **pick),
+            "bind": ipywidgets.Dropdown(options=binds, description=TEXT["bind"], **pick),
             "log": ipywidgets.Dropdown(options=choices, value=9090, description=TEXT["log"], **pick),
             "caller": ipywidgets.Dropdown(options=callers, value="log", description=TEXT["caller"], **pick),
             "port": ipywidgets.Dropdown(options=PORTS, value=8080, description=TEXT["port"], **pick),
@@ -83,16 +86,16 @@ def start(web: int, bind: str, log: int) -> Started:
     network = network.with_({POD: replace(network[POD], sockets=())})
     sockets: list[Socket] = []
     address = None if bind == "every" else ip_address("127.0.0.1")
-    error = ""
+    clash = False
     for socket in (Socket("tcp", log, None, "log"), Socket("tcp", web, address, "web")):
         if not socket.port:
             continue
         try:
             network = build([Listen(POD, socket)], network)
             sockets.append(socket)
-        except ModelError as mistake:
-            error = str(mistake)
-    return Started(network, tuple(sockets), error)
+        except ModelError:   # EADDRINUSE: all else about the socket is right
+            clash = True
+    return Started(network, tuple(sockets), clash)
 
 
 def view(web: int, bind: str, log: int, caller: str, port: int) -> Answer:
@@ -103,33 +106,33 @@ def view(web: int, bind: str, log: int, caller: str, port: int) -> Answer:
     source = "10.244.1.3" if caller == "pod" else "127.0.0.1"
     trace = trace_packet(started.network, at, tcp(source, address, port), process=who)
     result = _result(trace, caller, who, address, port)
-    blocks: list = [picture(started, trace, caller, web, log, result)]
-    blocks.append(_table(started, web, bind, log))
-    listing = "\n".join(_ss(socket) for socket in started.sockets) or TEXT["no-sockets"]
-    blocks.append(f"<p>{TEXT['sockets']}</p><pre>{escape(SS_HEAD)}\n{escape(listing)}</pre>")
-    if started.error:
-        clash = TEXT["clash"].format(error=started.error)
-        blocks.append(f"<p><strong>{escape(clash)}</strong> {escape(TEXT['why-clash'])}</p>")
-        blocks.append(f"<p>{TEXT['logs']}</p><pre>{escape(LOG.format(port=web))}</pre><p>{TEXT['status']}</p><pre>{escape(STATUS)}</pre>")
-        result = f"{clash} {result}"
-    return Answer(result, tuple(blocks), None, "bad" if started.error or not trace.delivered else "good")
+    ports, shown = [_table(started, web, bind, log)], [f"<p>{TEXT['sockets']}</p><pre>{escape(_ss(started.sockets))}</pre>"]
+    if started.clash:
+        result = f"{TEXT['clash'].format(port=web)} {result}"
+        ports.append(f"<p>{escape(TEXT['why-clash'])}</p>")
+        shown.append(f"<p>{TEXT['logs']}</p><pre>{escape(LOG.format(port=web))}</pre><p>{TEXT['status']}</p><pre>{escape(STATUS)}</pre>")
+    drawing = picture(started, trace, caller, web, log, result)
+    tone = "bad" if started.clash or not trace.delivered else "good"
+    return Answer(result, (drawing, Columns(tuple(ports), tuple(shown))), None, tone)
 
 
-SS_HEAD = "State   Recv-Q  Send-Q  Local Address:Port  Peer Address:Port  Process"
+SS_HEAD = "State   Local Address:Port  Peer Address:Port  Process"
 LOG = "listen tcp :{port}: bind: address already in use"
 STATUS = """$ kubectl get pod web
 NAME   READY   STATUS             RESTARTS      AGE
 web    1/2     CrashLoopBackOff   3 (21s ago)   70s"""
 
 
-def _ss(socket: Socket) -> str:
-    local = f"{socket.address or '*'}:{socket.port}"
-    return f'LISTEN  0       4096    {local:<18}  *:*                users:(("{socket.process}"))'
+def _ss(sockets: tuple[Socket, ...]) -> str:
+    """The listening sockets as ``ss`` lists them, its queue columns left out."""
+    lines = [f'LISTEN  {_local(socket):<19} *:*                users:(("{socket.process}"))' for socket in sockets]
+    return "\n".join([SS_HEAD, *(lines or [TEXT["no-sockets"]])])
 
 
 def _result(trace: Trace, caller: str, who: str, address: str, port: int) -> str:
     if trace.delivered:
-        return TEXT["delivered"].format(who=who, to=trace.end.socket.process, address=address, port=port)
+        to = "api" if caller == "other" else trace.end.socket.process
+        return TEXT["delivered"].format(who=who, to=to, address=address, port=port)
     pod = OTHER if caller == "other" else POD
     why = TEXT["elsewhere"] if caller == "other" else TEXT["nobody"].format(pod=pod)
     refused = isinstance(trace.end, Dropped) and any(s.port == port for s in trace.network[POD].sockets) and caller == "pod"
@@ -174,16 +177,22 @@ def _local(socket: Socket) -> str:
 
 def _call(graph, trace: Trace, caller: str) -> None:
     """The lines: who calls, through which interface, and where it ends."""
-    way = {"web": ["c-web", "lo"], "log": ["c-log", "lo"], "other": ["c-other", "lo-other"], "pod": ["c-other", "eth0-other", "eth0"]}[caller]
+    ways = {"web": ["c-web", "lo"], "log": ["c-log", "lo"], "other": ["c-other", "lo-other"], "pod": ["c-other", "eth0-other", "eth0"]}
+    way = ways[caller]
     if trace.delivered:
         way.append("c-other" if caller == "other" else f"c-{trace.end.socket.process}")
     order = ("c-web", "c-log", "c-other", "lo", "lo-other", "eth0", "eth0-other")
-    for number, (one, two) in enumerate(zip(way, way[1:], strict=False), 1):
+    pairs = list(pairwise(way))
+    for number, (one, two) in enumerate(pairs, 1):
+        if (two, one) in pairs[: number - 1]:
+            continue   # there and back again is one line
+        both = (two, one) in pairs
         down = order.index(one) <= order.index(two)
         tail, head = (one, two) if down else (two, one)
-        same = {one, two} == {"eth0", "eth0-other"}
-        graph.edge(tail, head, label=str(number), dir="forward" if down else "back", constraint="false" if same else "true", **{"class": "path"})
-    busy = {frozenset(pair) for pair in zip(way, way[1:], strict=False)}
+        beside = {one, two} == {"eth0", "eth0-other"}
+        label, arrows = (f"{number}–{number + 1}", "both") if both else (str(number), "forward" if down else "back")
+        graph.edge(tail, head, label=label, dir=arrows, constraint="false" if beside else "true", **{"class": "path"})
+    busy = {frozenset(pair) for pair in pairs}
     for pod, containers in (("", ("c-web", "c-log")), ("-other", ("c-other",))):
         for container in containers:
             for dev in (f"lo{pod}", f"eth0{pod}"):

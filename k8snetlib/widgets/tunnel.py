@@ -10,14 +10,15 @@ import ipywidgets
 from ..kube.cast import shop
 from ..kube.cluster import Cluster
 from ..kube.cni import CNIS
+from ..kube.cni.sandbox import UNDERLAY
 from ..linux.draft import build
-from ..linux.events import Answered, Dropped, Encapsulated, Event, Fragmented, Received, Trace, Transmitted
+from ..linux.events import Answered, Dropped, Encapsulated, Event, Fragmented, Received, Sent, Trace, Transmitted
 from ..linux.ops import LinkSet, Op
 from ..linux.packet import Frame, Icmp, Packet
 from ..linux.state import Network
 from ..value import value
-from .base import Answer, Explorer
 from .bars import Wire, bars
+from .base import Answer, Explorer
 from .twin import table
 
 SOURCE, TARGET = "pod/web", "pod/api-2"
@@ -28,7 +29,8 @@ TEXT = {
     "cni": "CNI:", "mtu": "MTU:", "payload": "Payload:", "df": "don't fragment",
     "right": "as the plug-in sets it", "pods": "wrong: Pods have the nodes' MTU", "tunnel": "wrong: Pods and tunnel have the nodes' MTU",
     "path": f"wrong: the network between the nodes takes only {TOO_SMALL_PATH}",
-    "fits": "It fits: delivered in one piece.", "fits-tunnel": "It fits: delivered in one piece. The tunnel adds {n} bytes to the IP packet.",
+    "fits": "It fits: delivered in one piece.",
+    "fits-tunnel": "It fits: delivered in one piece. The tunnel adds {n} bytes to the IP packet.",
     "emsgsize": "It does not leave the Pod: the sender gets EMSGSIZE, because {n} bytes are more than the MTU {mtu} of its own {dev}.",
     "icmp": "{where} drops it and says so: {message}. A sender that hears this sends smaller packets (path MTU discovery).",
     "fragments": "It is cut into fragments in {where} and delivered: {frames} frames travel between the nodes instead of 1.",
@@ -45,6 +47,13 @@ TEXT = {
     "typed": "$ kubectl exec web -- ping -c 1 -M {how} -s {payload} {dst}",
     "alt": "The frames on three wires, header by header, against the MTU. {summary}",
 }  # fmt: skip
+PING = {  # as iputils prints it
+    "answer": "{n} bytes from {dst}: icmp_seq=1 ttl={ttl}",
+    "local": "ping: local error: message too long, mtu={mtu}",
+    "too-big": "From {src} icmp_seq=1 Frag needed and DF set (mtu = {mtu})",
+    "unreachable": "From {src} icmp_seq=1 Destination Net Unreachable",
+    "lost": "1 packets transmitted, 0 received, 100% packet loss",
+}
 MTUS = ("right", "pods", "tunnel", "path")
 PLAIN = ("loopback", "veth", "bridge", "dummy")
 
@@ -54,13 +63,16 @@ class TunnelExplorer(Explorer):
 
     def __init__(self, cluster: Cluster | None = None) -> None:
         made = Networks(cluster or shop())
-        wide = {"layout": {"width": "30em"}, "style": {"description_width": "5em"}}
+        label = {"description_width": "5em"}
         least, most, first = PAYLOAD
+        mistakes = [(TEXT[key], key) for key in MTUS]
+        wide = {"width": "44em", "max_width": "100%"}
+        cnis = {"options": list(CNIS), "value": made.cluster.cni}
         controls = {
-            "cni": ipywidgets.Dropdown(options=list(CNIS), value=made.cluster.cni, description=TEXT["cni"], style=wide["style"], layout={"width": "13em"}),
-            "mtu": ipywidgets.Dropdown(options=[(TEXT[key], key) for key in MTUS], description=TEXT["mtu"], **wide),
-            "payload": ipywidgets.IntSlider(first, least, most, description=TEXT["payload"], layout={"width": "44em", "max_width": "100%"}, style=wide["style"]),
-            "df": ipywidgets.Checkbox(True, description=TEXT["df"], indent=False, layout={"width": "12em"}),
+            "cni": ipywidgets.Dropdown(**cnis, description=TEXT["cni"], style=label, layout={"width": "13em"}),
+            "mtu": ipywidgets.Dropdown(options=mistakes, description=TEXT["mtu"], style=label, layout={"width": "32em"}),
+            "payload": ipywidgets.IntSlider(first, least, most, description=TEXT["payload"], style=label, layout=wide),
+            "df": ipywidgets.Checkbox(True, description=TEXT["df"], indent=False, layout={"width": "12em", "margin": "2px 0 2px 12px"}),
         }
         super().__init__(TEXT["title"], lambda **choices: view(made, **choices), controls, [["cni", "mtu", "df"], ["payload"]])
 
@@ -113,7 +125,8 @@ def view(made: Networks, cni: str, mtu: str, payload: int, df: bool) -> Answer:
         bars(wires(limits), TEXT["alt"].format(summary=words)),
         table(TEXT["columns"].split("|"), list(_rows(limits, trace)), TEXT["table"]),
     )
-    return Answer(words, blocks, None, "good" if trace.delivered else "bad")
+    cut = trace.all(Fragmented, 0)
+    return Answer(words, blocks, None, "bad" if not trace.delivered else "" if cut else "good")
 
 
 @value
@@ -165,7 +178,8 @@ def _size_at(limit: Limit, trace: Trace) -> int:
     """The largest IP packet that came to the place, or was refused or cut there; 0 if none came."""
     sizes = [len(frame.payload) for frame in limit.frames]
     for event in trace.of(0):
-        if type(event) is Dropped and event.reason == "PKT_TOO_BIG" and isinstance(event.packet, Packet) and _stopped_at(event, limit, trace):
+        too_big = type(event) is Dropped and event.reason == "PKT_TOO_BIG"
+        if too_big and isinstance(event.packet, Packet) and _stopped_at(event, limit, trace):
             sizes.append(len(event.packet))
         if type(event) is Fragmented and event.netns == limit.netns and event.mtu == limit.mtu and not limit.frames:
             sizes.append(len(event.packet))
@@ -206,7 +220,8 @@ def outcome(trace: Trace) -> str:
 
 def _between(trace: Trace) -> list[Event]:
     """The frames that a node sent to the other."""
-    return [e for e in trace.all(Transmitted, 0) if e.dev == "eth0" and e.netns != trace.start and trace.network[e.netns].interfaces["eth0"].peer[0] == "underlay"]
+    peers = {name: trace.network[name].interfaces["eth0"].peer[0] for name in {hop.netns for hop in trace} - {UNDERLAY, trace.start}}
+    return [e for e in trace.all(Transmitted, 0) if e.dev == "eth0" and peers.get(e.netns) == UNDERLAY]
 
 
 def _message(trace: Trace, end: Dropped) -> str:
@@ -215,18 +230,17 @@ def _message(trace: Trace, end: Dropped) -> str:
 
 
 def printed(trace: Trace, payload: int) -> str:
-    """What ping prints (iputils)."""
+    """What ping prints."""
     end, dst = trace.end, trace.sent.dst
     if trace.delivered:
         reply = trace.reply
         if reply is not None and reply.delivered:
-            return f"{payload + 8} bytes from {dst}: icmp_seq=1 ttl={reply.end.packet.ttl}"
-        return "1 packets transmitted, 0 received, 100% packet loss"
+            return PING["answer"].format(n=payload + 8, dst=dst, ttl=reply.end.packet.ttl)
+        return PING["lost"]
     if end.netns == trace.start and end.reason == "PKT_TOO_BIG":
-        return f"ping: local error: message too long, mtu={trace.network[end.netns].interfaces['eth0'].mtu}"
-    error = next((e for e in trace.events if e.journey and hasattr(e, "packet") and isinstance(e.packet, Packet) and isinstance(e.packet.payload, Icmp)), None)
+        return PING["local"].format(mtu=trace.network[end.netns].interfaces["eth0"].mtu)
+    error = next((e.packet for e in trace.all(Sent) if e.journey and isinstance(e.packet.payload, Icmp)), None)
     if error is None:
-        return "1 packets transmitted, 0 received, 100% packet loss"
-    message = error.packet.payload
-    words = f"Frag needed and DF set (mtu = {message.mtu})" if (message.type, message.code) == (3, 4) else "Destination Net Unreachable"
-    return f"From {error.packet.src} icmp_seq=1 {words}"
+        return PING["lost"]
+    key = "too-big" if (error.payload.type, error.payload.code) == (3, 4) else "unreachable"
+    return PING[key].format(src=error.src, mtu=error.payload.mtu)

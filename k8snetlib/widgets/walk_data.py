@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..linux.events import Answered, Asked, Dropped, Event, Trace
+from ..linux.events import Answered, Asked, Delivered, Dropped, Event, Trace
 from ..views.diagrams import diagram, place_name, svg_id
 from ..views.headers import Header, changes
 from ..views.walk import Step, decision, say, steps
@@ -39,7 +39,6 @@ def _step(trace: Trace, step: Step, before: Sequence[Header], total: int) -> dic
     return {
         "box": svg_id(step.place), "place": place, "said": said, "headers": heads, "gone": gone, "length": step.length,
         "payload": max(0, step.length - sum(head.length for head in step.headers)), "ended": step.ended,
-        "reason": next((e.reason for e in step.events if type(e) is Dropped), ""),
         "live": TEXT["live"].format(n=step.number, total=total, place=place, length=step.length, said=words or TEXT["moves"]),
     }  # fmt: skip
 
@@ -52,7 +51,8 @@ def _said(trace: Trace, step: Step) -> Iterator[dict[str, Any]]:
         if not (words or why) or (words, why) == last:
             continue
         last = words, why
-        yield {"text": words, "tool": why.tool if why else "", "entry": why.text if why else "", "aside": aside}
+        end = "good" if type(event) is Delivered else "bad" if type(event) is Dropped else ""
+        yield {"text": words, "tool": why.tool if why else "", "entry": why.text if why else "", "aside": aside, "end": end}
 
 
 def _aside(trace: Trace, event: Event) -> dict[str, Any] | None:
