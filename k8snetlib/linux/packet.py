@@ -251,6 +251,9 @@ class Arp:
     def __len__(self) -> int:
         return ARP_LENGTH
 
+    def __str__(self) -> str:
+        return describe(self)
+
 
 @value
 class Frame:

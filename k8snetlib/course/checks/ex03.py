@@ -1,0 +1,126 @@
+"""Checks of exercise 03: overlays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from k8snetlib.course.checking import expect, question
+from k8snetlib.course.variants import Variant
+from k8snetlib.kube.cluster import Cluster
+from k8snetlib.linux.ops import FdbAdd, FdbDel, NeighDel, Op, RouteDel, build
+from k8snetlib.linux.state import FdbEntry, Network
+
+FRUIT = ("lemon", "olive", "mango", "peach", "plum", "quince")
+DEV = "flannel.1"
+VICTIM = "node-a"
+
+
+def cluster(case: Variant) -> Cluster:
+    """The student's cluster: three nodes with addresses of their own, a Pod on each."""
+    text = []
+    pods = case.sample("pods", FRUIT, 3)
+    for number, (name, host) in enumerate(zip(pods, case.sample("hosts", range(11, 200), 3), strict=True)):
+        node, block = f"node-{'abc'[number]}", case.integer(f"block {number}", 10 + 60 * number, 60 + 60 * number)
+        text.append(
+            f"apiVersion: v1\nkind: Node\nmetadata: {{name: {node}}}\nspec: {{podCIDR: 10.244.{block}.0/24}}\n"
+            f"status: {{addresses: [{{type: InternalIP, address: 192.168.50.{host}}}]}}"
+        )
+        text.append(
+            f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\n"
+            f"spec: {{nodeName: {node}, containers: [{{name: web, image: web, ports: [{{containerPort: 8080}}]}}]}}"
+        )
+    return Cluster.loads("\n---\n".join(text), cni="vxlan")
+
+
+def pods(case: Variant) -> tuple[str, str]:
+    """The Pod on node-a, and the one that it talks to, on another node."""
+    names = [pod.name for pod in cluster(case).pods]
+    return names[0], case.choose("other", names[1:])
+
+
+def far_node(case: Variant) -> str:
+    """The node of the Pod that is talked to."""
+    return next(pod.node_name for pod in cluster(case).pods if pod.name == pods(case)[1])
+
+
+def underlay_mtu(case: Variant) -> int:
+    """What the student's physical network carries, in bytes."""
+    return case.choose("mtu", [1400, 1460, 1492, 1500, 4352, 8896, 9000])
+
+
+def outer_version(case: Variant) -> int:
+    """Which IP version the nodes speak among themselves."""
+    return case.choose("version", [4, 6])
+
+
+def fault(case: Variant) -> tuple[str, Op]:
+    """What is wrong on node-a, and the op that made it so."""
+    whole = cluster(case)
+    host = next(h for h in whole.hosts if h.name == far_node(case))
+    cidr, home = host.pod_cidrs[0], whole.network[VICTIM]
+    neighbor = home.neighbors[DEV, cidr.network_address]
+    entry = home.fdb[DEV, neighbor.mac]
+    stranger = next(h for h in whole.hosts if h.name not in (VICTIM, host.name))
+    faults: dict[str, Callable[[], Op]] = {
+        "route": lambda: RouteDel(VICTIM, next(r for r in home.routes if r.dst == cidr)),
+        "neighbour": lambda: NeighDel(VICTIM, DEV, neighbor.ip),
+        "fdb": lambda: FdbDel(VICTIM, entry),
+        "wrong node": lambda: FdbAdd(VICTIM, FdbEntry(DEV, neighbor.mac, stranger.address(4), state="permanent")),
+    }
+    kind = case.choose("fault", list(faults))
+    return kind, faults[kind]()
+
+
+def broken(case: Variant) -> Network:
+    """The student's cluster with its one fault."""
+    return build([fault(case)[1]], cluster(case).network)
+
+
+@question("03.1")
+def outer_destination(outer: str, case: Variant) -> str:
+    """The outer destination address between the two Pods."""
+    host = next(h for h in cluster(case).hosts if h.name == far_node(case))
+    given = str(outer).strip()
+    inside = given.startswith("10.244.")
+    hint = "That is an address of the overlay. The underlay knows the nodes' own." if inside else "Look at the headers on node-a's eth0, the outermost IPv4."
+    expect(given == str(host.address(4)), got=given, expected="the address to which the tunnel sends", hint=hint)
+    return f"the tunnel carries it to {host.name}"
+
+
+@question("03.2")
+def pod_mtu(mtu: int, case: Variant) -> str:
+    """The largest Pod packet that fits, once it is wrapped."""
+    room, version = underlay_mtu(case), outer_version(case)
+    right = room - (20 if version == 4 else 40) - 8 - 8 - 14
+    hint = "Outer IP, UDP, VXLAN, inner Ethernet. The outer Ethernet header does not count." if version == 4 else "The outer header is IPv6's: 40 bytes."
+    expect(mtu == right, got=f"a Pod MTU of {mtu}", expected=f"the largest that fits through {room} bytes once it is wrapped", hint=hint)
+    return f"{right} + {room - right} = {room}: a full packet just fits"
+
+
+@question("03.3")
+def cause(where: str, case: Variant) -> str:
+    """Which kind of entry is at fault."""
+    kinds = ("route", "neighbour", "fdb", "wrong node")
+    expect(where in kinds, got=repr(where), expected=f"one of {', '.join(kinds)}", hint="Spell it as the question does.")
+    expect(where == fault(case)[0], got=where, expected="what made the packet end where it did",
+           hint="Read the drop reason and its place. Then compare node-a's three tables with another node's.")  # fmt: skip
+    return "that is the one: the other entries are as flanneld wrote them"
+
+
+@question("03.4")
+def mended(repair: Sequence[Op], case: Variant) -> str:
+    """The end state: packets go both ways again, and nothing else has changed."""
+    expect(all(isinstance(op, Op) for op in repair), got="something that is no operation", expected="a list of k8s.ops", hint="k8s.ops.RouteAdd, NeighAdd or FdbAdd.")
+    whole = cluster(case)
+    network = build(repair, broken(case))
+    first, second = pods(case)
+    told = whole.trace(f"pod/{first}", f"pod/{second}:8080", network=network)
+    reason = f"dropped in {told.end.netns}: {told.end.reason}" if not told.delivered else ""
+    expect(told.delivered, got=reason, expected=f"{first} reaches {second}", hint="Trace it again with your repair in place: it ends one table further.")
+    expect(told.reply.delivered, got="the answer does not come back", expected="both ways work", hint="node-a is the only one with a fault.")
+    third = next(pod.name for pod in whole.pods if pod.name not in (first, second))
+    other = whole.trace(f"pod/{first}", f"pod/{third}:8080", network=network)
+    expect(other.delivered, got=f"now {third} is cut off", expected="the other Pod is reached as before", hint="Your repair touched an entry of another node.")
+    return f"{first} reaches {second} on {far_node(case)}, and the answer comes back"
+
+
