@@ -49,9 +49,10 @@ def bars(wires: Sequence[Wire], alt: str) -> Figure:
         drawn, y = _wire(wire, y, scale)
         parts.append(drawn)
     size = f'width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="k8snet" role="img" aria-label="{escape(alt)}" {size}><style>{STYLE}{LOOK}</style>'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="k8snet" role="img" aria-label="{escape(alt)}" {size}>'
+    style = f"<style>{STYLE}{LOOK}</style>"
     plate = f'<rect class="plate" x=".5" y=".5" width="{WIDTH - 1}" height="{y - 1}" rx="8"/>'
-    return Figure(f"{head}{plate}{''.join(parts)}</svg>", alt, TEXT["caption"])
+    return Figure(f"{head}{style}{plate}{''.join(parts)}</svg>", alt, TEXT["caption"])
 
 
 LOOK = "".join(f".k8snet.k8snet .{rule}" for rule in (   # twice, to be stronger than STYLE
@@ -95,8 +96,9 @@ def _boxes(frame: Frame, y: int) -> Iterator[str]:
 
 def _box(x: float, y: float, width: float, name: str, size: int, fill: str, stroke: str) -> str:
     middle = x + width / 2
-    return (f'<rect class="box" x="{x:g}" y="{y:g}" width="{width:g}" height="{HEIGHT}" rx="4" fill="{fill}" stroke="{stroke}"/>'
-            + _text(middle, y + 15, name, "layer", "middle") + _text(middle, y + 29, TEXT["bytes"].format(n=size), "bytes", "middle"))  # fmt: skip
+    rect = f'<rect class="box" x="{x:g}" y="{y:g}" width="{width:g}" height="{HEIGHT}" rx="4" fill="{fill}" stroke="{stroke}"/>'
+    length = TEXT["bytes"].format(n=size)
+    return rect + _text(middle, y + 15, name, "layer", "middle") + _text(middle, y + 29, length, "bytes", "middle")
 
 
 def _meter(frame: Frame, mtu: int, y: float, scale: float, label: str) -> Iterator[str]:
