@@ -35,7 +35,7 @@ from ..linux.wire import VXLAN_PORTS
 IGMP = 2
 BACKGROUND_ICMP6 = frozenset({130, 131, 132, 133, 134, 143})  # MLD queries and reports (RFC 2710, 3810), router discovery (RFC 4861)
 FIRST_NAME = 60001
-UNKNOWN_JOURNEY = -1
+UNKNOWN_JOURNEY = -1  # a kernel does not number packets
 
 
 def canonical(captures: Iterable[Capture], known: Collection[int] = ()) -> list[Capture]:

@@ -224,7 +224,7 @@ def _conntrack_add(op: o.ConntrackAdd) -> Request:
 
 def _conntrack_del(op: o.ConntrackDel) -> Request:
     f = op.original
-    wanted = {"netns": op.netns, "version": f.src.version, "proto": PROTO_NUMBERS[f.proto], "src": str(f.src), "dst": str(f.dst)}
+    wanted = {"netns": op.netns, "version": f.src.version, "proto": PROTO_NUMBERS.get(f.proto) or int(f.proto), "src": str(f.src), "dst": str(f.dst)}
     return "conntrack_del", {**wanted, "sport": f.sport, "dport": f.dport}
 
 

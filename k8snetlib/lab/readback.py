@@ -14,9 +14,9 @@ from ..linux.packet import PROTO_NAMES, Flow, Frame, IPAddress
 from ..linux.state import Conntrack, FdbEntry, Interface, Neighbor, NetNS, PolicyRule, Route, Socket, VxlanConfig
 from ..linux.wire import from_bytes
 from ..value import value
+from .canonical import UNKNOWN_JOURNEY
 from .lower import PROTOS, SCOPES, TABLES, TYPES
 
-UNKNOWN_JOURNEY = -1  # a kernel does not number packets
 # Devices that some tunnel modules add to every new namespace, down and without address (net.core.fb_tunnels_only_for_init_net)
 FALLBACK_DEVICES = frozenset({"tunl0", "gre0", "gretap0", "erspan0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0"})
 NEIGH_STATES = MappingProxyType(

@@ -18,10 +18,10 @@ from pyroute2 import IPRoute, NetlinkError
 from pyroute2.netlink.rtnl.ndmsg import NUD_NOARP, NUD_PERMANENT, NUD_REACHABLE
 from spaces import Loop, Spaces
 
-AF_BRIDGE, IFA_F_NODAD, RTNH_F_ONLINK, NTF_SELF, NTF_MASTER, RT_SCOPE_NOWHERE = 7, 0x02, 4, 0x02, 0x04, 255
-CHATTER = 0.03  # seconds
+IFA_F_NODAD, RTNH_F_ONLINK, NTF_SELF, NTF_MASTER, RT_SCOPE_NOWHERE = 0x02, 4, 0x02, 0x04, 255
+CHATTER = 0.03  # seconds; see ``rest``
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-NEIGH_STATES = {"permanent": NUD_PERMANENT, "reachable": NUD_REACHABLE, "stale": 0x04, "noarp": NUD_NOARP}
+NEIGH_STATES = {"permanent": NUD_PERMANENT, "reachable": NUD_REACHABLE, "stale": 0x04, "delay": 0x08, "probe": 0x10, "noarp": NUD_NOARP}
 # What ``bridge fdb`` makes of its words (iproute2 bridge/fdb.c): NOARP marks what does not age
 FDB_STATES = {"permanent": NUD_NOARP | NUD_PERMANENT, "static": NUD_NOARP | NUD_REACHABLE, "dynamic": NUD_REACHABLE}
 # include/uapi/linux/ethtool.h; SIOCETHTOOL from linux/sockios.h
