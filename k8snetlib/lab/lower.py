@@ -224,8 +224,9 @@ def _conntrack_add(op: o.ConntrackAdd) -> Request:
 
 def _conntrack_del(op: o.ConntrackDel) -> Request:
     f = op.original
-    wanted = {"netns": op.netns, "version": f.src.version, "proto": PROTO_NUMBERS.get(f.proto) or int(f.proto), "src": str(f.src), "dst": str(f.dst)}
-    return "conntrack_del", {**wanted, "sport": f.sport, "dport": f.dport}
+    proto = PROTO_NUMBERS.get(f.proto) or int(f.proto)
+    ends = {"src": str(f.src), "dst": str(f.dst), "sport": f.sport, "dport": f.dport}
+    return "conntrack_del", {"netns": op.netns, "version": f.src.version, "proto": proto, **ends}
 
 
 LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
