@@ -94,10 +94,15 @@ class Cluster:
         return (*underlay_ops(self.hosts), *(op for host in self.hosts for op in self.node_ops(host.name)))
 
     def commands(self, name: str) -> str:
-        """A node's or Pod's configuration as the commands one would type."""
-        host = next((s.host for s in self.sandboxes.values() if s.netns == name), name)
-        ops = underlay_ops(self.hosts) if name == UNDERLAY else self.node_ops(host)
-        return commands(ops, None if host == name or name == UNDERLAY else name)
+        """A node's or Pod's configuration as the commands one would type; a Pod's include what is done to its cable's end on the node."""
+        if name == UNDERLAY:
+            return commands(underlay_ops(self.hosts))
+        sandbox = next((s for s in self.sandboxes.values() if name in (s.netns, f"{s.pod.namespace}/{s.pod.name}")), None)
+        if sandbox is None:
+            return commands(self.node_ops(name))
+        ends = ((sandbox.netns, None), (sandbox.host, sandbox.veth))
+        own = [op for op in self.node_ops(sandbox.host) if any(op.netns == n and d in (None, getattr(op, "name", "")) for n, d in ends)]
+        return commands(own)
 
     @property
     def network(self) -> Network:
