@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import hooks, link, neighbor
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
-from .fib import address_on, lookup, reverse_path, source_for
+from .fib import address_on, address_type, lookup, reverse_path, source_for
 from .fragments import fragment, reassemble
 from .packet import Fragment, Frame, Icmp, Ndp, Packet, Skb, Tcp, Udp, icmp_name, is_loopback, is_multicast
 from .state import Route, Socket
@@ -181,6 +181,9 @@ def _no_socket(e: Engine, v: View, skb: Skb) -> None:
 
 def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
     packet, message = skb.packet, skb.packet.payload
+    if packet.version == 4 and message.type == 8 and address_type(v.ns, packet.dst) == "BROADCAST":
+        drop(e, v, skb, "INVALID_PROTO", "a ping to everybody is not answered (net.ipv4.icmp_echo_ignore_broadcasts = 1)")
+        return
     e.emit(Delivered(v.name, skb.journey, packet, None))
     if message.type != (8 if packet.version == 4 else 128):
         return

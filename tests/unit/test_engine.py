@@ -206,6 +206,11 @@ def test_ping_is_answered_by_the_kernel() -> None:
     assert told.delivered and told.reply.delivered and told.reply.end.netns == "a"
 
 
+def test_a_ping_to_everybody_is_not_answered() -> None:
+    told = trace(build(cable()), "a", ping(A, "10.0.0.255"))
+    assert told.end.reason == "INVALID_PROTO" and not told.all(ev.Answered)
+
+
 def test_loopback_stays_inside() -> None:
     network = build([*cable(), Listen("a", Socket("tcp", 8080, ip_address("127.0.0.1"), "web"))])
     assert trace(network, "a", tcp("127.0.0.1", "127.0.0.1", 8080)).delivered

@@ -78,5 +78,6 @@ def test_a_later_load_replaces_the_tables_that_it_names() -> None:
 
 def test_conntrack_is_at_work_only_where_something_needs_it() -> None:
     assert not Ruleset.parse(table("-A INPUT -j DROP")).tracks
-    assert Ruleset.parse(table(name="nat")).tracks
+    assert not Ruleset.parse(table("-A POSTROUTING -j RETURN", name="nat")).tracks
+    assert Ruleset.parse(table("-A POSTROUTING -j MASQUERADE", name="nat")).tracks
     assert Ruleset.parse(table("-A INPUT -m conntrack --ctstate NEW -j DROP")).tracks
