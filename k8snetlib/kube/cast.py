@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml  # noqa: F401  (with the reader below: imported with the package, so that loading manifests costs no imports)
+
+from . import schema, schema_reader  # noqa: F401
 from .cluster import Cluster
 
+schema.types()
 DATA = Path(__file__).parent / "data"
 SHOP, NODE_C = DATA / "shop.yaml", DATA / "node-c.yaml"
 
