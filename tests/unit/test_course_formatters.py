@@ -84,6 +84,6 @@ def test_the_librarys_own_values_are_found():
 
 
 def test_importing_the_course_is_cheap():
-    heavy = {"IPython", "nbformat", "nbclient", "yaml", "graphviz", "ipywidgets"}
+    heavy = {"IPython", "nbformat", "nbclient", "graphviz", "ipywidgets"}
     code = f"import sys, k8snetlib.course; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
