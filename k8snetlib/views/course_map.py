@@ -1,4 +1,4 @@
-"""The map of the course: every way in which things talk in a cluster, as one picture whose parts lead to the lessons.
+"""The map of the course: every way in which things talk in a cluster, as one picture whose parts lead to the lessons; and its close-ups.
 
 ``MODES`` is the one list behind the picture, its text alternative and the links below it. The picture is an image with a ``data:`` address,
 as every figure of the course is, so links inside the SVG would be lost; and JupyterLab takes the name of an image map away from a notebook
@@ -9,7 +9,7 @@ when the image shrinks with the column. A lesson that is not there is named, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from os import PathLike
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from ..kube.cni.sandbox import UNDERLAY
 from ..linux.events import Trace
+from ..linux.state import Network
 from ..value import value
 from .figure import Figure
 from .render import canvas
@@ -39,13 +40,21 @@ TEXT = {
     "tag-coming": "coming: {tag}",
     "coming": "{number} · {title} (coming)",
     "there": "{number} · {title}",
-    "list": "The lessons",
-    "promise": "After it you can {promise}.",
+    "list": "The lessons, and what you can do after each",
     "comparison": "mode|carried by|key points|seen in this lesson",
     "later": "lessons {lessons}",
     "underlay": "underlay",
     "routing": "routing",
     "seen": "{places}, {spaces}; TTL {first} → {last}; {own} bytes, at most {wire} on the wire",
+    "pod": "Pod {pod}\none network namespace",
+    "container": "container {name}\nlistens on {detail}",
+    "idle": "container {name}\nlistens on nothing",
+    "device": "{name}\n{detail}",
+    "refused": "refused\n{reason}",
+    "listens": "container {name} listens on {detail}",
+    "nothing": "nothing",
+    "pod-alt": "Pod {pod}, one network namespace: {containers}; devices {devices}. {told}",
+    "told": "The packet's way: {way}.",
     "mode": "there is no mode {number!r} (there are {modes})",
     "file": "{name!r} is no lesson of this course: a lesson's name begins with one of the numbers {first} to {last}",
 }
@@ -229,10 +238,10 @@ class Map:
         return f'<a href="{escape(file)}" title="{title}" style="position:absolute;{place}"></a>'
 
     def _line(self, lesson: Lesson) -> str:
-        promise = escape(TEXT["promise"].format(promise=lesson.promise))
+        promise = escape(lesson.promise)
         key = "there" if lesson.number in self.there else "coming"
         name = escape(TEXT[key].format(number=lesson.number, title=lesson.title))
-        return f'<a href="{escape(self.there[lesson.number])}">{name}</a>. {promise}' if key == "there" else f"{name}. {promise}"
+        return f'<a href="{escape(self.there[lesson.number])}">{name}</a>: {promise}' if key == "there" else f"{name}: {promise}"
 
     def __str__(self) -> str:
         lines = (TEXT["there" if one.number in self.there else "coming"].format(number=one.number, title=one.title) for one in LESSONS)
@@ -378,3 +387,48 @@ def _seen(trace: Trace) -> str:
 
 def _many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def pod_picture(network: Network, pod: str, containers: Sequence[str], trace: Trace | None = None, caption: str = "") -> Figure:
+    """Mode 1 from close up: a Pod's containers, what they listen on, its devices, and the way of a packet while it is in this Pod.
+
+    A container is known by its name as a process: what its sockets and the trace's sender are called.
+    """
+    graph = canvas("pod", ranksep="0.55", nodesep="0.5")
+    bound = [(s.process, f"{s.proto} {s.address or '*'}:{s.port}") for s in network[pod].sockets]
+    listens = {name: ", ".join(where for process, where in bound if process == name) for name in containers}
+    has = {dev.name: next((str(a.ip) for a in dev.addresses if not a.ip.is_link_local), "") for dev in network[pod].interfaces.values()}
+    way = _inside(trace, pod, containers) if trace else []
+    with graph.subgraph(name="cluster_pod") as frame:
+        frame.attr(label=TEXT["pod"].format(pod=pod), **{"class": "pod"})
+        for kind, things in (("container", listens), ("device", has)):
+            with frame.subgraph() as rank:
+                rank.attr(rank="same")
+                for name, detail in things.items():
+                    label = TEXT[kind].format(name=name, detail=detail) if detail else TEXT["idle"].format(name=name)
+                    rank.node(f"{kind}-{name}", label, **{"class": "interface"})
+        if trace and way[-1] == "drop":
+            frame.node("drop", TEXT["refused"].format(reason=trace.end.reason), **{"class": "drop"})
+    for name in containers:
+        for dev in has:
+            if not {(f"container-{name}", f"device-{dev}"), (f"device-{dev}", f"container-{name}")} & set(pairwise(way)):
+                graph.edge(f"container-{name}", f"device-{dev}", **{"class": "link dim" if way else "link"})
+    for number, (here, there) in enumerate(pairwise(way), 1):
+        up = there.startswith("container")
+        graph.edge(*((there, here) if up else (here, there)), label=str(number), dir="back" if up else "forward", **{"class": "path"})
+    said = [TEXT["listens"].format(name=name, detail=detail or TEXT["nothing"]) for name, detail in listens.items()]
+    told = TEXT["told"].format(way=", ".join(step.replace("-", " ", 1) for step in way)) if way else ""
+    devices = ", ".join(f"{name} {address}".strip() for name, address in has.items())
+    return Figure.of(graph, TEXT["pod-alt"].format(pod=pod, containers="; ".join(said), devices=devices, told=told).strip(), caption)
+
+
+def _inside(trace: Trace, pod: str, containers: Sequence[str]) -> list[str]:
+    """The packet's way in one Pod: from the container that sends it, through devices, to the one that gets it or to its drop."""
+    first, end = trace.events[0], trace.end
+    way = [f"device-{step.place.part}" for step in steps(trace) if step.place.netns == pod]
+    sender, receiver = getattr(first, "process", ""), end.socket.process if trace.delivered and end.socket else ""
+    if first.netns == pod and sender in containers:
+        way.insert(0, f"container-{sender}")
+    if end.netns == pod:
+        way += [f"container-{receiver}"] if receiver in containers else [] if trace.delivered else ["drop"]
+    return way

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from k8snetlib import shop
-from k8snetlib.course import NotYet, check, normal, variant
+from k8snetlib.course import NotYet, check, variant
 from k8snetlib.course.checks.ex01 import CALLER, LOOPBACK, REFUSED, Crowd, wanted
 from k8snetlib.course.variants import Variant
 from k8snetlib.errors import ModelError
+from k8snetlib.linux.engine import trace
+from k8snetlib.linux.packet import tcp
 from k8snetlib.linux.state import Socket
 from k8snetlib.views import course_map as views
-from k8snetlib.views.course_map import LESSONS, MODES, comparison, course_map, mode_picture
+from k8snetlib.views.course_map import LESSONS, MODES, comparison, course_map, mode_picture, pod_picture
 
 ROOT = Path(__file__).parents[2]
 FILES = ("00-the-map.ipynb", "01-containers-in-a-pod.ipynb", "02-pods-on-one-node.ipynb")
@@ -126,6 +128,40 @@ def test_the_comparison_follows_the_cluster():
     assert next(row for row in plain.rows if row[0].startswith("2.2"))[1] == "veth, bridge cni0"
     with pytest.raises(ModelError, match="no mode '2'"):
         comparison({"2": shop().trace("pod/web", "pod/db")})
+
+
+# ── a Pod from close up ──
+
+
+def seen(trace, pod="web", containers=("web", "log")) -> tuple[str, list[str]]:
+    """The text alternative of the picture, and the numbers on its way."""
+    figure = pod_picture(trace.network, pod, containers, trace)
+    return figure.alt, re.findall(r'class="number"[^>]*>(\d+)<', figure.svg)
+
+
+def test_a_pod_without_a_packet_shows_who_listens_on_what_and_the_devices():
+    figure = pod_picture(shop().network, "web", ("web", "log"))
+    assert figure.alt == ("Pod web, one network namespace: container web listens on tcp *:8080; container log listens on nothing; "
+                          "devices lo 127.0.0.1, eth0 10.244.1.2.")
+    assert 'class="edge path"' not in figure.svg and "refused" not in figure.svg
+
+
+@pytest.mark.parametrize(("at", "process", "packet", "way", "numbers"), [
+    ("web", "log", tcp("127.0.0.1", "127.0.0.1", 8080), "container log, device lo, container web", ["1", "2"]),
+    ("web", "log", tcp("127.0.0.1", "127.0.0.1", 9090), "container log, device lo, drop", ["1", "2"]),
+    ("api-1", "api", tcp("10.244.1.3", "10.244.1.2", 8080), "device eth0, container web", ["1"]),
+    ("api-1", "api", tcp("10.244.1.3", "10.244.1.2", 9090), "device eth0, drop", ["1"]),
+    ("web", "log", tcp("10.244.1.2", "10.244.1.3", 8080), "container log, device eth0", ["1"]),
+])
+def test_the_way_of_a_packet_is_drawn_while_it_is_in_the_pod(at, process, packet, way, numbers):
+    alt, drawn = seen(trace(shop().network, at, packet, process=process))
+    assert alt.endswith(f"The packet's way: {way}.") and drawn == numbers
+
+
+def test_a_refusal_is_drawn_in_the_pod_that_refuses_and_in_no_other():
+    refused = trace(shop().network, "api-1", tcp("10.244.1.3", "10.244.1.2", 9090))
+    assert "NO_SOCKET" in pod_picture(refused.network, "web", ("web", "log"), refused).svg
+    assert "NO_SOCKET" not in pod_picture(refused.network, "api-1", ("api-1",), refused).svg
 
 
 # ── exercise 01 ──

@@ -20,9 +20,9 @@ QUESTIONS = {
         "The sidecar `log` calls `127.0.0.1:8080`, where `web` listens. Both are containers of one Pod. "
         "In how many network namespaces is the packet seen?",
         {
-            "one": "",
             "two, one for each container": "Containers have file systems of their own. A network namespace belongs to the Pod.",
             "three, with the node between them": "The node would have to be on the way. Nothing here leaves the Pod.",
+            "one": "",
         },
         answer="one",
         why="The containers of a Pod share one network namespace. The packet goes out of the device `lo` and comes in on it again.",
@@ -30,9 +30,9 @@ QUESTIONS = {
     "00.one-node": Question(
         "`web` calls `api-1`. Both Pods are on node-a. Which box of the picture decides where the frame goes?",
         {
-            "cni0, the bridge": "",
             "routing · netfilter": "A router is asked when a packet leaves its subnet. Both addresses are in 10.244.1.0/24.",
             "flannel.1, the tunnel": "A tunnel leads to other nodes. `api-1` is on this one.",
+            "cni0, the bridge": "",
             "eth0 of node-a": "That is the way out of the node. The frame does not leave it.",
         },
         answer="cni0, the bridge",
@@ -42,11 +42,11 @@ QUESTIONS = {
     "00.across": Question(
         "`web` calls `db`, which is on the other node. Which source address does `db` see?",
         {
-            "10.244.1.2, the address of web": "",
             "192.168.50.11, the address of node-a": "That is on the outer packet, which carries ours from node to node. It is taken "
                 "off before `db` sees anything.",
             "10.244.1.1, the address of cni0 on node-a": "A router sends a packet on without putting its own address into it.",
             "10.244.2.1, the address of cni0 on node-b": "A router sends a packet on without putting its own address into it.",
+            "10.244.1.2, the address of web": "",
         },
         answer="10.244.1.2, the address of web",
         why="The network model of Kubernetes asks for exactly that: Pods reach Pods without NAT, so the address on arrival is the "

@@ -8,9 +8,9 @@ QUESTIONS = {
     "01.share": Question(
         "Pod `web` has two containers, `web` and `log`. How many network namespaces are made for it?",
         {
-            "one": "",
             "two, one for each container": "That is Docker's way with two containers of their own. A Pod exists so that its "
                 "containers need not be apart.",
+            "one": "",
             "none, it uses the node's": "Only a Pod with `hostNetwork: true` does that.",
         },
         answer="one",
@@ -19,10 +19,10 @@ QUESTIONS = {
     "01.devices": Question(
         "`log` opens a connection to `127.0.0.1:8080`. Which devices does the packet pass?",
         {
-            "lo of the Pod, and no other": "",
             "eth0 of the Pod and its veth end on the node": "That is the way out of the Pod. 127.0.0.1 is inside.",
             "lo of the node": "The node has a `lo` too, but it is another one: each network namespace has its own.",
             "lo of the Pod, then the bridge cni0": "The bridge joins Pods. Nobody outside this Pod is asked.",
+            "lo of the Pod, and no other": "",
         },
         answer="lo of the Pod, and no other",
         why="The table `local` of the namespace says that 127.0.0.0/8 is here, on `lo`. What leaves through `lo` comes in on `lo`.",
@@ -31,8 +31,8 @@ QUESTIONS = {
         "Now `api-1` opens a connection to `127.0.0.1:8080`. It is another Pod, on the same node as `web`. Who answers?",
         {
             "web: it listens on 8080 on this node": "A port is open in a network namespace, not on a node.",
-            "api-1 itself": "",
             "nobody": "Then no process of `api-1` would listen on 8080. One does.",
+            "api-1 itself": "",
         },
         answer="api-1 itself",
         why="The same address, in another namespace, is another place. Every Pod has a 127.0.0.1 of its own.",
@@ -40,8 +40,8 @@ QUESTIONS = {
     "01.clash": Question(
         "By mistake the sidecar `log` listens on 8080 too. Which container does not come up?",
         {
-            "log": "It would be so if `log` came second. A native sidecar starts before the app.",
             "web": "",
+            "log": "It would be so if `log` came second. A native sidecar starts before the app.",
             "both: the API server refuses the Pod": "The API server warns where both ports are declared, and takes the Pod. Ports "
                 "that nobody declares it cannot see.",
             "neither: each container has its own ports": "Ports belong to the network namespace, and there is one.",
@@ -63,8 +63,8 @@ QUESTIONS = {
     "01.restart": Question(
         "`web` crashes and the kubelet starts that container again. Which address does the Pod have now?",
         {
-            "a new one, as every new container gets one": "A new *Pod* gets a new address. This one is the same Pod.",
             "the same": "",
+            "a new one, as every new container gets one": "A new Pod gets a new address. This one is the same Pod.",
             "none, until all its containers are up": "The address was there before the first container started.",
         },
         answer="the same",
