@@ -12,9 +12,8 @@ from ..value import value
 from .cni.sandbox import Host
 from .ipam import AllocationError, Store, add, add_all, assign_pod_cidrs, range_sets
 from .manifests import Manifests
-from .objects import ZONE_LABEL, Namespace, Node, ObjectMeta, Pod
+from .objects import ZONE_LABEL, Namespace, Node, ObjectMeta, Pod, node_labels
 from .scheduler import place
-from .selectors import FrozenDict
 from .workloads import expand, start
 
 CLUSTER_CIDRS = {4: ip_network("10.244.0.0/16"), 6: ip_network("fd00:244::/48")}
@@ -56,7 +55,7 @@ def _default_nodes(manifests: Manifests) -> tuple[Node, ...]:
     mentioned += [w.template.node_name for w in manifests.objects if hasattr(w, "template") and w.template.node_name]
     others = [name for name in dict.fromkeys(mentioned) if name not in DEFAULT_NODES]
     names = (*DEFAULT_NODES, *others) if not others or set(mentioned) & set(DEFAULT_NODES) else tuple(others)
-    return tuple(Node(ObjectMeta(name, labels=FrozenDict({"kubernetes.io/hostname": name, ZONE_LABEL: "zone-1"}))) for name in names)
+    return tuple(Node(ObjectMeta(name, labels=node_labels(name, {ZONE_LABEL: "zone-1"}))) for name in names)
 
 
 def _addressed(nodes: Sequence[Node], pods: Sequence[Pod], versions: Sequence[int]) -> tuple[tuple[Node, ...], tuple[Host, ...]]:
