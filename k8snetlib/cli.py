@@ -24,7 +24,7 @@ TEXT = {
     "trace-files": "manifest files or folders; - reads standard input; none takes the course's own cluster",
     "from": "who sends: pod/NAME, deploy/NAME, node/NAME (or just a Pod's name)",
     "to": "who is to get it: pod/NAME:PORT, pod/NAME:PORTNAME, node/NAME:PORT or ADDRESS:PORT",
-    "namespace": "the namespace of the names, where a name occurs in several",
+    "namespace": "the namespace of both names, where a name occurs in several (or write pod/NAMESPACE/NAME)",
     "cni": "the network plug-in",
     "proto": "tcp, udp or icmp (default: what the port declares; icmp where there is no port)",
     "families": "address families of Pods, primary first",

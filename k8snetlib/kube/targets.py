@@ -53,8 +53,10 @@ def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target
     if not slash:
         kind, rest = "pod", reference
     name, colon, port = rest.partition(":")
+    if "/" in name:  # pod/NAMESPACE/NAME
+        namespace, _, name = name.partition("/")
     if not name or (colon and not port):
-        raise ModelError(f"{reference!r} names nothing: write pod/NAME, pod/NAME:PORT, node/NAME or an address")
+        raise ModelError(f"{reference!r} names nothing: write pod/NAME, pod/NAMESPACE/NAME, pod/NAME:PORT, node/NAME or an address")
     if kind in ("node", "no", "nodes"):
         host = cluster._host(name)
         return Target(reference, host.name, tuple(a.ip for a in host.addresses), _number(port, reference) if colon else None)

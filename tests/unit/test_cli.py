@@ -1,0 +1,119 @@
+"""The command: its answers, its exit codes, and one clear line for every mistake."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from k8snetlib.cli import main
+from k8snetlib.kube.cast import SHOP
+
+
+def run(*words: str) -> int:
+    try:
+        return main(words)
+    except SystemExit as stop:  # argparse
+        return int(stop.code)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--from", "pod/web", "--to", "pod/api-2:8080"], 0),
+        (["--from", "pod/web", "--to", "pod/api-2:81"], 1),
+        (["--from", "pod/web", "--to", "pod/api-2:8080", "--cni", "bridge"], 1),
+        (["--from", "pod/web", "--to", "pod/nobody"], 2),
+        (["--from", "pod/web"], 2),
+        (["--from", "pod/web", "--to", "pod/db", "--cni", "none"], 2),
+        (["no-such-file.yaml", "--from", "pod/web", "--to", "pod/db"], 2),
+    ],
+)
+def test_exit_codes(words: list[str], code: int, capsys: pytest.CaptureFixture) -> None:
+    assert run("trace", *words) == code
+    told = capsys.readouterr().err
+    assert "Traceback" not in told and (code != 2 or told)
+
+
+def test_the_walk_in_text(capsys: pytest.CaptureFixture) -> None:
+    assert run("trace", str(SHOP), "--from", "web", "--to", "api-2:http", "--color", "never") == 0
+    out = capsys.readouterr().out
+    assert "flannel.1 wraps the frame in UDP for 192.168.50.12" in out and out.strip().endswith("delivered to api-2 in 12 steps")
+    assert "\033[" not in out and "$ bridge -n node-a fdb" in out
+
+
+def test_colour_and_the_way_back(capsys: pytest.CaptureFixture) -> None:
+    assert run("trace", "--from", "web", "--to", "api-1:8080", "--reply", "--short", "--color", "always") == 0
+    out = capsys.readouterr().out
+    assert "\033[1m" in out and "the way back" in out and "delivered to web" in out
+
+
+def test_json(capsys: pytest.CaptureFixture) -> None:
+    assert run("trace", "--from", "web", "--to", "api-2:81", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["outcome"], found["reason"], found["endedIn"]) == ("dropped", "NO_SOCKET", "api-2")
+    assert [h["layer"] for h in found["steps"][5]["headers"]] == ["Ethernet", "IPv4", "UDP", "VXLAN", "Ethernet", "IPv4", "TCP"]
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(SHOP.read_bytes()))
+    monkeypatch.setattr("sys.stdin", stream)
+    assert run("trace", "-", "--from", "web", "--to", "db", "--short") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: x, prots: []}]}\n",
+            '4 spec.containers[0].prots: unknown field (did you mean "ports"?)',
+        ),
+        ("a: 1\na: 2\n", "duplicate key"),
+        ("a:\n\t- b\n", "tab"),
+        ("a: &a [*a]\n", "contains itself"),
+    ],
+)
+def test_damaged_manifests(text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text(text)
+    assert run("trace", str(path), "--from", "a", "--to", "a") == 2
+    told = capsys.readouterr().err
+    assert words in told and str(path) in told and told.count("\n") == 1
+
+
+def test_pcap_opens_in_tshark(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "walk.pcapng"
+    assert run("trace", "--from", "web", "--to", "api-2:8080", "--pcap", str(path), "--reply") == 0
+    assert path.read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed: the file was written, and not read by another program")
+    words = ["tshark", "-r", str(path), "-d", "udp.port==8472,vxlan", "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-T", "fields",
+             "-e", "frame.protocols", "-e", "_ws.malformed", "-e", "ip.checksum.status", "-e", "tcp.checksum.status"]  # fmt: skip
+    read = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert any("vxlan:eth:ethertype:ip:tcp" in line for line in read)
+    for line in read:
+        protocols, malformed, *sums = line.split("\t")
+        assert protocols and not malformed and all(value in ("", "1", "1,1") for value in sums), line
+
+
+def test_doctor(capsys: pytest.CaptureFixture) -> None:
+    assert run("doctor") in (0, 1)
+    out = capsys.readouterr().out
+    assert "the model: a packet across two nodes, delivered" in out and "the lab:" in out
+
+
+def test_a_learners_copy_keeps_their_work(tmp_path: Path) -> None:
+    from k8snetlib.commands.lab import _copy
+
+    source, mine = tmp_path / "wheel", tmp_path / "mine"
+    (source / "course").mkdir(parents=True)
+    (source / "course" / "00-a.ipynb").write_text("one")
+    _copy(source, mine)
+    (mine / "course" / "00-a.ipynb").write_text("my work")
+    (source / "course" / "01-b.ipynb").write_text("two")
+    _copy(source, mine)
+    assert (mine / "course" / "00-a.ipynb").read_text() == "my work" and (mine / "course" / "01-b.ipynb").exists()

@@ -1,0 +1,142 @@
+"""From manifests to packets: placing, addressing, naming, and a network that is built only as far as a packet goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from k8snetlib import Cluster, ModelError, UnsupportedError, shop
+from k8snetlib.kube.cni import CNIS
+from k8snetlib.linux.engine import after
+from k8snetlib.linux.events import Bridged, Encapsulated
+from k8snetlib.linux.ops import build, commands
+from k8snetlib.linux.state import local_addresses
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {space}}}\nspec: {{nodeName: {node}, containers: [{{name: c, image: x, ports: [{{containerPort: {port}, name: http}}]}}]}}"
+
+
+def pod(name: str, node: str = "node-a", port: int = 80, space: str = "default") -> str:
+    return POD.format(name=name, node=node, port=port, space=space)
+
+
+def cluster(*parts: str, **settings) -> Cluster:
+    return Cluster.loads("\n---\n".join(parts), **settings)
+
+
+def test_the_cast_is_as_the_course_says() -> None:
+    found = {p.name: (p.node_name, str(p.pod_ips[0])) for p in shop().pods}
+    assert found == {
+        "web": ("node-a", "10.244.1.2"),
+        "api-1": ("node-a", "10.244.1.3"),
+        "api-2": ("node-b", "10.244.2.2"),
+        "db": ("node-b", "10.244.2.3"),
+    }
+
+
+@pytest.mark.parametrize("families", [("IPv4",), ("IPv6",), ("IPv4", "IPv6")], ids="+".join)
+@pytest.mark.parametrize("cni", list(CNIS))
+def test_built_a_node_at_a_time_or_all_at_once(cni: str, families: tuple[str, ...]) -> None:
+    """The lazy network is observably the same as the one that all ops build, and its hints are right."""
+    one = shop(cni, families=families, node_c=True)
+    whole = build(one.ops())
+    assert set(one.network) == set(whole)
+    for host in one.hosts:
+        answered = one.network.plain_addresses(host.name, "eth0")
+        assert not one.network.is_built(host.name)
+        own = {ip for ip in local_addresses(whole[host.name]) if ip.version == 4 and not ip.is_loopback}
+        own |= {a.ip for a in whole[host.name].interfaces["eth0"].addresses}
+        assert answered == own
+    for name in whole:
+        assert one.network[name] == whole[name], name
+
+
+@pytest.mark.parametrize("families", [("IPv4",), ("IPv6",)], ids="+".join)
+@pytest.mark.parametrize("cni", list(CNIS))
+def test_pods_of_one_node_reach_each_other_under_every_plug_in(cni: str, families: tuple[str, ...]) -> None:
+    found = shop(cni, families=families).trace("pod/web", "pod/api-1:8080")
+    assert found.delivered and found.reply.delivered
+    assert bool(found.all(Bridged)) is (cni != "ptp")
+
+
+@pytest.mark.parametrize("families", [("IPv4",), ("IPv6",)], ids="+".join)
+def test_across_nodes_by_vxlan(families: tuple[str, ...]) -> None:
+    found = shop(families=families, node_c=True).trace("pod/web", "pod/report")
+    assert found.delivered and found.reply.delivered and len(found.all(Encapsulated)) == 1
+    assert found.end.packet.ttl == 62
+
+
+@pytest.mark.parametrize("target", ["pod/api-2:8080", "pod/api-2:http", "api-2:8080", "deploy/api:8080", "pod/api", "10.244.1.3:8080"])
+def test_targets(target: str) -> None:
+    assert shop().trace("pod/web", target).delivered
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "error", "words"),
+    [
+        ("pod/wep", "pod/db", ModelError, 'did you mean "web"'),
+        ("pod/web", "pod/api-1:htpp", ModelError, 'no port named "htpp" (did you mean "http"?)'),
+        ("pod/web", "pod/db:0", ModelError, "no port number"),
+        ("pod/web", "node/node-z:80", ModelError, "there is no node 'node-z' (there are node-a, node-b)"),
+        ("pod/web", "service/api:80", UnsupportedError, "kube-proxy"),
+        ("pod/web", "node/node-a", ModelError, "to which port"),
+        ("pod/web", "cm/x", ModelError, "not to a 'cm'"),
+        ("pod/web", "pod/", ModelError, "names nothing"),
+    ],
+)
+def test_mistakes_in_targets(source: str, target: str, error: type, words: str) -> None:
+    with pytest.raises(error) as raised:
+        shop().trace(source, target)
+    assert words in str(raised.value)
+
+
+def test_the_same_name_in_two_namespaces() -> None:
+    both = cluster(pod("web", space="one"), pod("web", space="two"), pod("db"))
+    assert {s.netns for s in both.sandboxes.values()} == {"one.web", "two.web", "db"}
+    assert both.trace("pod/db", "pod/two/web").end.netns == "two.web"
+    assert both.trace("pod/web", "pod/web", namespace="one").end.netns == "one.web"
+    with pytest.raises(ModelError, match="several namespaces"):
+        both.trace("pod/db", "pod/web")
+
+
+def test_a_pod_that_runs_nowhere_says_why() -> None:
+    found = cluster(pod("a"), pod("b").replace("nodeName: node-a", "nodeSelector: {disk: ssd}"))
+    with pytest.raises(ModelError, match="0/2 nodes are available"):
+        found.trace("pod/a", "pod/b")
+
+
+def test_a_host_network_pod_lives_in_its_node() -> None:
+    found = cluster(pod("a"), pod("agent", port=9100).replace("spec: {", "spec: {hostNetwork: true, "))
+    told = found.trace("pod/a", "pod/agent:9100")
+    assert told.delivered and told.end.netns == "node-a" and str(told.end.packet.dst) == "192.168.50.11"
+
+
+def test_an_address_in_a_status_is_kept_if_it_can_be() -> None:
+    text = pod("a") + "\nstatus: {phase: Running, podIP: 10.244.1.77, podIPs: [{ip: 10.244.1.77}]}"
+    assert str(cluster(text).pods[0].pod_ips[0]) == "10.244.1.77"
+    other = cluster("apiVersion: v1\nkind: Node\nmetadata: {name: node-a}\nspec: {podCIDR: 10.9.9.0/24}", text)
+    assert str(other.pods[0].pod_ips[0]) == "10.9.9.2" and "gets another address" in other.notes[0]
+
+
+def test_two_containers_want_one_port() -> None:
+    text = pod("a").replace("containers: [", "containers: [{name: log, image: x, ports: [{containerPort: 80}]}, ")
+    found = cluster(text)
+    assert "cannot listen on 80/TCP" in found.notes[-1]
+
+
+def test_commands_of_a_pod_show_both_ends_of_its_cable() -> None:
+    lines = shop().commands("web").splitlines()
+    assert any("veth-web" in line and "master cni0" in line for line in lines) and not any("api" in line for line in lines)
+    assert commands(shop().node_ops("node-a")) == shop().commands("node-a")
+
+
+def test_a_large_cluster_builds_what_the_packet_meets() -> None:
+    parts = [f"apiVersion: v1\nkind: Node\nmetadata: {{name: n{i}}}" for i in range(40)] + [pod("a", "n0"), pod("b", "n39")]
+    large = cluster(*parts)
+    told = large.trace("pod/a", "pod/b")
+    assert told.delivered and sum(large.network.is_built(name) for name in large.network) == 5
+    assert after(large.network, told).is_built("n5") is False
+
+
+@pytest.mark.parametrize(("settings", "words"), [({"cni": "calico"}, "no plug-in 'calico'"), ({"families": ("IPv5",)}, "IPv4 and IPv6")])
+def test_settings_that_cannot_be(settings: dict, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        cluster(pod("a"), **settings)
