@@ -136,7 +136,7 @@ def test_the_comparison_follows_the_cluster():
 def seen(trace, pod="web", containers=("web", "log")) -> tuple[str, list[str]]:
     """The text alternative of the picture, and the numbers on its way."""
     figure = pod_picture(trace.network, pod, containers, trace)
-    return figure.alt, re.findall(r'class="number"[^>]*>(\d+)<', figure.svg)
+    return figure.alt, sorted(re.findall(r'class="number"[^>]*>(\d+)<', figure.svg))
 
 
 def test_a_pod_without_a_packet_shows_who_listens_on_what_and_the_devices():
