@@ -1,10 +1,11 @@
 """What all widgets share: a static twin beside the live view, a text that never changes, and controls around one pure view function.
 
-Theory of operation. A widget's one output holds the live view, ``text/html`` (the twin) and ``text/plain``; a page shows the richest
-that it can and trusts. JupyterLab shows the widget where the notebook is trusted, the twin where it is not; GitHub, nbviewer and paper show
-the twin. An explorer's controls are ipywidgets; when one moves, the choices go to ``view(**choices)``, a pure function whose answers
-are remembered, and the answer's HTML and, if it has a trace, its packet walk take the place of the last. ``Output``, ``interact`` and
-``clear_output`` are not used: they make outputs that differ from run to run.
+Theory of operation. A widget's one output holds the live view, ``text/html`` (the twin) and ``text/plain``; a page shows the richest that
+it can and trusts. JupyterLab shows the widget where the notebook is trusted, the twin where it is not; GitHub, nbviewer and paper show
+the twin. An explorer's controls are ipywidgets; when one moves, the choices go to ``view(**choices)``, a pure function whose answers are
+remembered, and the answer's HTML and, if it has a trace, its packet walk take the place of the last. ``Output``, ``interact`` and
+``clear_output`` are not used: they make outputs that differ from run to run. JupyterLab sends the messages of two controls to two threads
+of the kernel (subshells), so a lock lets one answer at a time be made, from what all controls say by then.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -98,7 +100,7 @@ class Explorer(Twin, ipywidgets.VBox):
         self._title, self._view, self.controls = title, view, dict(controls)
         self._remembered: dict[tuple, Answer] = {}
         self._html = ipywidgets.HTML()
-        self._settling = False
+        self._settling, self._lock = False, RLock()
         self.value: Answer = self.answer()
         self.walk = PacketWalk(self.value.trace) if walk else None
         boxes = [_row([self.controls[name] for name in row]) for row in rows]
@@ -129,15 +131,16 @@ class Explorer(Twin, ipywidgets.VBox):
         """Make the controls fit each other after one has moved, such as the ports of another Pod; nothing to do by default."""
 
     def _moved(self, change: object) -> None:
-        if self._settling:
-            return
-        self._settling = True
-        try:
-            self.settle()
-        finally:
-            self._settling = False
-        self.value = self.answer()
-        self._show()
+        with self._lock:
+            if self._settling:
+                return
+            self._settling = True
+            try:
+                self.settle()
+            finally:
+                self._settling = False
+            self.value = self.answer()
+            self._show()
 
     def _show(self) -> None:
         self._html.value = self.value.html(live=True)

@@ -72,7 +72,7 @@ class PodPairExplorer(Explorer):
 
 
 def pods(cluster: Cluster) -> list[tuple[str, str]]:
-    """The Pods with a network of their own as (name, key), the key for a name where it is not the only one. ModelError if there are none."""
+    """The Pods with a network of their own as (name, key), the key where a name is not the only one. ModelError if there are none."""
     found = {key: sandbox.pod.name for key, sandbox in cluster.sandboxes.items()}
     if not found:
         raise ModelError(TEXT["no-pods"])

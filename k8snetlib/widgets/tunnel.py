@@ -33,7 +33,7 @@ TEXT = {
     "fits-tunnel": "It fits: delivered in one piece. The tunnel adds {n} bytes to the IP packet.",
     "emsgsize": "It does not leave the Pod: the sender gets EMSGSIZE, because {n} bytes are more than the MTU {mtu} of its own {dev}.",
     "icmp": "{where} drops it and says so: {message}. A sender that hears this sends smaller packets (path MTU discovery).",
-    "fragments": "It is cut into fragments in {where} and delivered: {frames} frames travel between the nodes instead of 1.",
+    "fragments": "It is delivered in pieces: cut in {where}; {frames} frames travel between the nodes instead of 1.",
     "silent": "A black hole: {detail}. Nobody tells the sender, which waits and tries again.",
     "unreachable": "This plug-in alone does not connect nodes: {detail}. The sender hears {message}.",
     "dropped": "It is dropped in {where}: {reason}, {detail}.",
@@ -203,7 +203,7 @@ def outcome(trace: Trace) -> str:
         added = sum(len(e.outer) - len(e.inner.payload) for e in trace.all(Encapsulated, 0)[:1])
         if cut:
             frames = len(_between(trace))
-            return TEXT["fragments"].format(where=" and ".join(dict.fromkeys(e.netns for e in cut)), frames=frames)
+            return TEXT["fragments"].format(where=", ".join(dict.fromkeys(e.netns for e in cut)), frames=frames)
         return TEXT["fits-tunnel"].format(n=added) if added else TEXT["fits"]
     message = _message(trace, end)
     if end.reason != "PKT_TOO_BIG":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+LEFT = "text-align:left;vertical-align:top"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -29,13 +30,8 @@ class Twin:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
     """An HTML table of HTML cells; the first cell of a row is its heading."""
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    top = "".join(f'<th scope="col" style="text-align:left">{cell}</th>' for cell in head)
-    body = "".join(
-        f'<tr><th scope="row" style="text-align:left">{first}</th>{"".join(_cell(cell) for cell in rest)}</tr>' for first, *rest in rows
-    )
+    title = f'<caption style="text-align:left">{escape(caption)}</caption>' if caption else ""
+    top = "".join(f'<th scope="col" style="{LEFT}">{cell}</th>' for cell in head)
+    lines = ((first, "".join(f'<td style="{LEFT}">{cell}</td>' for cell in rest)) for first, *rest in rows)
+    body = "".join(f'<tr><th scope="row" style="{LEFT}">{first}</th>{rest}</tr>' for first, rest in lines)
     return f"<table>{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(html: str) -> str:
-    return f'<td style="text-align:left">{html}</td>'

@@ -26,7 +26,9 @@ START, WAIT = 60, 30_000   # seconds for the server, milliseconds for anything i
 ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync")  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-IMPORTS = "from k8snetlib import shop\nfrom k8snetlib.widgets import MapExplorer, PacketWalk, PodPairExplorer, PortsExplorer, TunnelExplorer"
+MISSING = "BROWSER TESTS NOT RUN: {what}"
+EXPLORERS = ("MapExplorer", "PortsExplorer", "PodPairExplorer", "TunnelExplorer")
+IMPORTS = f"from k8snetlib import shop\nfrom k8snetlib.widgets import PacketWalk, {', '.join(EXPLORERS)}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,10 +41,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator:
     """A headless Chromium of the system's, driven by playwright."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="BROWSER TESTS NOT RUN: playwright is missing (install the [browser] extra)")
+    missing = MISSING.format(what="playwright is missing (install the [browser] extra)")
+    playwright = pytest.importorskip("playwright.sync_api", reason=missing)
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
-        pytest.skip(f"BROWSER TESTS NOT RUN: none of {', '.join(BROWSERS)} is on this machine")
+        pytest.skip(MISSING.format(what=f"none of {', '.join(BROWSERS)} is on this machine"))
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         yield browser
@@ -52,14 +55,19 @@ def chromium() -> Iterator:
 class Lab:
     """A running JupyterLab whose notebooks are in ``folder``."""
 
-    def __init__(self, folder: Path, port: int, token: str) -> None:
-        self.folder, self.url, self.token = folder, f"http://127.0.0.1:{port}", token
+    def __init__(self, folder: Path, port: int, token: str, environment: dict[str, str]) -> None:
+        self.folder, self.url, self.token, self.environment = folder, f"http://127.0.0.1:{port}", token, environment
 
     def write(self, name: str, *cells: str, run: bool = False) -> None:
         """Store a notebook of these code cells, after the imports; with ``run``, with its outputs, but not signed: not trusted."""
         nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (IMPORTS, *cells)])
         nb.metadata.kernelspec = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
         nbformat.write(execute(nb, self.folder, name=name) if run else nb, self.folder / f"{name}.ipynb")
+
+    def trust(self, name: str) -> None:
+        """Sign a stored notebook, as `jupyter trust` does."""
+        command = [sys.executable, "-m", "jupyter", "trust", str(self.folder / f"{name}.ipynb")]
+        subprocess.run(command, env=self.environment, check=True, capture_output=True, timeout=START)
 
     def open(self, page, name: str) -> None:
         """Show a notebook, the side bar folded away."""
@@ -93,7 +101,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=environment, stdout=log, stderr=log)
         try:
             _wait(server, port, token, base / "log")
-            yield Lab(folder, port, token)
+            yield Lab(folder, port, token, environment)
         finally:
             server.terminate()
             try:
@@ -115,12 +123,17 @@ def _wait(server: subprocess.Popen, port: int, token: str, log: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def page(chromium) -> Iterator:
-    """A window of 1280 × 800; what goes wrong in the page's scripts fails the test that asks (``page.mistakes``)."""
+def page(chromium, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    """A window of 1280 × 800; errors of the page's scripts are in ``page.mistakes``. A module that fails leaves a picture of it."""
+    failed = request.session.testsfailed
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
     made = context.new_page()
     made.set_default_timeout(WAIT)
     made.mistakes = []
     made.on("pageerror", lambda error: made.mistakes.append(str(error)))
     yield made
+    if request.session.testsfailed > failed:
+        picture = tmp_path_factory.mktemp("failed") / f"{request.module.__name__}.png"
+        made.screenshot(path=picture)
+        print(f"\nthe page as it was: {picture}\n{made.mistakes}")
     context.close()

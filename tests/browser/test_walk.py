@@ -111,7 +111,7 @@ def test_play_goes_on_by_itself_until_pause(page, walk):
 
 def test_the_drawing_follows(page, walk):
     press(page, walk, *["ArrowRight"] * 4)
-    state = page.evaluate("""() => Object.fromEntries([...document.querySelectorAll('.k8s-walk .edge.path')].map(e => [e.id, e.getAttribute('class')]))""")
+    state = walk.evaluate("root => Object.fromEntries([...root.querySelectorAll('.edge.path')].map(e => [e.id, e.getAttribute('class')]))")
     assert "here" in state["hop-4"]
     assert "ahead" not in state["hop-1"]
     assert "ahead" in state["hop-5"]
@@ -161,7 +161,7 @@ def test_reduced_motion_moves_nothing(page, walk):
     page.emulate_media(reduced_motion="reduce")
     press(page, walk, "ArrowRight")
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    here = page.evaluate("""() => { const box = document.querySelector('.k8s-walk .node.now').getBBox(), dot = document.querySelector('.k8s-walk .packet');
+    here = walk.evaluate("""root => { const box = root.querySelector('.node.now').getBBox(), dot = root.querySelector('.packet');
         return Math.abs(box.x + box.width - 3 - dot.cx.baseVal.value) + Math.abs(box.y + 3 - dot.cy.baseVal.value) }""")
     page.emulate_media(reduced_motion="no-preference")
     assert here < 0.01
@@ -195,3 +195,14 @@ def test_not_trusted_and_not_run_the_twin_is_shown(lab, page):
     assert output.locator("tbody tr").count() == 13
     assert "flannel.1 wraps the frame in UDP for 192.168.50.12" in output.inner_text()
     assert output.count() == 1
+
+
+def test_trusted_and_not_run_the_stored_widget_steps_without_a_kernel(lab, page):
+    lab.write("trusted", TRACE, run=True)
+    lab.trust("trusted")
+    lab.open(page, "trusted")
+    restored = page.locator(".k8s-walk")
+    restored.wait_for()
+    press(page, restored, "ArrowRight", "ArrowRight")
+    assert place(restored) == "Step 3 of 13"
+    assert page.locator(".jp-OutputArea-output img").count() == 0

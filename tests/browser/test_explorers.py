@@ -1,0 +1,139 @@
+"""Every control of every explorer, moved by hand in JupyterLab."""
+
+from __future__ import annotations
+
+import pytest
+
+EXPLORERS = ("MapExplorer", "PortsExplorer", "PodPairExplorer", "TunnelExplorer")
+
+
+@pytest.fixture(scope="module")
+def explorers(lab, page) -> dict:
+    """All four, live in one notebook: name → its part of the page."""
+    lab.write("explorers", *(f"{name}()" for name in EXPLORERS))
+    lab.open(page, "explorers")
+    lab.run_all(page)
+    roots = page.locator(".k8s-explorer")
+    roots.nth(len(EXPLORERS) - 1).locator(".summary").wait_for()
+    return {name: roots.nth(number) for number, name in enumerate(EXPLORERS)}
+
+
+def choose(explorer, label: str, option: str) -> None:
+    explorer.get_by_label(label, exact=True).select_option(label=option)
+
+
+def expect(explorer, words: str) -> None:
+    """Wait until the answer says ``words``; what it says instead is the failure's message."""
+    for _ in range(100):
+        said = explorer.locator(".summary").inner_text()
+        if words in said:
+            return
+        explorer.page.wait_for_timeout(100)
+    pytest.fail(f"{words!r} is not said, but {said!r}, with {[select.input_value() for select in explorer.locator('select').all()]}")
+
+
+def test_each_is_shown_once_and_fits_the_column(page, explorers):
+    assert page.locator(".jp-OutputArea-output").count() == len(EXPLORERS)
+    assert page.locator(".jp-OutputArea-output img").count() == 0
+    for explorer in explorers.values():
+        assert explorer.evaluate("root => root.scrollWidth - root.clientWidth") <= 0
+    assert page.mistakes == []
+
+
+def test_map(explorers):
+    explorer = explorers["MapExplorer"]
+    expect(explorer, "Pod ↔ Pod, across nodes")
+    assert explorer.locator("#hop-12").count() == 1
+    choose(explorer, "Mode:", "2.1 · Pod ↔ Pod, one node")
+    expect(explorer, "Pod ↔ Pod, one node")
+    assert explorer.locator("#hop-4").count() == 1
+    assert explorer.locator("#hop-5").count() == 0
+    assert "64: nobody routed it" in explorer.locator("table").inner_text()
+    choose(explorer, "Mode:", "3 · Pod ↔ Service")
+    expect(explorer, "lessons 05–07 do it")
+    choose(explorer, "Mode:", "1 · container ↔ container")
+    expect(explorer, "one port space")
+
+
+def test_ports(explorers):
+    explorer = explorers["PortsExplorer"]
+    expect(explorer, "log reaches container web at 127.0.0.1:8080.")
+    choose(explorer, "log listens:", "on port 8080")
+    expect(explorer, "EADDRINUSE")
+    assert "CrashLoopBackOff" in explorer.inner_text()
+    choose(explorer, "log listens:", "on nothing")
+    choose(explorer, "Who calls:", "api-1, at web's 10.244.1.2")
+    expect(explorer, "api-1 reaches container web at 10.244.1.2:8080.")
+    choose(explorer, "web binds:", "127.0.0.1 alone")
+    expect(explorer, "web listens on 127.0.0.1")
+    choose(explorer, "web listens:", "on port 9090")
+    choose(explorer, "Port:", "9090")
+    choose(explorer, "Who calls:", "web, at localhost")
+    expect(explorer, "web reaches container web at 127.0.0.1:9090.")
+
+
+def test_pod_pair(page, explorers):
+    explorer = explorers["PodPairExplorer"]
+    expect(explorer, "No host routed it")
+    choose(explorer, "To Pod:", "db")
+    expect(explorer, "TTL 64 → 62: 2 hosts routed it.")
+    options = [text.replace("\xa0", " ") for text in explorer.get_by_label("Port:").locator("option").all_inner_texts()]
+    assert options == ["5432, where it listens", "9999, where nobody listens"]
+    expect(explorer, "3 questions for a MAC address")
+    choose(explorer, "Tables:", "warm: the two have talked before")
+    expect(explorer, "all were known")
+    choose(explorer, "Port:", "9999, where nobody listens")
+    expect(explorer, "NO_SOCKET")
+    choose(explorer, "Protocol:", "ping")
+    expect(explorer, "ICMP echo request is delivered")
+    choose(explorer, "Follow:", "the reply")
+    expect(explorer, "ICMP echo reply is delivered")
+    choose(explorer, "From Pod:", "api-2")
+    expect(explorer, "No host routed it")
+    explorer.locator("input[type=range]").focus()
+    page.keyboard.press("End")
+    assert explorer.locator("output").inner_text() == "Step 5 of 5"
+    assert explorer.locator(".k8s-walk h4").inner_text() == "eth0 of api-2"
+
+
+def test_tunnel(page, explorers):
+    explorer = explorers["TunnelExplorer"]
+    expect(explorer, "The tunnel adds 50 bytes")
+    assert "IP packet 1500 bytes" in explorer.locator("svg").text_content()
+    explorer.locator(".noUi-handle").focus()
+    page.keyboard.press("ArrowUp")
+    expect(explorer, "EMSGSIZE, because 1451 bytes are more than the MTU 1450")
+    choose(explorer, "MTU:", "wrong: Pods have the nodes' MTU")
+    expect(explorer, "ICMP fragmentation needed (MTU 1450)")
+    choose(explorer, "MTU:", "wrong: Pods and tunnel have the nodes' MTU")
+    expect(explorer, "It is delivered in pieces: cut in node-a; 2 frames")
+    choose(explorer, "MTU:", "wrong: the network between the nodes takes only 1400")
+    expect(explorer, "EMSGSIZE")
+    explorer.get_by_label("don't fragment").uncheck()
+    expect(explorer, "A black hole")
+    choose(explorer, "MTU:", "as the plug-in sets it")
+    expect(explorer, "It is delivered in pieces")
+    choose(explorer, "CNI:", "bridge")
+    expect(explorer, "This plug-in alone does not connect nodes")
+
+
+def test_the_controls_are_reached_with_the_keyboard(page, explorers):
+    explorer = explorers["PortsExplorer"]
+    explorer.get_by_label("web listens:").focus()
+    for label in ("web binds:", "log listens:", "Who calls:", "Port:"):
+        page.keyboard.press("Tab")
+        assert explorer.get_by_label(label).evaluate("control => control === document.activeElement"), label
+
+
+def test_not_trusted_and_not_run_the_twins_are_shown(lab, page):
+    lab.write("stored-explorers", *(f"{name}()" for name in EXPLORERS), run=True)
+    lab.open(page, "stored-explorers")
+    outputs = page.locator(".jp-OutputArea-output")
+    outputs.nth(len(EXPLORERS) - 1).locator("img").wait_for()
+    assert page.locator(".k8s-explorer").count() == 0
+    for number in range(len(EXPLORERS)):
+        twin = outputs.nth(number)
+        assert twin.locator("img").first.get_attribute("alt")
+        assert twin.locator("table").count() >= 1
+        # text_content: the inner text of what is not on the screen is empty
+        assert "Run this cell in JupyterLab to change the choices." in twin.text_content() 
