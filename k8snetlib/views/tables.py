@@ -23,17 +23,22 @@ TEXT = {
     "new": "new",
 }
 CELL = "text-align:left;vertical-align:top;padding:4px 8px"
-MONO = "font-family:var(--jp-code-font-family,monospace);font-size:0.92em"
+MONO = "font-family:monospace;font-size:0.92em"  # a plain name: an untrusted notebook loses a style with var()
+WHOLE = "white-space:nowrap"
 
 
 @value
 class Table:
-    """Rows of text under column heads, with a caption; cells may have several lines. ``code`` names columns shown in a fixed-width font."""
+    """Rows of text under column heads, with a caption; cells may have several lines.
+
+    ``code`` names columns shown in a fixed-width font, ``whole`` those whose lines are never broken (``veth-web`` has a hyphen).
+    """
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     code: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
 
     def html(self) -> str:
         """The table as HTML that an untrusted notebook keeps."""
@@ -47,7 +52,7 @@ class Table:
 
     def _cell(self, head: str, text: str) -> str:
         shown = escape(text).replace("\n", "<br>")
-        style = f"{CELL};{MONO}" if head in self.code else CELL
+        style = ";".join([CELL] + [MONO] * (head in self.code) + [WHOLE] * (head in self.whole))
         return f'<td style="{style}">{shown}</td>'
 
     def __str__(self) -> str:
@@ -77,7 +82,7 @@ def table(trace: Trace, journey: int = 0) -> Table:
         decided = "\n".join(dict.fromkeys(d.text for d in step.decisions))
         rows.append((str(step.number), place_name(step.place), "\n".join(step.happened), decided, str(step.length)))
     heads = (TEXT["step"], TEXT["where"], TEXT["what"], TEXT["decided"], TEXT["bytes"])
-    return Table(heads, tuple(rows), f"{TEXT['steps']}: {summary(trace)}", frozenset({TEXT["decided"]}))
+    return Table(heads, tuple(rows), f"{TEXT['steps']}: {summary(trace)}", frozenset({TEXT["decided"]}), frozenset({TEXT["where"]}))
 
 
 def header_rows(headers: Sequence[Header], changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..linux.engine import captures
 from ..linux.events import Answered, Asked, Trace
 from ..linux.packet import Frame, describe
@@ -19,6 +21,8 @@ TEXT = {
     "underlay": "underlay",
     "changed": "changed: {what}",
 }
+INSIDE = re.compile(r"(?<=: )(VXLAN vni \d+:) ")
+WRAP = r"\1\n" + " " * 29
 
 
 def place_name(place: Place) -> str:
@@ -58,14 +62,17 @@ def step_lines(step: Step, verbose: bool = True) -> list[str]:
 
 
 def tcpdump(trace: Trace, netns: str = "", dev: str = "", *, link: bool = False) -> Text:
-    """The frames that ``tcpdump -i any`` (or on one interface) would have printed, one a line, in order; ``link`` adds MAC addresses."""
+    """The frames that ``tcpdump -i any`` (or on one interface) would have printed, one a line, in order; ``link`` adds MAC addresses.
+
+    What travels inside a tunnel begins a line of its own, as the real tool prints it.
+    """
     lines = []
     for capture in captures(trace):
         if (not netns or capture.netns == netns) and (not dev or capture.dev == dev):
             frame = capture.frame
             words = describe(frame) if link else describe(frame.payload) if isinstance(frame, Frame) else describe(frame)
             where = f"{capture.netns} {capture.dev}" if not netns else capture.dev
-            lines.append(f"{where:<22} {capture.direction:<3} {words}")
+            lines.append(f"{where:<22} {capture.direction:<3} {INSIDE.sub(WRAP, words)}")
     return Text("\n".join(lines))
 
 
