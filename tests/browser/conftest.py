@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
@@ -64,6 +65,11 @@ class Lab:
         nb.metadata.kernelspec = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
         nbformat.write(execute(nb, self.folder, name=name) if run else nb, self.folder / f"{name}.ipynb")
 
+    def get(self, what: str) -> Any:
+        """What the server's API answers."""
+        with urlopen(Request(f"{self.url}/api/{what}", headers={"Authorization": f"token {self.token}"}), timeout=2) as answer:
+            return json.load(answer)
+
     def trust(self, name: str) -> None:
         """Sign a stored notebook, as `jupyter trust` does."""
         command = [sys.executable, "-m", "jupyter", "trust", str(self.folder / f"{name}.ipynb")]
@@ -73,10 +79,15 @@ class Lab:
         """Show a notebook, the side bar folded away."""
         page.goto(f"{self.url}/lab/tree/{name}.ipynb?reset&token={self.token}")
         page.wait_for_selector(".jp-Notebook .jp-Cell")
-        page.wait_for_selector(".jp-NotebookPanel-toolbar .jp-Notebook-ExecutionIndicator[data-status=idle]")
         page.keyboard.press("Control+b")
 
-    def run_all(self, page) -> None:
+    def run_all(self, page, name: str) -> None:
+        """Run a notebook that is open, once its kernel is there: JupyterLab asks which kernel to take where it is not yet."""
+        end = time.monotonic() + START
+        while not any(one["path"] == f"{name}.ipynb" and one["kernel"]["execution_state"] == "idle" for one in self.get("sessions")):
+            if time.monotonic() > end:
+                pytest.fail(f"the kernel of {name} did not start")
+            page.wait_for_timeout(100)
         page.click(".lm-MenuBar-itemLabel:text-is('Run')")
         page.click(".lm-Menu-itemLabel:text-is('Run All Cells')")
 
@@ -100,8 +111,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with (base / "log").open("w") as log:
         server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=environment, stdout=log, stderr=log)
         try:
-            _wait(server, port, token, base / "log")
-            yield Lab(folder, port, token, environment)
+            started = Lab(folder, port, token, environment)
+            _wait(server, started, base / "log")
+            yield started
         finally:
             server.terminate()
             try:
@@ -110,13 +122,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
                 server.kill()
 
 
-def _wait(server: subprocess.Popen, port: int, token: str, log: Path) -> None:
+def _wait(server: subprocess.Popen, lab: Lab, log: Path) -> None:
     end = time.monotonic() + START
     while time.monotonic() < end and server.poll() is None:
         try:
-            with urlopen(Request(f"http://127.0.0.1:{port}/api/status", headers={"Authorization": f"token {token}"}), timeout=2) as answer:
-                json.load(answer)
-                return
+            lab.get("status")
+            return
         except (URLError, OSError):
             time.sleep(0.2)
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")

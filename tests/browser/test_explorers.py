@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-EXPLORERS = ("MapExplorer", "PortsExplorer", "PodPairExplorer", "TunnelExplorer")
+from tests.browser.conftest import EXPLORERS
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +12,7 @@ def explorers(lab, page) -> dict:
     """All four, live in one notebook: name → its part of the page."""
     lab.write("explorers", *(f"{name}()" for name in EXPLORERS))
     lab.open(page, "explorers")
-    lab.run_all(page)
+    lab.run_all(page, "explorers")
     roots = page.locator(".k8s-explorer")
     roots.nth(len(EXPLORERS) - 1).locator(".summary").wait_for()
     return {name: roots.nth(number) for number, name in enumerate(EXPLORERS)}
@@ -136,4 +136,4 @@ def test_not_trusted_and_not_run_the_twins_are_shown(lab, page):
         assert twin.locator("img").first.get_attribute("alt")
         assert twin.locator("table").count() >= 1
         # text_content: the inner text of what is not on the screen is empty
-        assert "Run this cell in JupyterLab to change the choices." in twin.text_content() 
+        assert "Run this cell in JupyterLab to change the choices." in twin.text_content()

@@ -16,7 +16,7 @@ def walk(lab, page):
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     lab.write("walk", TRACE)
     lab.open(page, "walk")
-    lab.run_all(page)
+    lab.run_all(page, "walk")
     root = page.locator(".k8s-walk")
     root.wait_for()
     root.sent = sent
