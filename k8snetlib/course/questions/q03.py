@@ -26,7 +26,7 @@ QUESTIONS = {
         why="The outer packet goes from node to node, between addresses that the underlay knows. What is inside is no business of its.",
     ),
     "03.entries": Question(
-        "`node-a` must turn \"a packet for 10.244.2.2\" into \"a datagram to 192.168.50.12\". How many tables does it ask on `flannel.1`'s account?",
+        "`node-a` must turn \"a packet for 10.244.2.2\" into \"a datagram to 192.168.50.12\". In how many tables must it look, until `flannel.1` can send?",
         {
             "one": "One would do if the route named the node. It names a device and a next hop; the rest is looked up as for any Ethernet device.",
             "two": "A route and a neighbour give a MAC address. On a real wire that would be enough. In a tunnel, who has that MAC?",
@@ -46,15 +46,15 @@ QUESTIONS = {
         why="`node-a` routes the Pod's packet into the tunnel, which costs one, and then makes a new packet around it.",
     ),
     "03.mtu": Question(
-        "The underlay carries 1500 bytes. What is the largest packet that a Pod may send through VXLAN over IPv4?",
+        "The nodes now speak IPv6 among themselves, over the same 1500 bytes. What is the largest packet that a Pod may send?",
         {
-            "1500": "Then the outer packet would have 1550 bytes, and the wire takes 1500.",
-            "1492": "8 bytes are the VXLAN header alone. What else stands in front of the Pod's packet?",
-            "1450": "",
-            "1436": "You took one Ethernet header too many off: the outer one does not count towards the MTU.",
+            "1450": "That was for IPv4. The outer header is IPv6's now: how long is it?",
+            "1444": "Outer IP, UDP and VXLAN are off. What else of the Pod's frame travels inside the datagram?",
+            "1430": "",
+            "1410": "Only the outer header got longer. The Pod's own IP header is a part of its packet.",
         },
-        answer="1450",
-        why="1500 − 20 (outer IPv4) − 8 (UDP) − 8 (VXLAN) − 14 (inner Ethernet) = 1450.",
+        answer="1430",
+        why="1500 − 40 (outer IPv6) − 8 (UDP) − 8 (VXLAN) − 14 (the Pod's Ethernet header) = 1430.",
     ),
     "03.hole": Question(
         "One switch on the way carries only 1400 bytes and says nothing. A small packet arrives. What becomes of a TCP segment that fills the Pod's MTU?",
@@ -74,6 +74,6 @@ QUESTIONS = {
             "`node-a` asks by ARP and finds it again": "The MAC address is still known, from the neighbour table. What is missing is the node behind it.",
         },
         answer="`flannel.1` drops it",
-        why="No far end for that MAC, no datagram: `VXLAN_NO_REMOTE`. With learning off, nothing will bring the entry back but flanneld.",
+        why="No far end for that MAC, no datagram: `NO_TX_TARGET`. With learning off, nothing will bring the entry back but flanneld.",
     ),
 }
