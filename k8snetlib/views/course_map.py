@@ -227,7 +227,7 @@ class Map:
         caption = f"<figcaption>{escape(self.figure.caption)}</figcaption>"
         return f'<figure style="margin:0.5em 0">{picture}{caption}</figure><p><strong>{TEXT["list"]}</strong></p><ul>{rows}</ul>'
 
-    def _area(self, part: Part, box: tuple[float, float, float, float]) -> str:
+    def _area(self, part: Part, box: tuple[float, ...]) -> str:
         """A transparent link over a part's box; for a part of several lessons, to the first that is there."""
         file = next((self.there[number] for number in part.lessons if number in self.there), None)
         if file is None:
@@ -335,7 +335,7 @@ def _up(graph: graphviz.Digraph, ranks: list[list[str]]) -> None:
 _BOX = re.compile(r'<g [^>]*?id="map-([a-z0-9-]+)"[^>]*>.*?</g>', re.DOTALL)
 
 
-def _boxes(svg: str) -> list[tuple[Part, tuple[float, float, float, float]]]:
+def _boxes(svg: str) -> list[tuple[Part, tuple[float, ...]]]:
     """Every part with its box in the drawing: left, top, width and height in per cent of the whole."""
     parts = {part.key: part for part in _parts()}
     left, top, width, height = (float(number) for number in re.search(r'viewBox="([^"]+)"', svg)[1].split())
@@ -361,7 +361,7 @@ def comparison(traces: Mapping[str, Trace]) -> Table:
         trace = traces.get(number)
         seen = TEXT["later"].format(lessons=lessons) if trace is None else _seen(trace)
         rows.append((f"{number}  {name}", component if trace is None else _components(trace), points, seen))
-    return Table(TEXT["comparison"].split("|"), tuple(rows))
+    return Table(tuple(TEXT["comparison"].split("|")), tuple(rows))
 
 
 def _components(trace: Trace) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from ipaddress import IPv4Address, ip_address
+from ipaddress import ip_address
 
 from k8snetlib.course.checking import expect, question
 from k8snetlib.course.strings import suggestion
@@ -13,9 +13,9 @@ from k8snetlib.errors import ModelError
 from k8snetlib.kube.cluster import Cluster
 from k8snetlib.linux.draft import build
 from k8snetlib.linux.engine import trace
-from k8snetlib.linux.events import Trace
+from k8snetlib.linux.events import Delivered, Trace
 from k8snetlib.linux.ops import Listen
-from k8snetlib.linux.packet import tcp, udp
+from k8snetlib.linux.packet import IPAddress, tcp, udp
 from k8snetlib.linux.state import Network, Socket
 from k8snetlib.value import value
 from k8snetlib.views.tables import Table
@@ -69,7 +69,7 @@ class Call:
     """A TCP connection that somebody opens: from the Pod itself (``inside``) or from Pod ``caller``, to an address and a port."""
 
     inside: bool
-    address: IPv4Address
+    address: IPAddress
     port: int
 
 
@@ -140,8 +140,10 @@ def _wish(socket: Socket) -> str:
     return TEXT[key].format(proto=socket.proto.upper(), port=socket.port, address=socket.address)
 
 
-def _answer(end: Trace) -> str:
-    return end.end.socket.process if end.delivered else REFUSED
+def _answer(walk: Trace) -> str:
+    """Who answers: the process whose socket got the packet, else "refused"."""
+    end = walk.end
+    return end.socket.process if isinstance(end, Delivered) and end.socket else REFUSED
 
 
 @question("01.1")
