@@ -66,7 +66,7 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
         if type(packet.payload) is Ndp:
             deliver(e, v, skb)
         else:
-            drop(e, v, skb, "UNHANDLED_PROTO", "nobody here has joined that multicast group")
+            drop(e, v, skb, "NOT_SPECIFIED", "nobody here has joined that multicast group")
         return
     route, considered = lookup(v.ns, packet.dst, packet.src, skb.iif, skb.mark)
     if packet.version == 4 and not _source_ok(e, v, skb, route):
@@ -131,7 +131,7 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
         neighbor.discovery(e, v, skb)
     elif type(payload) is Icmp:
         _icmp_receive(e, v, skb)
-    elif type(payload) is Udp and _vxlan_port(v, payload.dport):
+    elif type(payload) is Udp and _vxlan_port(v, payload.dport, packet.version):
         link.vxlan_receive(e, v, skb)
     elif packet.proto in ("tcp", "udp", "sctp"):
         socket = find_socket(v, packet.proto, packet.dst, payload.dport)
@@ -153,8 +153,10 @@ def _defragment(e: Engine, v: View, skb: Skb) -> bool:
     return True
 
 
-def _vxlan_port(v: View, port: int) -> bool:
-    return any(i.vxlan is not None and i.vxlan.port == port and i.up for i in v.ns.interfaces.values())
+def _vxlan_port(v: View, port: int, version: int) -> bool:
+    """Whether a VXLAN device has that UDP port: it opens one of the family of its local address."""
+    devices = (i for i in v.ns.interfaces.values() if i.vxlan is not None and i.up)
+    return any(i.vxlan.port == port and i.vxlan.local.version == version for i in devices)
 
 
 def find_socket(v: View, proto: str, address, port: int) -> Socket | None:

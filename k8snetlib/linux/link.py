@@ -303,7 +303,7 @@ def _vxlan(e: Engine, v: View, interface: Interface, frame: Frame, journey: int,
     entry = v.fdb_entry(interface.name, frame.dst) or v.fdb_entry(interface.name, "00:00:00:00:00:00")
     if entry is None or entry.dst is None:
         words = f"{interface.name} has no FDB entry for {frame.dst}: it does not know behind which node that is"
-        e.emit(Dropped(v.name, journey, "VXLAN_NO_REMOTE", words, frame.payload, interface.name))
+        e.emit(Dropped(v.name, journey, "NO_TX_TARGET", words, frame.payload, interface.name))
         return
     config = interface.vxlan
     outer = Packet(config.local, entry.dst, Udp(source_port(frame), config.port, Vxlan(config.vni, frame)), df=False)
