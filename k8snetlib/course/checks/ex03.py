@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 
 from k8snetlib.course.checking import expect, question
 from k8snetlib.course.variants import Variant
@@ -79,10 +80,16 @@ def broken(case: Variant) -> Network:
 @question("03.1")
 def outer_destination(outer: str, case: Variant) -> str:
     """The outer destination address between the two Pods."""
-    host = next(h for h in cluster(case).hosts if h.name == far_node(case))
+    whole = cluster(case)
+    host = next(h for h in whole.hosts if h.name == far_node(case))
     given = str(outer).strip()
-    inside = given.startswith("10.244.")
-    hint = "That is an address of the overlay. The underlay knows the nodes' own." if inside else "Look at the headers on node-a's eth0, the outermost IPv4."
+    hint = "At the step on node-a's eth0: which of the two IPv4 headers stands outside?"
+    if not _is_address(given):
+        hint = "An IPv4 address as text, in quotes."
+    elif given.startswith("10.244."):
+        hint = "That is an address of the overlay. The network between the nodes knows the nodes' own."
+    elif given == str(whole.hosts[0].address(4)):
+        hint = "That is node-a itself: the source."
     expect(given == str(host.address(4)), got=given, expected="the address to which the tunnel sends", hint=hint)
     return f"the tunnel carries it to {host.name}"
 
@@ -91,9 +98,16 @@ def outer_destination(outer: str, case: Variant) -> str:
 def pod_mtu(mtu: int, case: Variant) -> str:
     """The largest Pod packet that fits, once it is wrapped."""
     room, version = underlay_mtu(case), outer_version(case)
-    right = room - (20 if version == 4 else 40) - 8 - 8 - 14
-    hint = "Outer IP, UDP, VXLAN, inner Ethernet. The outer Ethernet header does not count." if version == 4 else "The outer header is IPv6's: 40 bytes."
-    expect(mtu == right, got=f"a Pod MTU of {mtu}", expected=f"the largest that fits through {room} bytes once it is wrapped", hint=hint)
+    right, expected = room - (20 if version == 4 else 40) - 8 - 8 - 14, f"the largest that fits through {room} bytes once it is wrapped"
+    expect(type(mtu) is int, got=repr(mtu), expected=expected, hint="A whole number, without quotes.")
+    hint = (
+        "Too large: add up outer IP, UDP, VXLAN and inner Ethernet."
+        if mtu > right
+        else "Too small: the outer Ethernet header does not count."
+    )
+    if abs(mtu - right) == 20:
+        hint = "Which version of IP is the outer header, and how long is it?"
+    expect(mtu == right, got=mtu, expected=expected, hint=hint)
     return f"{right} + {room - right} = {room}: a full packet just fits"
 
 
@@ -101,26 +115,60 @@ def pod_mtu(mtu: int, case: Variant) -> str:
 def cause(where: str, case: Variant) -> str:
     """Which kind of entry is at fault."""
     kinds = ("route", "neighbour", "fdb", "wrong node")
-    expect(where in kinds, got=repr(where), expected=f"one of {', '.join(kinds)}", hint="Spell it as the question does.")
-    expect(where == fault(case)[0], got=where, expected="what made the packet end where it did",
-           hint="Read the drop reason and its place. Then compare node-a's three tables with another node's.")  # fmt: skip
+    given = str(where).strip().lower()
+    expect(given in kinds, got=repr(where), expected=f"one of {', '.join(kinds)}", hint="One of the four words, in quotes.")
+    hint = "Go in the kernel's order: route, its next hop among the neighbours, that MAC in the FDB, and the node behind dst. Where "
+    "does the chain break?"
+    expect(given == fault(case)[0], got=given, expected="what made the packet end where it did", hint=hint)
     return "that is the one: the other entries are as flanneld wrote them"
 
 
 @question("03.4")
 def mended(repair: Sequence[Op], case: Variant) -> str:
     """The end state: packets go both ways again, and nothing else has changed."""
-    expect(all(isinstance(op, Op) for op in repair), got="something that is no operation", expected="a list of k8s.ops", hint="k8s.ops.RouteAdd, NeighAdd or FdbAdd.")
     whole = cluster(case)
-    network = build(repair, broken(case))
+    network = build(_operations(repair), broken(case))
     first, second = pods(case)
     told = whole.trace(f"pod/{first}", f"pod/{second}:8080", network=network)
     reason = f"dropped in {told.end.netns}: {told.end.reason}" if not told.delivered else ""
-    expect(told.delivered, got=reason, expected=f"{first} reaches {second}", hint="Trace it again with your repair in place: it ends one table further.")
-    expect(told.reply.delivered, got="the answer does not come back", expected="both ways work", hint="node-a is the only one with a fault.")
+    expect(
+        told.delivered,
+        got=reason,
+        expected=f"{first} reaches {second}",
+        hint="Trace it again with your repair in place: does it end where it did, or one table further?",
+    )
+    expect(
+        told.reply.delivered,
+        got="the answer does not come back",
+        expected="both ways work",
+        hint="node-a is the only one with a fault.",
+    )
     third = next(pod.name for pod in whole.pods if pod.name not in (first, second))
     other = whole.trace(f"pod/{first}", f"pod/{third}:8080", network=network)
-    expect(other.delivered, got=f"now {third} is cut off", expected="the other Pod is reached as before", hint="Your repair touched an entry of another node.")
+    expect(
+        other.delivered,
+        got=f"now {third} is cut off",
+        expected="the other Pod is reached as before",
+        hint="Your repair touched an entry of another node.",
+    )
     return f"{first} reaches {second} on {far_node(case)}, and the answer comes back"
 
 
+def _is_address(given: str) -> bool:
+    try:
+        return ip_address(given).version == 4
+    except ValueError:
+        return False
+
+
+def _operations(given: object) -> list[Op]:
+    """The student's list of operations; one alone counts as a list of one."""
+    listed = [given] if isinstance(given, Op) else list(given) if isinstance(given, (list, tuple)) else [given]
+    strange = next((repr(op) for op in listed if isinstance(op, type) or not isinstance(op, Op)), "")
+    expect(
+        not strange,
+        got=strange,
+        expected="a list of operations",
+        hint='Take them from cluster.node_ops("node-a"), or write k8s.ops.RouteAdd(…), NeighAdd or FdbAdd.',
+    )
+    return listed

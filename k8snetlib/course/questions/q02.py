@@ -10,7 +10,8 @@ QUESTIONS = {
         {
             "in `api-1`": "Then three Pods would need three cables each. One cable goes to one place: the node.",
             "in the node, as `veth-web`": "",
-            "nowhere, a Pod's interface is not a cable": "It is: a veth is always a pair. What goes in at one end comes out at the other.",
+            "nowhere, a Pod's interface is not a cable": "It is: a veth is always a pair. What goes in at one end comes out at the "
+            "other.",
         },
         answer="in the node, as `veth-web`",
         why="A veth pair has one end in the Pod's namespace and one in the node's. The node plugs its end into the bridge `cni0`.",
@@ -46,13 +47,16 @@ QUESTIONS = {
         why="A bridge switches frames by MAC address and never opens the packet. No router was involved.",
     ),
     "02.netfilter": Question(
-        "The node has an iptables rule that drops everything from `web` in the chain FORWARD. The packet to `api-1` is only switched, never routed. Does it arrive?",
+        "The node has an iptables rule that drops everything from `web` in the chain FORWARD. The packet to `api-1` is only "
+        "switched, never routed. Does it arrive?",
         {
-            "yes, iptables is for routed packets": "That would be so without br_netfilter. With `bridge-nf-call-iptables = 1`, which Kubernetes asks for, bridged packets go through iptables too.",
+            "yes, iptables is for routed packets": "That would be so without br_netfilter. With `bridge-nf-call-iptables = 1`, "
+            "which Kubernetes asks for, bridged packets go through iptables too.",
             "no, it is dropped": "",
         },
         answer="no, it is dropped",
-        why="br_netfilter hands bridged packets to the same chains. Services would not work without it: their replies could bypass the translation.",
+        why="br_netfilter hands bridged packets to the same chains. Services would not work without it: their replies could bypass "
+        "the translation.",
     ),
     "02.unplug": Question(
         "We pull `veth-api-1` out of the bridge. Nothing changes in `web` or `api-1`. Where does a packet from `web` to `api-1` end?",
@@ -62,6 +66,7 @@ QUESTIONS = {
             "in `api-1`: its socket is gone": "The process in `api-1` is fine. It just never hears of the packet.",
         },
         answer="in `web`: nobody answers its ARP question",
-        why="Without an answer there is no MAC address, without a MAC address no frame. The kernel gives up after three questions: `NEIGH_FAILED`.",
+        why="Without an answer there is no MAC address, without a MAC address no frame. The kernel gives up after three questions: "
+        "`NEIGH_FAILED`.",
     ),
 }

@@ -8,32 +8,38 @@ QUESTIONS = {
     "03.plain": Question(
         "Only the plug-in `bridge` is installed. `web` on `node-a` sends to `api-2` on `node-b`. Who drops the packet?",
         {
-            "`node-a`: it has no route to 10.244.2.0/24": "It has a default route, and a default route matches everything. The packet leaves.",
+            "`node-a`: it has no route to 10.244.2.0/24": "It has a default route, and a default route matches everything. The "
+            "packet leaves.",
             "the router between the machines": "",
             "`node-b`: the packet is not for its address": "It never gets that far. Who would send it to `node-b`?",
         },
         answer="the router between the machines",
-        why="`node-a` sends what it does not know to its default gateway. That router knows the machines' own subnets. Of Pod addresses it has never heard.",
+        why="`node-a` sends what it does not know to its default gateway. That router knows the machines' own subnets. Of Pod "
+        "addresses it has never heard.",
     ),
     "03.outer": Question(
         "Under VXLAN the packet travels inside another. What is the outer destination address?",
         {
             "10.244.2.2, `api-2`": "That is the inner one. The network between the nodes could not deliver it: that was the problem.",
             "192.168.50.12, `node-b`": "",
-            "10.244.2.0, `flannel.1` on `node-b`": "Close: that is the next hop inside the overlay. It is a Pod-range address too, so the underlay does not know it.",
+            "10.244.2.0, `flannel.1` on `node-b`": "Close: that is the next hop inside the overlay. It is a Pod-range address too, "
+            "so the underlay does not know it.",
         },
         answer="192.168.50.12, `node-b`",
         why="The outer packet goes from node to node, between addresses that the underlay knows. What is inside is no business of its.",
     ),
     "03.entries": Question(
-        "`node-a` must turn \"a packet for 10.244.2.2\" into \"a datagram to 192.168.50.12\". In how many tables must it look, until `flannel.1` can send?",
+        "`node-a` must turn \"a packet for 10.244.2.2\" into \"a datagram to 192.168.50.12\". In how many tables must it look, "
+        "until `flannel.1` can send?",
         {
-            "one": "One would do if the route named the node. It names a device and a next hop; the rest is looked up as for any Ethernet device.",
+            "one": "One would do if the route named the node. It names a device and a next hop; the rest is looked up as for any "
+            "Ethernet device.",
             "two": "A route and a neighbour give a MAC address. On a real wire that would be enough. In a tunnel, who has that MAC?",
             "three": "",
         },
         answer="three",
-        why="Route: 10.244.2.0/24 goes by 10.244.2.0 on `flannel.1`. Neighbour: 10.244.2.0 has this MAC. FDB: this MAC is behind 192.168.50.12.",
+        why="Route: 10.244.2.0/24 goes by 10.244.2.0 on `flannel.1`. Neighbour: 10.244.2.0 has this MAC. FDB: this MAC is behind "
+        "192.168.50.12.",
     ),
     "03.ttl": Question(
         "`web` sends with TTL 64. Which TTLs does a capture on `node-a`'s `eth0` show?",
@@ -57,7 +63,8 @@ QUESTIONS = {
         why="1500 − 40 (outer IPv6) − 8 (UDP) − 8 (VXLAN) − 14 (the Pod's Ethernet header) = 1430.",
     ),
     "03.hole": Question(
-        "One switch on the way carries only 1400 bytes and says nothing. A small packet arrives. What becomes of a TCP segment that fills the Pod's MTU?",
+        "One switch on the way carries only 1400 bytes and says nothing. A small packet arrives. What becomes of a TCP segment that "
+        "fills the Pod's MTU?",
         {
             "the Pod is told to send less": "Only a router can tell, with ICMP. A switch drops frames that are too long, in silence.",
             "it arrives in fragments": "Only a sender or a router cuts packets. A switch does not.",
@@ -69,9 +76,11 @@ QUESTIONS = {
     "03.fdb": Question(
         "We delete one line on `node-a`: the FDB entry for `node-b`. How does the packet end?",
         {
-            "`flannel.1` floods it to all nodes": "A VXLAN device can do that, if an all-zero entry names them. Flannel gives it none: it knows every node beforehand.",
+            "`flannel.1` floods it to all nodes": "A VXLAN device can do that, if an all-zero entry names them. Flannel gives it "
+            "none: it knows every node beforehand.",
             "`flannel.1` drops it": "",
-            "`node-a` asks by ARP and finds it again": "The MAC address is still known, from the neighbour table. What is missing is the node behind it.",
+            "`node-a` asks by ARP and finds it again": "The MAC address is still known, from the neighbour table. What is missing "
+            "is the node behind it.",
         },
         answer="`flannel.1` drops it",
         why="No far end for that MAC, no datagram: `NO_TX_TARGET`. With learning off, nothing will bring the entry back but flanneld.",
