@@ -33,7 +33,7 @@ TEXT = {
     "alt": "A map of the four modes of communication in a Kubernetes cluster, with the way of a request from outside: {way}. {modes}",
     "alt-mode": "Mode {number}, {name}: {parts}.",
     "alt-group": "{name}: {parts}",
-    "caption": "Every box is a part of the course; a click leads to its lesson. "
+    "caption": "Every box is a part of the course; a click leads to its lesson, if that is there yet. "
                "The red line is a request from the Internet, as it is usually told.",
     "lesson": "lesson {number}",
     "lessons": "lessons {numbers}",
@@ -104,7 +104,7 @@ class Mode:
 
 
 LESSONS: tuple[Lesson, ...] = (
-    Lesson("00", "The map", "name the four modes and trace one packet of each that the model has so far"),
+    Lesson("00", "The map", "name the four modes and trace a packet of modes 1 and 2"),
     Lesson("01", "Containers in a Pod", "say why two containers cannot both listen on 8080, and what localhost means in a Pod"),
     Lesson("02", "Pods on one node", "follow a frame through veth and bridge, and say where no router was involved"),
     Lesson("03", "Overlays: VXLAN and IPIP", "read both headers of an encapsulated packet, and compute the MTU"),
