@@ -93,7 +93,9 @@ function render({ model, el }) {
       button(words.next, "›", () => go(at + 1)), button(words.last, "»", () => go(steps.length - 1)), ui.slider, ui.where);
     ui.stage.innerHTML = data.svg; // made by the library, every text in it escaped
     const picture = ui.stage.querySelector("svg");
-    ui.grid = tag("div", picture.width.baseVal.value > picture.height.baseVal.value * 1.15 ? "grid wide" : "grid", null, ui.stage, ui.panel);
+    const wide = picture.width.baseVal.value, high = picture.height.baseVal.value;
+    ui.grid = tag("div", wide > high * 1.15 ? "grid wide" : "grid", null, ui.stage, ui.panel);
+    ui.grid.style.setProperty("--left", Math.min(500, wide * 0.7) + "px");
     root.append(bar, ui.grid, ui.below, tag("p", "hint", words.hint), ui.live);
     if (data.caption) root.append(tag("p", "caption", data.caption));
     dot = document.createElementNS(SVG, "circle");
@@ -101,6 +103,7 @@ function render({ model, el }) {
     dot.setAttribute("r", 6);
     picture.querySelector(".graph").append(dot);
     for (const node of picture.querySelectorAll(".node")) node.addEventListener("click", () => visit(node.id));
+    label();
     show(0);
     settle();
   }

@@ -70,7 +70,7 @@ class TunnelExplorer(Explorer):
         cnis = {"options": list(CNIS), "value": made.cluster.cni}
         controls = {
             "cni": ipywidgets.Dropdown(**cnis, description=TEXT["cni"], style=label, layout={"width": "13em"}),
-            "mtu": ipywidgets.Dropdown(options=mistakes, description=TEXT["mtu"], style=label, layout={"width": "32em"}),
+            "mtu": ipywidgets.Dropdown(options=mistakes, description=TEXT["mtu"], style=label, layout={"width": "36em"}),
             "payload": ipywidgets.IntSlider(first, least, most, description=TEXT["payload"], style=label, layout=wide),
             "df": ipywidgets.Checkbox(True, description=TEXT["df"], indent=False, layout={"width": "12em", "margin": "2px 0 2px 12px"}),
         }

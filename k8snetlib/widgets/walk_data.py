@@ -45,12 +45,15 @@ def _step(trace: Trace, step: Step, before: Sequence[Header], total: int) -> dic
 
 def _said(trace: Trace, step: Step) -> Iterator[dict[str, Any]]:
     """What happened, event by event: words, the entry that decided with the command that shows it, and what went on beside it."""
-    last = None
+    last, seen = None, set()
     for event in step.events:
         words, why, aside = say(event), decision(event), _aside(trace, event)
         if not (words or why) or (words, why) == last:
             continue
         last = words, why
+        if why in seen:   # one line of a table may decide twice
+            why = None
+        seen.add(why)
         end = "good" if type(event) is Delivered else "bad" if type(event) is Dropped else ""
         yield {"text": words, "tool": why.tool if why else "", "entry": why.text if why else "", "aside": aside, "end": end}
 

@@ -19,7 +19,7 @@ def walk(lab, page):
     lab.run_all(page, "walk")
     root = page.locator(".k8s-walk")
     root.wait_for()
-    root.sent = sent
+    root.sent, root.buttons = sent, root.locator(".bar button").all_inner_texts()
     return root
 
 
@@ -78,6 +78,7 @@ def test_arrow_keys_belong_to_the_walk_and_not_to_the_notebook(page, walk):
 
 
 def test_buttons(walk):
+    assert walk.buttons == ["«", "‹", "▶ Play", "›", "»"]   # as they were before the first click
     first, back, _, forward, last = (walk.locator(".bar button").nth(n) for n in range(5))
     forward.click()
     forward.click()

@@ -66,6 +66,12 @@ def test_what_decided_comes_with_its_command(across):
     assert decided[0][1].endswith("dev flannel.1 dst 192.168.50.12 self permanent")
 
 
+def test_an_entry_that_decided_twice_is_told_once(cluster):
+    said = walk_data(cluster.trace("pod/web", "127.0.0.1:8080"))["steps"][0]["said"]   # routed out, and in again
+    entries = [item["entry"] for item in said if item["tool"]]
+    assert entries == ["local 127.0.0.0/8 dev lo table local proto kernel scope host src 127.0.0.1"]
+
+
 def test_the_question_to_a_neighbour_is_told_aside(across):
     said = walk_data(across)["steps"][0]["said"]
     asides = [item["aside"] for item in said if item["aside"]]
