@@ -260,7 +260,7 @@ def _sockets_of(pods: Sequence[Pod]) -> tuple[tuple[Socket, ...], list[str]]:
     bound: dict[tuple[str, int], Socket] = {}
     remarks = []
     for pod in pods:
-        for container in pod.running_containers:
+        for container in sorted(pod.running_containers, key=lambda each: each.kind != "sidecar"):  # sidecars start first (KEP-753)
             for port in container.ports:
                 key = (port.protocol.lower(), port.container_port)
                 process = container.name if len(pod.running_containers) > 1 else pod.name

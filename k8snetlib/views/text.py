@@ -13,6 +13,7 @@ from .walk import ROUTING, Step, steps
 
 TEXT = {
     "delivered": "delivered to {where} in {n} steps",
+    "inside": "delivered inside {where}, without leaving it",
     "dropped": "dropped in {where}: {reason} ({detail})",
     "nowhere": "went nowhere",
     "asked": "asks {how}: who has {ip}?",
@@ -36,7 +37,8 @@ def summary(trace: Trace) -> str:
     if end is None:
         return TEXT["nowhere"]
     if trace.delivered:
-        return TEXT["delivered"].format(where=end.netns, n=len(steps(trace)) - 1)
+        crossed = len(steps(trace)) - 1
+        return TEXT["delivered" if crossed else "inside"].format(where=end.netns, n=crossed)
     return TEXT["dropped"].format(where=end.netns, reason=end.reason, detail=end.detail)
 
 

@@ -122,6 +122,12 @@ def test_two_containers_want_one_port() -> None:
     assert "cannot listen on 80/TCP" in found.notes[-1]
 
 
+def test_a_native_sidecar_takes_its_port_first() -> None:
+    sidecar = "initContainers: [{name: log, image: x, restartPolicy: Always, ports: [{containerPort: 80}]}], containers: ["
+    found = cluster(pod("a").replace("containers: [", sidecar))
+    assert "container c cannot listen on 80/TCP: log does already" in found.notes[-1]
+
+
 def test_commands_of_a_pod_show_both_ends_of_its_cable() -> None:
     lines = shop().commands("web").splitlines()
     assert any("veth-web" in line and "master cni0" in line for line in lines) and not any("api" in line for line in lines)
