@@ -303,4 +303,4 @@ def decision(event: Event) -> Decision | None:
         return Decision(f"{tool} -t {event.table} -S {event.chain}", f"-A {event.chain} {event.rule}")
     if kind is Learned:
         return None
-    return Decision(f"conntrack -L ({event.netns})", str(event.entry)) if kind is Tracked and event.entry is not None else None
+    return Decision(f"ip netns exec {event.netns} conntrack -L", str(event.entry)) if kind is Tracked and event.entry is not None else None

@@ -154,3 +154,10 @@ def test_the_script_is_small_and_has_no_words_of_its_own():
     script = (HERE / "packet_walk.js").read_text(encoding="utf-8")
     assert len(script.encode()) < 10_000
     assert "http" not in script.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_every_command_that_shows_a_decision_can_be_typed(cluster, across):
+    reply = across.reply
+    tools = {item["tool"] for trace in (across, reply) for step in walk_data(trace)["steps"] for item in step["said"] if item["tool"]}
+    assert "ip netns exec node-a conntrack -L" in tools
+    assert {tool.split()[0] for tool in tools} == {"ip", "bridge", "iptables"}
