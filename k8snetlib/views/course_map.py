@@ -9,7 +9,7 @@ when the image shrinks with the column. A lesson that is not there is named, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
 from itertools import pairwise
 from os import PathLike
@@ -17,14 +17,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from ..kube.cni.sandbox import UNDERLAY
-from ..linux.events import Trace
-from ..linux.state import Network
 from ..value import value
 from .figure import Figure
 from .render import canvas
-from .tables import Table
-from .walk import steps
 
 if TYPE_CHECKING:
     import graphviz
@@ -41,20 +36,6 @@ TEXT = {
     "coming": "{number} · {title} (coming)",
     "there": "{number} · {title}",
     "list": "The lessons, and what you can do after each",
-    "comparison": "mode|carried by|key points|seen in this lesson",
-    "later": "lessons {lessons}",
-    "underlay": "underlay",
-    "routing": "routing",
-    "seen": "{places}, {spaces}; TTL {first} → {last}; {own} bytes, at most {wire} on the wire",
-    "pod": "Pod {pod}\none network namespace",
-    "container": "container {name}\nlistens on {detail}",
-    "idle": "container {name}\nlistens on nothing",
-    "device": "{name}\n{detail}",
-    "refused": "refused\n{reason}",
-    "listens": "container {name} listens on {detail}",
-    "nothing": "nothing",
-    "pod-alt": "Pod {pod}, one network namespace: {containers}; devices {devices}. {told}",
-    "told": "The packet's way: {way}.",
     "mode": "there is no mode {number!r} (there are {modes})",
     "file": "{name!r} is no lesson of this course: a lesson's name begins with one of the numbers {first} to {last}",
 }
@@ -172,19 +153,6 @@ CLIENT = Part("client", "client\non the Internet", "outside", ("11",))
 WAY = ("client", "edge-lb", "ingress", "service", "iptables", "veth", "eth0", "app")
 """The way of a request from outside, as it is usually told."""
 BESIDE = (("app", "lo"), ("lo", "sidecar"), ("veth", "bridge"))
-COMPARISON = (   # mode, who talks to whom, what carries it, key points, lessons
-    ("1", "container ↔ container", "network namespace",
-     "one address, one port space, localhost; nothing to configure", "01"),
-    ("2.1", "Pod ↔ Pod, one node", "veth pairs, bridge",
-     "switched at layer 2, where the plug-in uses a bridge", "02"),
-    ("2.2", "Pod ↔ Pod, across nodes", "CNI plug-in: overlay, routes or cloud",
-     "no NAT: a tunnel, BGP routes or the cloud's own network carries it", "03, 04"),
-    ("3", "Pod ↔ Service", "kube-proxy: iptables, nftables (IPVS: deprecated)",
-     "a stable virtual address and DNS name for Pods that come and go", "05–07"),
-    ("4", "outside → cluster", "NodePort, LoadBalancer, Ingress or Gateway controller",
-     "ports and addresses (layer 4), or hosts and paths (layer 7)", "07–09"),
-)
-NAMED = ("loopback", "bridge", "vxlan")   # kinds of device that are told with their names
 GAP = "\u00a0" * 25   # between the number of a mode and its name: there the way comes through
 
 
@@ -348,87 +316,3 @@ def _boxes(svg: str) -> list[tuple[Part, tuple[float, ...]]]:
         box = min(xs) / width, min(ys) / height, (max(xs) - min(xs)) / width, (max(ys) - min(ys)) / height
         found.append((parts[match[1]], tuple(100 * number for number in box)))
     return found
-
-
-def comparison(traces: Mapping[str, Trace]) -> Table:
-    """The modes side by side: what carries the packet and what was seen is read off ``traces`` (by mode: "1", "2.1", "2.2")."""
-    known = [row[0] for row in COMPARISON]
-    for number in traces:
-        if number not in known:
-            raise ModelError(TEXT["mode"].format(number=number, modes=", ".join(known)))
-    rows = []
-    for number, name, component, points, lessons in COMPARISON:
-        trace = traces.get(number)
-        seen = TEXT["later"].format(lessons=lessons) if trace is None else _seen(trace)
-        rows.append((f"{number}  {name}", component if trace is None else _components(trace), points, seen))
-    return Table(tuple(TEXT["comparison"].split("|")), tuple(rows))
-
-
-def _components(trace: Trace) -> str:
-    """What the packet passed, in order, each once: devices by their kind, some with their name."""
-    found = []
-    for step in steps(trace):
-        interface = trace.network[step.place.netns].interfaces.get(step.place.part)
-        if step.place.netns == UNDERLAY or interface is None:
-            found.append(TEXT["underlay" if step.place.netns == UNDERLAY else "routing"])
-        else:
-            found.append(f"{interface.kind} {interface.name}" if interface.kind in NAMED else interface.kind)
-    return ", ".join(dict.fromkeys(found))
-
-
-def _seen(trace: Trace) -> str:
-    """What the packet went through, in numbers."""
-    walk = steps(trace)
-    last = next(event.packet for event in reversed(trace.of(0)) if hasattr(event, "packet"))
-    places, spaces = _many(len(walk), "place"), _many(len({step.place.netns for step in walk}), "namespace")
-    wire = max(step.length for step in walk)
-    return TEXT["seen"].format(places=places, spaces=spaces, first=trace.sent.ttl, last=last.ttl, own=walk[0].length, wire=wire)
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-def pod_picture(network: Network, pod: str, containers: Sequence[str], trace: Trace | None = None, caption: str = "") -> Figure:
-    """Mode 1 from close up: a Pod's containers, what they listen on, its devices, and the way of a packet while it is in this Pod.
-
-    A container is known by its name as a process: what its sockets and the trace's sender are called.
-    """
-    graph = canvas("pod", ranksep="0.55", nodesep="0.5")
-    bound = [(s.process, f"{s.proto} {s.address or '*'}:{s.port}") for s in network[pod].sockets]
-    listens = {name: ", ".join(where for process, where in bound if process == name) for name in containers}
-    has = {dev.name: next((str(a.ip) for a in dev.addresses if not a.ip.is_link_local), "") for dev in network[pod].interfaces.values()}
-    way = _inside(trace, pod, containers) if trace else []
-    with graph.subgraph(name="cluster_pod") as frame:
-        frame.attr(label=TEXT["pod"].format(pod=pod), **{"class": "pod"})
-        for kind, things in (("container", listens), ("device", has)):
-            with frame.subgraph() as rank:
-                rank.attr(rank="same")
-                for name, detail in things.items():
-                    label = TEXT[kind].format(name=name, detail=detail) if detail else TEXT["idle"].format(name=name)
-                    rank.node(f"{kind}-{name}", label, **{"class": "interface"})
-        if trace and way[-1] == "drop":
-            frame.node("drop", TEXT["refused"].format(reason=trace.end.reason), **{"class": "drop"})
-    for name in containers:
-        for dev in has:
-            if not {(f"container-{name}", f"device-{dev}"), (f"device-{dev}", f"container-{name}")} & set(pairwise(way)):
-                graph.edge(f"container-{name}", f"device-{dev}", **{"class": "link dim" if way else "link"})
-    for number, (here, there) in enumerate(pairwise(way), 1):
-        up = there.startswith("container")
-        graph.edge(*((there, here) if up else (here, there)), label=str(number), dir="back" if up else "forward", **{"class": "path"})
-    said = [TEXT["listens"].format(name=name, detail=detail or TEXT["nothing"]) for name, detail in listens.items()]
-    told = TEXT["told"].format(way=", ".join(step.replace("-", " ", 1) for step in way)) if way else ""
-    devices = ", ".join(f"{name} {address}".strip() for name, address in has.items())
-    return Figure.of(graph, TEXT["pod-alt"].format(pod=pod, containers="; ".join(said), devices=devices, told=told).strip(), caption)
-
-
-def _inside(trace: Trace, pod: str, containers: Sequence[str]) -> list[str]:
-    """The packet's way in one Pod: from the container that sends it, through devices, to the one that gets it or to its drop."""
-    first, end = trace.events[0], trace.end
-    way = [f"device-{step.place.part}" for step in steps(trace) if step.place.netns == pod]
-    sender, receiver = getattr(first, "process", ""), end.socket.process if trace.delivered and end.socket else ""
-    if first.netns == pod and sender in containers:
-        way.insert(0, f"container-{sender}")
-    if end.netns == pod:
-        way += [f"container-{receiver}"] if receiver in containers else [] if trace.delivered else ["drop"]
-    return way

@@ -10,7 +10,8 @@ import ipywidgets
 from ..kube.cast import shop
 from ..kube.cluster import Cluster
 from ..linux.events import Trace
-from ..views.course_map import COMPARISON, mode_picture
+from ..views.comparison import COMPARISON
+from ..views.course_map import mode_picture
 from ..views.diagrams import diagram
 from ..views.walk import steps
 from .base import Answer, Columns, Explorer

@@ -17,7 +17,9 @@ from k8snetlib.linux.engine import trace
 from k8snetlib.linux.packet import tcp
 from k8snetlib.linux.state import Socket
 from k8snetlib.views import course_map as views
-from k8snetlib.views.course_map import LESSONS, MODES, comparison, course_map, mode_picture, pod_picture
+from k8snetlib.views.comparison import comparison
+from k8snetlib.views.course_map import LESSONS, MODES, course_map, mode_picture
+from k8snetlib.views.pod_picture import pod_picture
 
 ROOT = Path(__file__).parents[2]
 FILES = ("00-the-map.ipynb", "01-containers-in-a-pod.ipynb", "02-pods-on-one-node.ipynb")
