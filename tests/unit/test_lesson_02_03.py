@@ -154,7 +154,8 @@ def test_a_hint_fits_the_mistake_in_exercise_03(seed):
     assert "version of IP" in refusal("03.2", mtu=right + {4: -20, 6: 20}[ex03.outer_version(case)], case=case)
     assert str(right) not in refusal("03.2", mtu=room, case=case)
     wrong = next(kind for kind in ("route", "neighbour", "fdb") if kind != ex03.fault(case)[0])
-    assert "kernel's order" in refusal("03.3", where=wrong, case=case)
+    said = refusal("03.3", where=wrong, case=case)
+    assert "kernel's order" in said and said.endswith("?")
     assert "does it end" in refusal("03.4", repair=[], case=case)
 
 

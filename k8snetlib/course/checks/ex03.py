@@ -117,8 +117,7 @@ def cause(where: str, case: Variant) -> str:
     kinds = ("route", "neighbour", "fdb", "wrong node")
     given = str(where).strip().lower()
     expect(given in kinds, got=repr(where), expected=f"one of {', '.join(kinds)}", hint="One of the four words, in quotes.")
-    hint = "Go in the kernel's order: route, its next hop among the neighbours, that MAC in the FDB, and the node behind dst. Where "
-    "does the chain break?"
+    hint = "The kernel's order: route, its next hop among the neighbours, that MAC in the FDB, the node behind dst. Where does it break?"
     expect(given == fault(case)[0], got=given, expected="what made the packet end where it did", hint=hint)
     return "that is the one: the other entries are as flanneld wrote them"
 
