@@ -40,9 +40,11 @@ def ip_receive(e: Engine, v: View, dev: str, frame: Frame, skb: Skb) -> None:
         return
     if packet.version == 6 and not _ipv6_ok(e, v, skb):
         return
-    if type(packet.payload) is Fragment and v.tracked.get(packet.version) and not _defragment(e, v, skb):
+    if type(packet.payload) is Fragment and v.tracked.get(packet.version) and not defragment(e, v, skb):
         return
-    if not skb.prerouted and not hooks.run_hook(e, v, "PREROUTING", skb):
+    if skb.prerouted:
+        skb.frag_max = -1 if skb.frag_max else 0  # ip_rcv forgets the length that br_netfilter noted, not that there were pieces
+    elif not hooks.run_hook(e, v, "PREROUTING", skb):
         return
     skb.prerouted = False
     route_input(e, v, skb)
@@ -122,7 +124,7 @@ def _unroutable(e: Engine, v: View, skb: Skb, route: Route | None) -> None:
 
 def deliver(e: Engine, v: View, skb: Skb) -> None:
     """For this host: INPUT, then the protocol (ip_local_deliver)."""
-    if type(skb.packet.payload) is Fragment and not _defragment(e, v, skb):
+    if type(skb.packet.payload) is Fragment and not defragment(e, v, skb):
         return
     if not hooks.run_hook(e, v, "INPUT", skb):
         return
@@ -144,11 +146,14 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
         drop(e, v, skb, "IP_NOPROTO", f"nothing here takes protocol {packet.proto}")
 
 
-def _defragment(e: Engine, v: View, skb: Skb) -> bool:
-    whole = reassemble(e.fragments.setdefault((v.name, skb.packet.src, skb.packet.dst, skb.packet.id), []), skb.packet)
+def defragment(e: Engine, v: View, skb: Skb) -> bool:
+    """Keep a piece until the packet is whole; True once it is, and ``skb`` then carries it."""
+    seen = e.fragments.setdefault((v.name, skb.packet.src, skb.packet.dst, skb.packet.id), [])
+    longest = max(len(piece) for piece in (*seen, skb.packet))
+    whole = reassemble(seen, skb.packet)
     if whole is None:
         return False
-    skb.packet = whole
+    skb.packet, skb.frag_max = whole, longest
     e.emit(Reassembled(v.name, skb.journey, whole))
     return True
 
@@ -219,7 +224,8 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
         drop(e, v, skb, "IP_INHDR", "TTL used up")
         return
     mtu = route.mtu or v.interface(route.dev).mtu
-    if len(packet) > mtu and (packet.df or packet.version == 6):
+    came_in_pieces = packet.version == 6 and skb.frag_max != 0 and skb.frag_max <= mtu  # ip6_pkt_too_big
+    if len(packet) > mtu and (packet.df or packet.version == 6) and not came_in_pieces:
         icmp_error(e, v, skb, *((3, 4) if packet.version == 4 else (2, 0)), mtu=mtu)
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(packet)} bytes do not fit through {route.dev} (MTU {mtu}), and it may not be fragmented")
         return
@@ -284,18 +290,25 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
     if not hooks.run_hook(e, v, "POSTROUTING", skb):
         return
     mtu = route.mtu or v.interface(skb.oif).mtu
-    if len(skb.packet) <= mtu:
+    if len(skb.packet) <= mtu and skb.frag_max <= 0:
         neighbor.resolve(e, v, skb)
         return
-    if skb.packet.df:
+    if skb.packet.df and not skb.frag_max:
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(skb.packet)} bytes do not fit through {skb.oif} (MTU {mtu})")
         return
-    pieces = fragment(skb.packet, mtu)
-    e.emit(Fragmented(v.name, skb.journey, skb.packet, pieces, mtu))
-    for piece in pieces:
+    for piece in pieces(e, v, skb, mtu):
         part = Skb(piece, skb.iif, skb.oif, skb.mark, skb.journey)
         part.nexthop = skb.nexthop
         neighbor.resolve(e, v, part)
+
+
+def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:
+    """The packet as it goes out: whole if it fits and came whole, else in fragments no longer than those that it came in."""
+    if len(skb.packet) <= mtu and skb.frag_max <= 0:
+        return (skb.packet,)
+    made = fragment(skb.packet, min(mtu, skb.frag_max) if skb.frag_max > 0 else mtu)
+    e.emit(Fragmented(v.name, skb.journey, skb.packet, made, mtu))
+    return made
 
 
 # What the kernel says back

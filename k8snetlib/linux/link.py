@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from . import forward, hooks, neighbor
 from .events import Bridged, Decapsulated, Delivered, Dropped, Encapsulated, Received, Routed, Transmitted
 from .fib import lookup
-from .packet import ETHERNET_HEADER, Arp, Frame, Ndp, Packet, Sctp, Skb, Tcp, Udp, Vxlan
+from .packet import ETHERNET_HEADER, Arp, Fragment, Frame, Ndp, Packet, Sctp, Skb, Tcp, Udp, Vxlan
 from .state import FdbEntry, Interface, Network
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ def _filters(v: View, packet: Packet) -> bool:
 def _bridge_prerouting(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, skb: Skb) -> Frame | None:
     """PREROUTING for a bridged packet (br_nf_pre_routing); a new destination address needs a new destination MAC."""
     skb.physin, skb.frame = port.name, frame
+    if type(skb.packet.payload) is Fragment and v.tracked.get(skb.packet.version) and not forward.defragment(e, v, skb):
+        return None  # conntrack looks at whole packets: the pieces wait here for the last (nf_defrag_ipv4.c)
     v.bridged = True
     passed = hooks.run_hook(e, v, "PREROUTING", skb)
     v.bridged = False
@@ -217,6 +219,10 @@ def _out_of_port(
         if not passed:
             return
         frame = Frame(frame.src, frame.dst, skb.packet)
+        if skb.frag_max and len(skb.packet) > port.mtu:  # it came in pieces and goes on in pieces (br_nf_dev_queue_xmit)
+            for piece in forward.pieces(e, v, skb, port.mtu):
+                transmit(e, v, port.name, Frame(frame.src, frame.dst, piece), journey, skb)
+            return
     if len(frame) > port.mtu + ETHERNET_HEADER + VLAN_ROOM:
         words = f"{len(frame.payload)} bytes are more than port {port.name} takes (MTU {port.mtu}); a bridge drops them silently"
         e.emit(Dropped(v.name, journey, "PKT_TOO_BIG", words, frame.payload, port.name))
@@ -255,7 +261,7 @@ def _copy(skb: Skb | None) -> Skb | None:
     if skb is None:
         return None
     new = Skb(skb.packet, skb.iif, skb.oif, skb.mark, skb.journey)
-    new.physin, new.ct, new.ctstate, new.ctdir, new.frame = skb.physin, skb.ct, skb.ctstate, skb.ctdir, skb.frame
+    new.physin, new.ct, new.ctstate, new.ctdir, new.frame, new.frag_max = skb.physin, skb.ct, skb.ctstate, skb.ctdir, skb.frame, skb.frag_max
     return new
 
 

@@ -302,7 +302,7 @@ class Skb:
         "ct",
         "ctdir",
         "ctstate",
-        "frame",
+        "frag_max", "frame",
         "iif",
         "journey",
         "mark",
@@ -323,6 +323,7 @@ class Skb:
         self.ctstate = ""  # NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED, or "" before conntrack has looked
         self.ctdir = "original"
         self.frame: Frame | None = None  # the Ethernet header it came with
+        self.frag_max = 0  # bytes of the longest fragment if it came in fragments, -1 if only that is known
         self.prerouted = False  # br_netfilter has already taken it through PREROUTING
         self.then: Callable[[str], None] | None = None  # what to do with the next hop's MAC address, if not just to send
 

@@ -80,6 +80,15 @@ def test_fragments_are_put_together_again() -> None:
     assert told.end.packet.payload.data == b"x" * 3000
 
 
+def test_a_bridge_with_conntrack_looks_at_whole_packets() -> None:
+    """br_netfilter puts fragments together for the rules, and sends them on in pieces as long as those that came."""
+    network = build([*switch(), filtered("node", "-A FORWARD -m conntrack --ctstate INVALID -j DROP")])
+    told = trace(network, "a", udp(A, B, 53, data=b"x" * 3000, df=False))
+    assert [type(e).__name__ for e in told.all(ev.Reassembled)] == ["Reassembled"] * 2 and told.end.reason == "NO_SOCKET"
+    came = [len(c.frame) for c in captures(told) if (c.netns, c.dev, c.direction) == ("b", "eth0", "in") and c.journey == 0]
+    assert came == [len(c.frame) for c in captures(told) if (c.netns, c.dev, c.direction) == ("a", "eth0", "out") and c.journey == 0]
+
+
 def test_a_router_lowers_ttl_and_a_bridge_does_not() -> None:
     assert trace(build(routed()), "a", tcp("10.0.1.2", "10.0.2.2", 80)).end.packet.ttl == 63
     assert trace(build(switch()), "a", tcp(A, B, 80)).end.packet.ttl == 64
