@@ -240,7 +240,10 @@ class Delivered:
 
 @value
 class Dropped:
-    """The packet ended here; ``reason`` is Linux's name for why, ``detail`` says it in words, ``packet`` is its last form."""
+    """The packet ended here; ``reason`` is Linux's name for why, ``detail`` says it in words, ``packet`` is its last form.
+
+    ``dev`` is the device at which it ended, where a device did it; "" where the IP layer or its rules did.
+    """
 
     netns: str
     journey: int

@@ -24,7 +24,7 @@ ICMP_TOS = 0xC0  # errors carry the precedence "internetwork control" (net/ipv4/
 
 
 def drop(e: Engine, v: View, skb: Skb, reason: str, detail: str, dev: str = "") -> None:
-    e.emit(Dropped(v.name, skb.journey, reason, detail, skb.packet, dev or skb.iif))
+    e.emit(Dropped(v.name, skb.journey, reason, detail, skb.packet, dev))
 
 
 # Receiving
@@ -36,7 +36,7 @@ def ip_receive(e: Engine, v: View, dev: str, frame: Frame, skb: Skb) -> None:
     skb.iif, skb.frame = dev, frame
     interface = v.interface(dev)
     if frame.dst != interface.mac and not frame.is_multicast and interface.kind != "loopback":
-        drop(e, v, skb, "OTHERHOST", f"the frame is for {frame.dst}, {dev} is {interface.mac}")
+        drop(e, v, skb, "OTHERHOST", f"the frame is for {frame.dst}, {dev} is {interface.mac}", dev)
         return
     if packet.version == 6 and not _ipv6_ok(e, v, skb):
         return

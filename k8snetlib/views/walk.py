@@ -156,7 +156,10 @@ class _Walker:
     def _fallback(self) -> Place | None:
         if not self.waiting:
             return None
-        netns = self.waiting[-1].netns
+        last = self.waiting[-1]
+        netns = last.netns
+        if type(last) is Dropped and last.dev and not self._routed():  # a device dropped it, not the host behind it
+            return self._interface(netns, last.dev)
         if role(self.network, netns) in (HOST, FABRIC):
             return Place(netns, ROUTING)
         return self.runs[-1][0] if self.runs and self.runs[-1][0].netns == netns else self._interface(netns, self._first_dev(netns))

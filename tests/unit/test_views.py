@@ -79,6 +79,18 @@ def test_a_drop_is_drawn_where_it_happens() -> None:
     assert "IP_INNOROUTES" in figure.svg and "dropped" in figure.alt
 
 
+def test_what_a_device_drops_is_drawn_at_the_device() -> None:
+    cluster = k8s.shop()
+    narrow = [k8s.ops.LinkSet("underlay", "port-node-b", mtu=1400), k8s.ops.LinkSet("node-b", "eth0", mtu=1400)]
+    lost = cluster.trace("pod/web", "pod/api-2:8080", data=bytes(1400), network=k8s.build(narrow, cluster.network))
+    assert k8s.steps(lost)[-1].place.id == "underlay/segment-1"
+    entry = next(iter(cluster.network["node-a"].fdb.values()))
+    gone = cluster.trace("pod/web", "pod/api-2:8080", network=k8s.build([k8s.ops.FdbDel("node-a", entry)], cluster.network))
+    assert k8s.steps(gone)[-1].place.id == "node-a/flannel.1"
+    routed = k8s.shop("bridge").trace("pod/web", "pod/api-2:8080")
+    assert k8s.steps(routed)[-1].place.id == "underlay/routing"
+
+
 def test_a_large_network_is_drawn_as_far_as_the_packet_goes() -> None:
     nodes = [f"apiVersion: v1\nkind: Node\nmetadata: {{name: n{i}}}" for i in range(30)]
     pods = [
