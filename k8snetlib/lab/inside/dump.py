@@ -7,6 +7,7 @@ import socket
 from netlink import Netlink, sysctl_path
 
 BOTH = (socket.AF_INET, socket.AF_INET6)
+LOOPBACK = 1  # its interface index in every network namespace (include/net/net_namespace.h)
 
 
 class Dump:
@@ -112,7 +113,17 @@ class Dump:
         """Devices that are up but whose carrier the kernel has not yet acted on (operstate still DOWN, far end up).
 
         It may leave that for a second (net/core/link_watch.c); since Linux 6.8 a question about the one device makes it act at once.
+        A listing takes no lock and so can show a port already UP and its bridge still without the carrier that follows from it.
+        Hence none is waiting only when two listings say so, with a question between them that had to wait for the kernel's lock.
         """
+        waiting = self._waiting()
+        if not waiting:
+            for netns in list(self.spaces.fds)[:1]:
+                self.netlink.socket(netns).link("get", index=LOOPBACK)
+            waiting = self._waiting()
+        return waiting
+
+    def _waiting(self) -> list[tuple[str, str]]:
         waiting = []
         for netns in list(self.spaces.fds):
             api = self.netlink.socket(netns)
