@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, ip_interface
 
 from k8snetlib.course.checking import expect, question
+from k8snetlib.course.checks.given import operations
 from k8snetlib.course.variants import Variant
 from k8snetlib.linux.engine import after, captures, trace
 from k8snetlib.linux.events import Bridged, Received, Trace
@@ -13,6 +14,7 @@ from k8snetlib.linux.ops import AddrAdd, FdbDel, LinkAdd, LinkSet, Listen, Netns
 from k8snetlib.linux.packet import Packet, ping, tcp
 from k8snetlib.linux.state import Network, Socket
 
+OPERATIONS = "Each begins with k8s.ops, such as k8s.ops.LinkSet(…), not with the text of a command."
 NAMES = ("lemon", "olive", "mango", "peach", "plum", "quince", "fig", "pear")
 BRIDGE, NODE = "cni0", "node"
 
@@ -170,7 +172,7 @@ def attached(plug_in: Sequence[Op], case: Variant) -> str:
     """The end state: the fifth Pod can be reached, and reaches its gateway. How it was done does not matter."""
     name = newcomer(case)
     network = node(case)
-    network = build(_operations(plug_in), network)
+    network = build(operations(plug_in, hint=OPERATIONS), network)
     own = [a for _, a in network[name].addresses() if a.ip == pods(case)[name]]
     expect(
         own,
@@ -212,16 +214,3 @@ def _names(given: object) -> set[str]:
     fine = isinstance(given, Iterable) and all(isinstance(name, str) for name in given)
     expect(fine, got=repr(given), expected="a set of names", hint='Names in quotes between braces: {"veth-a", "veth-b"}.')
     return set(given)
-
-
-def _operations(given: object) -> list[Op]:
-    """The student's list of operations; one alone counts as a list of one."""
-    listed = [given] if isinstance(given, Op) else list(given) if isinstance(given, (list, tuple)) else [given]
-    strange = next((repr(op) for op in listed if isinstance(op, type) or not isinstance(op, Op)), "")
-    expect(
-        not strange,
-        got=strange,
-        expected="a list of operations",
-        hint="Each begins with k8s.ops, such as k8s.ops.LinkSet(…), not with the text of a command.",
-    )
-    return listed

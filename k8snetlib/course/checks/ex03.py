@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
 from k8snetlib.course.checking import expect, question
+from k8snetlib.course.checks.given import operations
 from k8snetlib.course.variants import Variant
 from k8snetlib.kube.cluster import Cluster
 from k8snetlib.linux.ops import FdbAdd, FdbDel, NeighDel, Op, RouteDel, build
 from k8snetlib.linux.state import FdbEntry, Network
 
+OPERATIONS = 'Take them from cluster.node_ops("node-a"), or write k8s.ops.RouteAdd(…), NeighAdd or FdbAdd.'
 FRUIT = ("lemon", "olive", "mango", "peach", "plum", "quince")
 DEV = "flannel.1"
 VICTIM = "node-a"
@@ -126,7 +128,7 @@ def cause(where: str, case: Variant) -> str:
 def mended(repair: Sequence[Op], case: Variant) -> str:
     """The end state: packets go both ways again, and nothing else has changed."""
     whole = cluster(case)
-    network = build(_operations(repair), broken(case))
+    network = build(operations(repair, hint=OPERATIONS), broken(case))
     first, second = pods(case)
     told = whole.trace(f"pod/{first}", f"pod/{second}:8080", network=network)
     reason = f"dropped in {told.end.netns}: {told.end.reason}" if not told.delivered else ""
@@ -158,16 +160,3 @@ def _is_address(given: str) -> bool:
         return ip_address(given).version == 4
     except ValueError:
         return False
-
-
-def _operations(given: object) -> list[Op]:
-    """The student's list of operations; one alone counts as a list of one."""
-    listed = [given] if isinstance(given, Op) else list(given) if isinstance(given, (list, tuple)) else [given]
-    strange = next((repr(op) for op in listed if isinstance(op, type) or not isinstance(op, Op)), "")
-    expect(
-        not strange,
-        got=strange,
-        expected="a list of operations",
-        hint='Take them from cluster.node_ops("node-a"), or write k8s.ops.RouteAdd(…), NeighAdd or FdbAdd.',
-    )
-    return listed
