@@ -1,0 +1,190 @@
+"""What all modes of kube-proxy share: Services as ports with endpoints, and which of these a node uses for which traffic.
+
+Follows pkg/proxy/servicechangetracker.go, serviceport.go, endpointslicecache.go and topology.go of Kubernetes 1.36.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
+
+from ...linux.packet import IPAddress
+from ...linux.state import IPNetwork
+from ...value import value
+from ..objects import Service, ServicePort
+from ..slices import EndpointSlice
+from .config import ProxyConfig
+
+PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
+HEADLESS_LABEL = "service.kubernetes.io/headless"
+
+
+@value
+class ProxyEndpoint:
+    """An endpoint as a proxier sees it: address and port, whether it is on this node, its conditions, and the topology hints."""
+
+    ip: str
+    port: int
+    is_local: bool
+    ready: bool
+    serving: bool
+    terminating: bool
+    zone_hints: tuple[str, ...] = ()
+    node_hints: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+
+@value
+class ServicePortInfo:
+    """One port of one Service, for one address family: where packets to it may be addressed, and by which policies they are spread.
+
+    ``name`` is ``namespace/service:port`` as in kube-proxy's comments and hashes (without the colon where the port has no name).
+    """
+
+    name: str
+    service: Service
+    port: ServicePort
+    cluster_ip: IPAddress
+    external_ips: tuple[IPAddress, ...]
+    load_balancer_vips: tuple[IPAddress, ...]
+    source_ranges: tuple[IPNetwork, ...]
+
+    @property
+    def protocol(self) -> str:
+        return self.port.protocol.lower()
+
+    @property
+    def node_port(self) -> int:
+        return self.port.node_port
+
+    @property
+    def affinity_seconds(self) -> int:
+        """How long a client stays with its endpoint, in seconds; 0 without session affinity."""
+        return self.service.session_affinity_timeout if self.service.session_affinity == "ClientIP" else 0
+
+    @property
+    def internal_local(self) -> bool:
+        return self.service.internal_traffic_policy == "Local"
+
+    @property
+    def external_local(self) -> bool:
+        return self.service.external_traffic_policy == "Local"
+
+    @property
+    def externally_accessible(self) -> bool:
+        return bool(self.port.node_port or self.load_balancer_vips or self.external_ips)
+
+    @property
+    def uses_cluster_endpoints(self) -> bool:
+        """Even with both policies Local: traffic from inside to an external address is spread over the whole cluster ("short-circuit")."""
+        return not self.internal_local or self.externally_accessible
+
+    @property
+    def uses_local_endpoints(self) -> bool:
+        return self.internal_local or (self.external_local and self.externally_accessible)
+
+
+@value
+class Categories:
+    """The endpoints of one Service port by the traffic they are for; ``reachable`` are those that need a chain, ``any`` whether there is
+    one anywhere that could serve (a Local policy drops, and does not reject, if the endpoints are all elsewhere)."""
+
+    cluster: tuple[ProxyEndpoint, ...] = ()
+    local: tuple[ProxyEndpoint, ...] = ()
+    reachable: tuple[ProxyEndpoint, ...] = ()
+    any: bool = False
+
+
+def service_ports(services: Iterable[Service], version: int) -> list[ServicePortInfo]:
+    """Every port that a proxier of this family handles: no headless and no ExternalName Service, none meant for another proxy."""
+    found = []
+    for service in services:
+        if service.type == "ExternalName" or service.headless or {PROXY_NAME_LABEL, HEADLESS_LABEL} & service.labels.keys():
+            continue
+        cluster_ip = next((ip for ip in service.cluster_ips if ip.version == version), None)
+        if cluster_ip is None:
+            continue
+        external = tuple(ip for ip in service.external_ips if ip.version == version)
+        vips = tuple(
+            each.ip for each in service.load_balancer_ingress if each.ip is not None and each.ip.version == version and each.ip_mode == "VIP"
+        )
+        ranges = tuple(each for each in service.load_balancer_source_ranges if each.version == version)
+        for port in service.ports:
+            name = f"{service.key}:{port.name}" if port.name else service.key
+            found.append(ServicePortInfo(name, service, port, cluster_ip, external, vips, ranges))
+    return found
+
+
+def endpoints_by_port(slices: Iterable[EndpointSlice], config: ProxyConfig) -> dict[tuple[str, str, str], list[ProxyEndpoint]]:
+    """(Service key, port name, protocol) → its endpoints of this family, in kube-proxy's order: by the text ``address:port``."""
+    family = f"IPv{config.version}"
+    found: dict[tuple[str, str, str], dict[tuple[str, int], ProxyEndpoint]] = defaultdict(dict)
+    for part in sorted(slices, key=lambda each: each.metadata.name):
+        if part.address_type != family or not part.service_key or {PROXY_NAME_LABEL, HEADLESS_LABEL} & part.labels.keys():
+            continue
+        for port in part.ports:
+            if port.port is None:
+                continue
+            seen = found[part.service_key, port.name, port.protocol]
+            for endpoint in part.endpoints:
+                made = _endpoint(endpoint, port.port, config)
+                key = (made.ip, made.port)
+                if key not in seen or made.is_local:
+                    seen[key] = made
+    return {key: sorted(each.values(), key=str) for key, each in found.items()}
+
+
+def _endpoint(endpoint, port: int, config: ProxyConfig) -> ProxyEndpoint:
+    ready = endpoint.ready is not False
+    serving = ready if endpoint.serving is None else endpoint.serving
+    return ProxyEndpoint(
+        str(ip_address(endpoint.addresses[0])), port, bool(endpoint.node_name) and endpoint.node_name == config.node_name,
+        ready, serving, bool(endpoint.terminating), endpoint.zone_hints, endpoint.node_hints,
+    )  # fmt: skip
+
+
+def categorize(endpoints: Sequence[ProxyEndpoint], info: ServicePortInfo, config: ProxyConfig) -> Categories:
+    """Which endpoints serve which traffic on this node (CategorizeEndpoints): ready ones, those that topology hints prefer, and
+    terminating ones that still serve where no other is left (KEP-1669)."""
+    if not endpoints:
+        return Categories()
+    cluster: tuple[ProxyEndpoint, ...] = ()
+    topology = ""
+    if info.uses_cluster_endpoints:
+        topology = _topology(endpoints, config)
+        cluster = tuple(each for each in endpoints if each.ready and _available(each, topology, config))
+        if not cluster:
+            cluster = tuple(each for each in endpoints if each.serving and each.terminating)
+    if not info.uses_local_endpoints:
+        return Categories(cluster, (), cluster, bool(cluster))
+    usable = [each for each in endpoints if each.ready or (each.serving and each.terminating)]
+    local = tuple(each for each in usable if each.is_local and each.ready)
+    falls_back = not local
+    if falls_back:
+        local = tuple(each for each in usable if each.is_local)
+    some = bool(cluster or usable)
+    if not info.uses_cluster_endpoints:
+        return Categories(cluster, local, local, some)
+    if not topology and not (falls_back and local):
+        return Categories(cluster, local, cluster, some)
+    merged = {str(each): each for each in (*cluster, *local)}
+    return Categories(cluster, local, tuple(merged[key] for key in sorted(merged)), some)
+
+
+def _topology(endpoints: Sequence[ProxyEndpoint], config: ProxyConfig) -> str:
+    """Hints count only if every ready endpoint has them and one is meant for here: node before zone (KEP-3015, KEP-4444)."""
+    ready = [each for each in endpoints if each.ready]
+    if all(each.node_hints for each in ready) and any(config.node_name in each.node_hints for each in ready):
+        return "node"
+    if all(each.zone_hints for each in ready) and any(config.zone in each.zone_hints for each in ready):
+        return "zone"
+    return ""
+
+
+def _available(endpoint: ProxyEndpoint, topology: str, config: ProxyConfig) -> bool:
+    if topology == "node":
+        return config.node_name in endpoint.node_hints
+    return topology != "zone" or config.zone in endpoint.zone_hints
