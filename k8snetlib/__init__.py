@@ -14,10 +14,10 @@ from importlib import import_module
 from .errors import K8sNetError, LabError, ManifestError, ModelError, UnsupportedError
 from .kube.cast import shop
 from .kube.cluster import Cluster
-from .linux.engine import after, captures, trace, traces
-from .linux.events import Trace
 from .linux import ops
 from .linux.draft import build
+from .linux.engine import after, captures, trace, traces
+from .linux.events import Trace
 from .linux.packet import Frame, Packet, ping, tcp, udp
 from .linux.state import Network
 

@@ -6,7 +6,8 @@ A plain ``@dataclass`` spends half its time on a ``__repr__`` of its own for eac
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -18,6 +19,35 @@ def value(cls: type[T]) -> type[T]:
     if "__repr__" not in cls.__dict__:
         cls.__repr__ = short_repr  # type: ignore[method-assign]
     return dataclass(frozen=True, slots=True, repr=False)(cls)
+
+
+@lru_cache(maxsize=None)
+def _plan(cls: type) -> tuple[tuple[str, ...], tuple[tuple[str, Any], ...]]:
+    """The names of the fields that a copy takes over, and the fields that every object makes for itself."""
+    own = tuple((each.name, each.default_factory) for each in fields(cls) if not each.init)
+    return tuple(each.name for each in fields(cls) if each.init), own
+
+
+def replace(old: T, /, **changes: Any) -> T:
+    """As ``dataclasses.replace``, for the classes here, in half the time. TypeError for a field that there is not."""
+    cls = type(old)
+    copied, own = _plan(cls)
+    new = object.__new__(cls)
+    put = object.__setattr__
+    taken = 0
+    for name in copied:
+        if name in changes:
+            put(new, name, changes[name])
+            taken += 1
+        else:
+            put(new, name, getattr(old, name))
+    if taken != len(changes):
+        raise TypeError(f"{cls.__qualname__} has no field {', '.join(sorted(changes.keys() - set(copied)))}")
+    for name, make in own:
+        put(new, name, make())
+    if hasattr(cls, "__post_init__"):
+        new.__post_init__()  # type: ignore[attr-defined]
+    return new
 
 
 def short_repr(self: Any) -> str:

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial
-from ipaddress import ip_interface
 
 from ..errors import ModelError
+from ..linux.addresses import ip_interface
 from ..linux.draft import build
 from ..linux.engine import trace as trace_packet
 from ..linux.engine import traces as trace_all

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
-from ipaddress import ip_interface, ip_network
+from dataclasses import field
 
+from ..linux.addresses import ip_interface, ip_network
 from ..linux.packet import IPAddress
 from ..linux.state import IPInterface, IPNetwork
-from ..value import value
+from ..value import replace, value
 from .cni.sandbox import Host
 from .ipam import AllocationError, Store, add, add_all, assign_pod_cidrs, range_sets
 from .manifests import Manifests

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
-from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_network
+from dataclasses import field
+from ipaddress import IPv4Interface, IPv6Address, IPv6Interface
 from itertools import pairwise
 from typing import Any
 
 from ..errors import ModelError
-from ..value import value
+from ..linux.addresses import ip_address, ip_network
+from ..value import replace, value
 from .objects import IPAddress, IPNetwork, Node
 from .selectors import FrozenDict
+
+_LENGTH = re.compile(r"\d{1,3}", re.ASCII)
 
 # --- Node ranges
 
@@ -120,7 +123,7 @@ def make_range(subnet: str | IPNetwork, range_start: str = "", range_end: str = 
 def _parse_cidr(text: str) -> tuple[IPAddress, IPNetwork]:
     head, _, length = text.partition("/")
     try:
-        if not re.fullmatch(r"\d{1,3}", length, re.ASCII) or "%" in head:
+        if not _LENGTH.fullmatch(length) or "%" in head:
             raise ValueError
         return ip_address(head), ip_network(text, strict=False)
     except ValueError:

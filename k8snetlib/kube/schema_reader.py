@@ -23,7 +23,7 @@ def decode(data: bytes, file: str) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ManifestError("the file is UTF-16 text, as some Windows tools write it: save it as UTF-8", file=file, line=1)
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8").removeprefix("\ufeff")  # not utf-8-sig: that would import a codec
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ManifestError(f"byte 0x{data[error.start]:02x} is not UTF-8 text", file=file, line=line) from None

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address
 
+from ..linux.addresses import ip_address, ip_network
 from .objects import IPAddress, IPNetwork
 from .schema import Fault, literal
 from .schema_places import Path
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_PORT_NAME, _LETTER, _LENGTH = re.compile(r"[-a-z0-9]+"), re.compile(r"[a-z]"), re.compile(r"0|[1-9]\d*")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 NODE_PORT_RANGE = range(30000, 32768)
 """The API server's default ``--service-node-port-range``."""
@@ -75,9 +77,9 @@ def port_name(value: str) -> str:
     """IANA service name (RFC 6335): up to 15 of a-z, 0-9 and "-", with a letter; the name of a container port, or a targetPort."""
     if len(value) > 15:
         return invalid(value, "must be no more than 15 characters")
-    if not re.fullmatch(r"[-a-z0-9]+", value):
+    if not _PORT_NAME.fullmatch(value):
         return invalid(value, 'a port name has only a-z, 0-9 and "-"')
-    if not re.search(r"[a-z]", value):
+    if not _LETTER.search(value):
         return invalid(value, "must contain at least one letter (a-z); a port number is written without quotes")
     if "--" in value:
         return invalid(value, "must not contain consecutive hyphens")
@@ -125,7 +127,7 @@ def network(text: str, *path: str | int, at: Path | None = None) -> IPNetwork:
     """A CIDR value in its canonical form: a prefix length, and no bits set beyond it."""
     head, slash, length = text.partition("/")
     try:
-        if not slash or not re.fullmatch(r"0|[1-9]\d*", length) or "%" in text:
+        if not slash or not _LENGTH.fullmatch(length) or "%" in text:
             raise ValueError
         ip_address(head)
         loose = ip_network(text, strict=False)

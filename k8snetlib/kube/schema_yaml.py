@@ -64,7 +64,10 @@ def _yaml_error(error: Any, text: str, file: str) -> ManifestError:
     lines = text.rstrip("\n").split("\n")
     number = min(mark.line + 1 if mark else 1, len(lines))  # libyaml puts what is missing at the end one line below it
     line = lines[number - 1]
-    message = f"not valid YAML: {getattr(error, 'problem', None) or error}"
+    problem = getattr(error, "problem", None) or str(error)
+    if "maximum nesting" in problem:  # PyYAML 6.0.4 has a limit of its own, which text can reach before it reaches ours
+        return ManifestError(f"nested more than {MAX_DEPTH} levels deep", file=file, line=number)
+    message = f"not valid YAML: {problem}"
     if "\t" in line[: len(line) - len(line.lstrip())]:
         message += "; the line is indented with a tab, and YAML wants spaces"
     elif "{{" in line:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError, UnsupportedError
+from ..linux.addresses import ip_address
 from ..linux.packet import IPAddress
 from ..value import value
 from .objects import Pod

@@ -9,11 +9,11 @@ index that their host name has, and a DaemonSet's Pod is NAME-NODE.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
 from ..errors import ModelError
+from ..value import replace
 from .manifests import error_at
 from .objects import (
     DaemonSet,

@@ -8,8 +8,8 @@ the entry; every later packet, and every reply, is rewritten from the entry's tw
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
 
+from ..value import replace
 from .packet import Flow, Icmp, IPAddress, Ndp, Packet, Sctp, Tcp, Udp, with_ports
 from .state import Conntrack, NetNS
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from ipaddress import ip_interface
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
+from ..value import replace
+from .addresses import ip_interface
 from .state import Interface, IPInterface, NetNS, Network, Route, link_local
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 
 from ..errors import ModelError
+from ..value import replace
 from . import forward, link, neighbor
 from .conntrack import CtTable
 from .draft import build

@@ -6,8 +6,7 @@ net/ipv6/ip6_fib.c; where several routes tie, the lower metric wins, then (IPv6)
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-
+from .addresses import ip_network
 from .packet import IPAddress, is_loopback
 from .state import IPNetwork, NetNS, Route, local_addresses
 

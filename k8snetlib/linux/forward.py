@@ -7,9 +7,9 @@ OUTPUT, and is routed again if OUTPUT changed its destination or mark. TTL falls
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..value import replace
 from . import hooks, link, neighbor
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
 from .fib import address_on, address_type, lookup, reverse_path, source_for

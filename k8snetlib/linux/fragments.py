@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from ..value import replace
 from . import wire
 from .packet import PROTO_NUMBERS, Fragment, Packet
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
-from ipaddress import ip_network
 from types import MappingProxyType
 
 from ..errors import ModelError, UnsupportedError
 from ..value import value
+from .addresses import ip_network
 from .packet import PROTO_NAMES, PROTO_NUMBERS, Fragment, Skb
 from .state import IPNetwork
 from .targets import TARGETS, VERBATIM_TARGETS, Jump, Nat, SetMark, Verdict
@@ -158,13 +158,14 @@ class Ruleset:
 
 
 _TOKEN = re.compile(r'"((?:\\.|[^"\\])*)"|(\S+)')
+_ESCAPED = re.compile(r"\\(.)")
 _HEAD = re.compile(r":(\S+)\s+(\S+)(?:\s+\[\d+:\d+\])?$")
 _COUNTED = re.compile(r"^\[\d+:\d+\]\s+")
 
 
 def tokens(line: str) -> list[str]:
     """The words of a rule, quotes taken off."""
-    return [re.sub(r"\\(.)", r"\1", quoted) if plain == "" else plain for quoted, plain in _TOKEN.findall(line)]
+    return [_ESCAPED.sub(r"\1", quoted) if plain == "" else plain for quoted, plain in _TOKEN.findall(line)]
 
 
 class _Reader:

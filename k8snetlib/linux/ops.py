@@ -9,9 +9,9 @@ An op names its namespace first. Ops that a packet leaves behind come back in a 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_interface, ip_network
 from typing import Protocol, runtime_checkable
 
+from .addresses import ip_address, ip_interface, ip_network
 from .draft import Draft, build
 from .ops_host import ConntrackAdd, ConntrackDel, Listen, RulesRestore, SysctlSet
 from .ops_links import AddrAdd, AddrDel, LinkAdd, LinkDel, LinkSet, NetnsAdd, stable_mac

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
-from ipaddress import ip_interface
 
 from ..errors import ModelError
-from ..value import value
+from ..value import replace, value
+from .addresses import ip_interface
 from .draft import Draft, NsDraft
 from .state import Interface, IPInterface, NetNS, VxlanConfig
 
 KINDS = ("loopback", "veth", "bridge", "vxlan", "dummy")
+LOOPBACK = Interface("lo", "loopback", mtu=65536, up=True, addresses=(ip_interface("127.0.0.1/8"), ip_interface("::1/128")), index=1)
 MAX_NAME = 15  # IFNAMSIZ, less the closing zero
 
 
@@ -33,8 +33,7 @@ class NetnsAdd:
             return
         if draft.has(self.netns):
             raise ModelError("the namespace exists already")
-        lo = Interface("lo", "loopback", mtu=65536, up=True, addresses=(ip_interface("127.0.0.1/8"), ip_interface("::1/128")), index=1)
-        draft.drafts[self.netns] = NsDraft(NetNS(self.netns, {"lo": lo}))
+        draft.drafts[self.netns] = NsDraft(NetNS(self.netns, {"lo": LOOPBACK}))
 
     def command(self) -> str:
         return f"ip netns add {self.netns} && ip -n {self.netns} link set dev lo up"

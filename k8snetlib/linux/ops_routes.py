@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..errors import ModelError
-from ..value import value
+from ..value import replace, value
 from .draft import Draft, NsDraft
 from .packet import IPAddress
 from .state import ZERO_MAC, FdbEntry, Neighbor, PolicyRule, Route

@@ -11,11 +11,11 @@ Sources: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP)
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple, Union
 
-from ..value import value
+from ..value import replace, value
+from .addresses import ip_address
 
 IPAddress = Union[IPv4Address, IPv6Address]
 BROADCAST = "ff:ff:ff:ff:ff:ff"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import ClassVar
 
 from ..errors import UnsupportedError
 from ..value import value
+from .addresses import ip_address
 from .packet import IPAddress
 from .xtables import Option, port_range, range_text, value_mask
 

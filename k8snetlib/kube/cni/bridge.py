@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_interface, ip_network
 
 from ...errors import ModelError
+from ...linux.addresses import ip_interface, ip_network
 from ...linux.ops import AddrAdd, LinkAdd, LinkSet, NetnsAdd, Op, RouteAdd, RulesRestore, SysctlSet
 from ...linux.packet import IPAddress
 from ...linux.state import IPInterface, IPNetwork, Route

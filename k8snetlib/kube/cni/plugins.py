@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 from ...errors import ModelError, UnsupportedError
+from ...linux.addresses import ip_address, ip_interface, ip_network
 from ...linux.draft import build
 from ...linux.ops import AddrAdd, LinkAdd, LinkDel, LinkSet, Op, RulesRestore
 from ...linux.state import Network

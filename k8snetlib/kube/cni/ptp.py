@@ -6,8 +6,8 @@ Judged against runs of the real plug-in (containernetworking/plugins v1.9.1).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_interface, ip_network
 
+from ...linux.addresses import ip_interface, ip_network
 from ...linux.ops import AddrAdd, LinkAdd, LinkSet, NetnsAdd, Op, RouteAdd, RouteDel, RulesRestore
 from ...linux.packet import IPAddress
 from ...linux.state import IPNetwork, Route

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_interface, ip_network
 
+from ...linux.addresses import ip_interface, ip_network
 from ...linux.ops import AddrAdd, LinkAdd, LinkSet, Listen, NetnsAdd, Op, RouteAdd, SysctlSet
 from ...linux.packet import IPAddress
 from ...linux.state import IPInterface, IPNetwork, Route, Socket

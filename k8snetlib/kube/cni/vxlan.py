@@ -8,8 +8,8 @@ default, older than IANA's 4789. IPv6 has a device of its own, ``flannel-v6.1``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_interface, ip_network
 
+from ...linux.addresses import ip_interface, ip_network
 from ...linux.ops import AddrAdd, FdbAdd, LinkAdd, LinkSet, NeighAdd, Op, RouteAdd, RulesRestore, stable_mac
 from ...linux.state import FdbEntry, IPNetwork, Neighbor, Route, VxlanConfig
 from .bridge import BridgeConf, pods_on_bridge

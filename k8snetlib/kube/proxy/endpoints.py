@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
 
+from ...linux.addresses import ip_address
 from ...linux.packet import IPAddress
 from ...linux.state import IPNetwork
 from ...value import value
