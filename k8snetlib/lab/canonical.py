@@ -7,8 +7,9 @@
    inside a tunnel they are the same. Neighbour discovery for a packet's sake is kept.
 2. *A repeated question is merged with the first*: while nobody answers, a kernel asks three times for a next hop's MAC address
    (``mcast_solicit``), by its clock; the model has none and asks once.
-3. *Identifications* of IP packets become 0, as a kernel draws them at random. Those of fragments become 1, 2 …, one for each
-   packet that was cut, since they say which fragments belong together.
+3. *Identifications* of IP packets become 0, as a kernel draws them at random. Those of fragments become 1, 2 … on each interface,
+   one for each packet that was cut, since they say which fragments belong together; who cuts an IPv6 packet again draws a new one.
+   A first fragment's ports follow rule 6, and its transport *checksum* becomes 0, since it covers ports that a kernel chose.
 4. *TCP sequence numbers* count from the first one seen of their direction, as Wireshark shows them: initial ones are random (RFC 9293
    section 3.4.1, RFC 6528). Acknowledgements count from the same number. *Windows* become 0, as they follow the machine's memory.
    TCP options are not in a ``Tcp`` at all.
@@ -28,6 +29,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from ..linux.events import Capture
+from ..linux.fragments import CHECKSUM_AT, with_transport
 from ..linux.packet import Arp, Flow, Fragment, Frame, Icmp, Ndp, Packet, Raw, Sctp, Tcp, Udp, Vxlan
 from ..linux.state import Conntrack
 from ..linux.wire import VXLAN_PORTS
@@ -64,12 +66,15 @@ class Canonicaliser:
         self.names: dict[int, int] = {}
         self.forward: set[Flow] = set()
         self.first_seq: dict[Flow, int] = {}
-        self.fragments: dict[tuple, int] = {}
+        self.fragments: dict[tuple[str, str], dict[tuple, int]] = {}
+        self.where = ("", "")
         self.asked: set[tuple] = set()
 
     def captures(self, captures: Iterable[Capture]) -> list[Capture]:
+        self.fragments.clear()  # identifications are unique for a while only, and the model has none: names hold for one capture
         found = []
         for each in captures:
+            self.where = (each.netns, each.dev)
             if not isinstance(each.frame, Frame):
                 found.append(replace(each, journey=UNKNOWN_JOURNEY))
             elif not is_background(each.frame) and not self._repeated(each):
@@ -112,7 +117,9 @@ class Canonicaliser:
         if isinstance(payload, Packet):
             payload = self.packet(payload)
         elif isinstance(payload, Fragment):
-            number = self.fragments.setdefault((packet.src, packet.dst, payload.number, packet.id), len(self.fragments) + 1)
+            names = self.fragments.setdefault(self.where, {})
+            number = names.setdefault((packet.src, packet.dst, payload.number, packet.id), len(names) + 1)
+            payload = self._first(packet, quoted)
         elif isinstance(payload, Udp) and isinstance(payload.data, Vxlan):
             payload = replace(payload, sport=0, data=replace(payload.data, frame=self.frame(payload.data.frame)))
         elif isinstance(payload, Icmp) and isinstance(payload.data, Packet):
@@ -120,6 +127,20 @@ class Canonicaliser:
         elif isinstance(payload, (Tcp, Udp, Sctp)) or (isinstance(payload, Icmp) and payload.is_echo):
             payload = self._transport(packet, quoted)
         return replace(packet, id=number, payload=payload, df=packet.df or packet.version == 6)
+
+    def _first(self, packet: Packet, quoted: bool) -> Fragment:
+        """A fragment with the ports in its first bytes renamed, and their checksum left out; a later fragment as it is."""
+        piece, whole = packet.payload, with_transport(packet)
+        if whole is packet or not isinstance(whole.payload, (Tcp, Udp, Sctp, Icmp)):
+            return piece
+        data, new = bytearray(piece.data), self._transport(whole, quoted)
+        at = CHECKSUM_AT[piece.number]
+        data[at : at + 2] = b"\0\0"
+        if isinstance(new, Icmp):
+            data[4:6] = new.id.to_bytes(2, "big")
+        else:
+            data[0:4] = new.sport.to_bytes(2, "big") + new.dport.to_bytes(2, "big")
+        return replace(piece, data=bytes(data))
 
     def _transport(self, packet: Packet, quoted: bool):
         flow, payload = packet.flow, packet.payload

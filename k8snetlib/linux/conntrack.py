@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 
 from ..value import replace
+from .fragments import translated
 from .packet import Flow, Icmp, IPAddress, Ndp, Packet, Sctp, Tcp, Udp, with_ports
 from .state import Conntrack, NetNS
 
@@ -232,7 +233,7 @@ def _manipulate_error(ct: Ct, direction: str, source: bool, packet: Packet) -> P
     quoted = packet.payload.data
     wire = ct.reply.reverse() if direction == ORIGINAL else ct.original.reverse()
     if source:  # whoever sent the error, it now seems to come from the connection's other end (nf_nat_icmp_reply_translation)
-        inner = with_ports(quoted, dst=wire.src, dport=wire.sport) if isinstance(quoted, Packet) else quoted
+        inner = translated(quoted, dst=wire.src, dport=wire.sport) if isinstance(quoted, Packet) else quoted
         return replace(packet, src=wire.src, payload=replace(packet.payload, data=inner))
-    inner = with_ports(quoted, src=wire.dst, sport=wire.dport) if isinstance(quoted, Packet) else quoted
+    inner = translated(quoted, src=wire.dst, sport=wire.dport) if isinstance(quoted, Packet) else quoted
     return replace(packet, dst=wire.dst, payload=replace(packet.payload, data=inner))

@@ -110,7 +110,7 @@ class View:
 class Engine:
     """One run: the queue of frames on links, the views of the namespaces met so far, the events."""
 
-    __slots__ = ("chance", "emit", "events", "fragments", "network", "next_journey", "queue", "steps", "views", "waiting")
+    __slots__ = ("chance", "emit", "events", "fragments", "identification", "network", "next_journey", "queue", "steps", "views", "waiting")
 
     def __init__(self, network: Network, chance: Chance = always) -> None:
         self.network, self.chance = network, chance
@@ -121,6 +121,7 @@ class Engine:
         self.waiting: dict[tuple[str, str, IPAddress], list] = {}  # unresolved neighbours → packets that wait
         self.fragments: dict[tuple, list] = {}
         self.next_journey = 1
+        self.identification = 0
         self.steps = 0
 
     def view(self, name: str) -> View:
@@ -133,6 +134,11 @@ class Engine:
         number = self.next_journey
         self.next_journey += 1
         return number
+
+    def new_identification(self) -> int:
+        """For an IPv6 packet that is cut, also one that came in pieces; an IPv4 packet has one from its sender."""
+        self.identification += 1
+        return self.identification
 
     def run(self) -> None:
         """Deliver frames until all is quiet."""

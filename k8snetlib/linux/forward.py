@@ -43,7 +43,7 @@ def ip_receive(e: Engine, v: View, dev: str, frame: Frame, skb: Skb) -> None:
     if type(packet.payload) is Fragment and v.tracked.get(packet.version) and not defragment(e, v, skb):
         return
     if skb.prerouted:
-        skb.frag_max = -1 if skb.frag_max else 0  # ip_rcv forgets the length that br_netfilter noted, not that there were pieces
+        skb.frag_max = 0  # ip_rcv forgets the length that br_netfilter noted, not the pieces
     elif not hooks.run_hook(e, v, "PREROUTING", skb):
         return
     skb.prerouted = False
@@ -149,11 +149,11 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
 def defragment(e: Engine, v: View, skb: Skb) -> bool:
     """Keep a piece until the packet is whole; True once it is, and ``skb`` then carries it."""
     seen = e.fragments.setdefault((v.name, skb.packet.src, skb.packet.dst, skb.packet.id), [])
-    longest = max(len(piece) for piece in (*seen, skb.packet))
+    parts = sorted((*seen, skb.packet), key=lambda piece: piece.payload.offset)
     whole = reassemble(seen, skb.packet)
     if whole is None:
         return False
-    skb.packet, skb.frag_max = whole, longest
+    skb.packet, skb.frag_max, skb.pieces = whole, max(map(len, parts)), tuple(len(piece.payload.data) for piece in parts)
     e.emit(Reassembled(v.name, skb.journey, whole))
     return True
 
@@ -224,7 +224,7 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
         drop(e, v, skb, "IP_INHDR", "TTL used up")
         return
     mtu = route.mtu or v.interface(route.dev).mtu
-    came_in_pieces = packet.version == 6 and skb.frag_max != 0 and skb.frag_max <= mtu  # ip6_pkt_too_big
+    came_in_pieces = packet.version == 6 and bool(skb.pieces) and skb.frag_max <= mtu  # ip6_pkt_too_big
     if len(packet) > mtu and (packet.df or packet.version == 6) and not came_in_pieces:
         icmp_error(e, v, skb, *((3, 4) if packet.version == 4 else (2, 0)), mtu=mtu)
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(packet)} bytes do not fit through {route.dev} (MTU {mtu}), and it may not be fragmented")
@@ -290,10 +290,10 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
     if not hooks.run_hook(e, v, "POSTROUTING", skb):
         return
     mtu = route.mtu or v.interface(skb.oif).mtu
-    if len(skb.packet) <= mtu and skb.frag_max <= 0:
+    if len(skb.packet) <= mtu and not skb.frag_max:
         neighbor.resolve(e, v, skb)
         return
-    if skb.packet.df and not skb.frag_max:
+    if skb.packet.df and not skb.pieces:
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(skb.packet)} bytes do not fit through {skb.oif} (MTU {mtu})")
         return
     for piece in pieces(e, v, skb, mtu):
@@ -303,10 +303,11 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
 
 
 def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:
-    """The packet as it goes out: whole if it fits and came whole, else in fragments no longer than those that it came in."""
-    if len(skb.packet) <= mtu and skb.frag_max <= 0:
+    """The packet as it goes out: whole if it fits and came whole, else in the pieces that it came in, or no longer ones (ip_do_fragment)."""
+    if len(skb.packet) <= mtu and not skb.frag_max:
         return (skb.packet,)
-    made = fragment(skb.packet, min(mtu, skb.frag_max) if skb.frag_max > 0 else mtu)
+    whole = replace(skb.packet, id=e.new_identification()) if skb.packet.version == 6 else skb.packet  # ipv6_select_ident
+    made = fragment(whole, min(mtu, skb.frag_max or mtu), skb.pieces)
     e.emit(Fragmented(v.name, skb.journey, skb.packet, made, mtu))
     return made
 
@@ -315,9 +316,11 @@ def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:
 
 
 def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0) -> None:
-    """Tell the packet's sender of a problem (icmp_send): never about an error, a later fragment, or a multicast."""
+    """Tell the packet's sender of a problem (icmp_send, icmp6_send): never about an error or a multicast, in IPv4 not about a later
+    fragment either."""
     packet, payload = skb.packet, skb.packet.payload
-    if (type(payload) is Icmp and payload.is_error) or (type(payload) is Fragment and payload.offset) or is_multicast(packet.dst):
+    later = type(payload) is Fragment and payload.offset > 0 and packet.version == 4
+    if (type(payload) is Icmp and payload.is_error) or later or is_multicast(packet.dst):
         return
     if is_multicast(packet.src) or packet.src.is_unspecified or (skb.frame is not None and skb.frame.is_multicast):
         return

@@ -12,6 +12,7 @@ from . import conntrack, forward
 from .conntrack import Ct
 from .events import Dropped, Rewritten, Tracked
 from .fib import address_on, masquerade_address
+from .fragments import with_transport
 from .netfilter import ORDER, walk
 from .packet import Fragment, Icmp, Ndp, Packet, Skb
 from .targets import Nat, Reject, Verdict
@@ -110,7 +111,8 @@ def _tracked(e: Engine, v: View, skb: Skb, state: str, ct: Ct | None) -> None:
 def _track_error(e: Engine, v: View, skb: Skb) -> None:
     """An ICMP error belongs to the connection of the packet that it quotes (nf_conntrack_inet_error)."""
     quoted = skb.packet.payload.data
-    flow = conntrack.flow_of(quoted) if isinstance(quoted, Packet) else None
+    quoted = with_transport(quoted) if isinstance(quoted, Packet) else None
+    flow = conntrack.flow_of(quoted) if quoted is not None and type(quoted.payload) is not Fragment else None
     found = v.ct.find(flow.reverse(), not conntrack.is_answer(quoted)) if flow is not None else None
     if found is None:
         _tracked(e, v, skb, "INVALID", None)

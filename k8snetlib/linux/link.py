@@ -138,7 +138,8 @@ def _redirect_bridged(e: Engine, v: View, bridge: Interface, port: Interface, fr
     """br_nf_pre_routing_finish after destination NAT: stay on the bridge if the new route leads there, else go up to be routed.
 
     On the bridge the frame keeps its source MAC address. If the new neighbour is not known for certain, the frame is handed to the neighbour
-    table like any other packet, and taken back by the bridge on its way out (br_nf_dev_xmit): a capture on the bridge device sees it.
+    table like any other packet, and taken back by the bridge on its way out (br_nf_dev_xmit): a capture on the bridge device sees it
+    with the bridge's own source address, which the bridge then replaces by the old one.
     """
     route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, bridge.name, skb.mark)
     if route is None or route.type != "unicast" or route.dev != bridge.name:
@@ -150,9 +151,8 @@ def _redirect_bridged(e: Engine, v: View, bridge: Interface, port: Interface, fr
         return Frame(frame.src, entry.mac, skb.packet)
 
     def go_on(mac: str) -> None:
-        again = Frame(frame.src, mac, skb.packet)
-        e.emit(Transmitted(v.name, skb.journey, bridge.name, again))
-        _switch(e, v, bridge, port, again, skb.journey, skb)
+        e.emit(Transmitted(v.name, skb.journey, bridge.name, Frame(bridge.mac, mac, skb.packet)))
+        _switch(e, v, bridge, port, Frame(frame.src, mac, skb.packet), skb.journey, skb)
 
     skb.then = go_on
     neighbor.resolve(e, v, skb)
@@ -219,7 +219,7 @@ def _out_of_port(
         if not passed:
             return
         frame = Frame(frame.src, frame.dst, skb.packet)
-        if skb.frag_max and len(skb.packet) > port.mtu:  # it came in pieces and goes on in pieces (br_nf_dev_queue_xmit)
+        if skb.pieces and len(skb.packet) > port.mtu:  # it came in pieces and goes on in pieces (br_nf_dev_queue_xmit)
             for piece in forward.pieces(e, v, skb, port.mtu):
                 transmit(e, v, port.name, Frame(frame.src, frame.dst, piece), journey, skb)
             return
@@ -261,7 +261,8 @@ def _copy(skb: Skb | None) -> Skb | None:
     if skb is None:
         return None
     new = Skb(skb.packet, skb.iif, skb.oif, skb.mark, skb.journey)
-    new.physin, new.ct, new.ctstate, new.ctdir, new.frame, new.frag_max = skb.physin, skb.ct, skb.ctstate, skb.ctdir, skb.frame, skb.frag_max
+    new.physin, new.ct, new.ctstate, new.ctdir, new.frame = skb.physin, skb.ct, skb.ctstate, skb.ctdir, skb.frame
+    new.frag_max, new.pieces = skb.frag_max, skb.pieces
     return new
 
 

@@ -311,6 +311,7 @@ class Skb:
         "packet",
         "physin",
         "physout",
+        "pieces",
         "prerouted",
         "then",
     )
@@ -323,7 +324,8 @@ class Skb:
         self.ctstate = ""  # NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED, or "" before conntrack has looked
         self.ctdir = "original"
         self.frame: Frame | None = None  # the Ethernet header it came with
-        self.frag_max = 0  # bytes of the longest fragment if it came in fragments, -1 if only that is known
+        self.frag_max = 0  # bytes of the longest fragment, if it came in fragments and that is still known
+        self.pieces: tuple[int, ...] = ()  # bytes of data in each of these fragments
         self.prerouted = False  # br_netfilter has already taken it through PREROUTING
         self.then: Callable[[str], None] | None = None  # what to do with the next hop's MAC address, if not just to send
 

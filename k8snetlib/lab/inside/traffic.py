@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import socket
 import struct
-import threading
 import time
+from collections.abc import Iterator
 
 from dump import Dump
 from spaces import Loop, Spaces, errno_name
 
 ETH_P_ALL, SO_TIMESTAMPNS, SO_RCVBUFFORCE, SOL_PACKET, PACKET_STATISTICS, PACKET_OUTGOING = 0x0003, 35, 33, 263, 6, 4
+PACKET_RX_RING, PACKET_COPY_THRESH, PACKET_VERSION, TPACKET_V2 = 5, 7, 10, 1
+TP_STATUS_USER, TP_STATUS_COPY, SOCKADDR_LL = 1, 2, 32  # struct tpacket2_hdr has 32 bytes, struct sockaddr_ll comes next
 IP_PKTINFO, IPV6_HDRINCL, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT, CAPTURE_BUFFER = 8, 36, 10, 23, 0, 8 << 20
 
 
@@ -101,12 +104,83 @@ def _address(version: int, host: str) -> tuple:
     return (host, 0) if version == 4 else (host, 0, 0, 0)
 
 
+class Ring:
+    """A packet socket (packet(7)) that sees what crosses every interface of one namespace, both ways, through a ring of frames.
+
+    The kernel copies each frame into the ring (TPACKET_V2, Documentation/networking/packet_mmap.rst) as it passes. A plain receive would
+    copy it only when asked, and by then a later hop may have written into the same memory: fragments share theirs. Frames that do not
+    fit into a slot, such as those on the loopback device, come by the plain way.
+    """
+
+    SLOT, SLOTS, BLOCK = 8192, 512, 1 << 16
+
+    def __init__(self, spaces: Spaces, netns: str) -> None:
+        self.spaces, self.netns, self.at = spaces, netns, 0
+        spaces.enter(netns)
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        _enlarge(self.socket)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.socket.setblocking(False)
+        self.socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
+        self.socket.setsockopt(SOL_PACKET, PACKET_COPY_THRESH, self.SLOT)
+        size = self.SLOT * self.SLOTS
+        self.socket.setsockopt(SOL_PACKET, PACKET_RX_RING, struct.pack("IIII", self.BLOCK, size // self.BLOCK, self.SLOT, self.SLOTS))
+        self.memory = mmap.mmap(self.socket.fileno(), size)
+        self.names = dict(socket.if_nameindex())
+        self.forget()  # what came before there was a ring
+
+    def frames(self) -> Iterator[tuple[int, str, str, bytes]]:
+        """(nanoseconds, device, "in" or "out", bytes) of what has come since the last call."""
+        while True:
+            start = self.at * self.SLOT
+            status, length, held, mac, _, seconds, nanoseconds = struct.unpack_from("IIIHHII", self.memory, start)
+            if not status & TP_STATUS_USER:
+                return
+            (dev,) = struct.unpack_from("i", self.memory, start + SOCKADDR_LL + 4)
+            kind = self.memory[start + SOCKADDR_LL + 10]
+            data = self.memory[start + mac : start + mac + held]
+            if status & TP_STATUS_COPY and held < length:
+                data = self._whole() or data
+            struct.pack_into("I", self.memory, start, 0)
+            self.at = (self.at + 1) % self.SLOTS
+            yield seconds * 10**9 + nanoseconds, self._name(dev), "out" if kind == PACKET_OUTGOING else "in", data
+
+    def forget(self) -> None:
+        """Throw away what has come since the last call."""
+        for _ in self.frames():
+            pass
+        while self._whole():
+            pass
+        self.lost()
+
+    def _whole(self) -> bytes:
+        while True:
+            try:
+                return self.socket.recv(1 << 17)
+            except BlockingIOError:
+                return b""
+            except OSError as error:
+                if error.errno != errno.ENETDOWN:  # told once of an interface that went down or away; there is more to read
+                    raise
+
+    def _name(self, dev: int) -> str:
+        if dev not in self.names:
+            self.spaces.enter(self.netns)
+            self.names |= dict(socket.if_nameindex())
+        return self.names.get(dev, f"if{dev}")
+
+    def lost(self) -> int:
+        """Frames that found the ring full since the last call: ``tp_drops`` of struct tpacket_stats."""
+        return struct.unpack("II", self.socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
+
+
 class Capture:
-    """What crosses every interface of every namespace, both ways, seen by one packet socket in each namespace (packet(7))."""
+    """What crosses every interface of every namespace, both ways. Each namespace's ring is made once and kept: making one takes 10 ms."""
 
     def __init__(self, spaces: Spaces, loop: Loop, dump: Dump) -> None:
         self.spaces, self.loop, self.dump = spaces, loop, dump
-        self.sockets: dict[str, socket.socket] = {}
+        self.rings: dict[str, Ring] = {}
+        self.running: dict[str, Ring] = {}
         self.seen: list[tuple[int, int, str, str, str, bytes]] = []
         self.last = 0.0
 
@@ -114,28 +188,17 @@ class Capture:
         """Begin; what was captured and not fetched is forgotten. Namespaces made later are not captured."""
         self.stop()
         for netns in self.spaces.fds:
-            self.spaces.enter(netns)
-            each = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-            _enlarge(each)
-            each.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            each.setblocking(False)
-            self.sockets[netns] = each
-            self.loop.add(each, lambda netns=netns, each=each: self._drain(netns, each))
+            ring = self.rings.get(netns)
+            if ring is None:
+                ring = self.rings[netns] = Ring(self.spaces, netns)
+            self.running[netns] = ring
+            ring.forget()
+            self.loop.add(ring.socket, lambda netns=netns, ring=ring: self._drain(netns, ring))
         self.last = time.monotonic()
 
-    def _drain(self, netns: str, each: socket.socket) -> None:
-        while True:
-            try:
-                data, control, _, (dev, _, kind, *_) = each.recvmsg(1 << 17, 128)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENETDOWN:  # told once of an interface that went down or away; there is more to read
-                    raise
-                continue
-            seconds, nanoseconds = struct.unpack("qq", control[0][2])
-            moment = seconds * 10**9 + nanoseconds
-            self.seen.append((moment, len(self.seen), netns, dev, "out" if kind == PACKET_OUTGOING else "in", data))
+    def _drain(self, netns: str, ring: Ring) -> None:
+        for moment, dev, direction, data in ring.frames():
+            self.seen.append((moment, len(self.seen), netns, dev, direction, data))
             self.last = time.monotonic()
 
     def fetch(self, quiet: float, limit: float) -> dict:
@@ -154,17 +217,15 @@ class Capture:
             was_busy, busy = busy, late >= quiet or backlog() or self.dump.asking()
             settled = not busy and not was_busy
             self.last = time.monotonic()
-        lost = sum(_lost(each) for each in self.sockets.values())
+        lost = sum(ring.lost() for ring in self.running.values())
         frames = [(moment, netns, dev, direction, data) for moment, _, netns, dev, direction, data in sorted(self.seen)]
         self.stop()
         return {"frames": frames, "lost": lost, "settled": settled}
 
     def stop(self) -> None:
-        for each in self.sockets.values():
-            self.loop.remove(each)
-            # Closing waits for all processors to forget the socket (synchronize_net in net/packet/af_packet.c), about 10 ms each
-            threading.Thread(target=each.close, daemon=True).start()
-        self.sockets.clear()
+        for ring in self.running.values():
+            self.loop.remove(ring.socket)
+        self.running.clear()
         self.seen = []
 
 
@@ -174,11 +235,6 @@ def _enlarge(each: socket.socket) -> None:
         each.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, CAPTURE_BUFFER)
     except PermissionError:
         each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CAPTURE_BUFFER)
-
-
-def _lost(each: socket.socket) -> int:
-    """Frames that found the socket's buffer full: ``tp_drops`` of struct tpacket_stats."""
-    return struct.unpack("II", each.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
 
 
 def backlog() -> bool:
