@@ -18,7 +18,7 @@ from ...linux.state import IPNetwork
 from ..objects import Service
 from ..slices import EndpointSlice
 from .config import ProxyConfig
-from .endpoints import Categories, ServicePortInfo, categorize, endpoints_by_port, service_ports, watched
+from .endpoints import Categories, ServicePortInfo, categorize, endpoints_by_port, service_ports
 from .spelling import MARK_MASQ, Piped, Saved
 
 LARGE_CLUSTER = 1000
@@ -74,7 +74,6 @@ def ops(netns: str, services: Iterable[Service], slices: Iterable[EndpointSlice]
 
     ``route_localnet`` lets node ports answer on 127.0.0.1 (IPv4 alone). A namespace that only forwards Pod traffic needs no more of it.
     """
-    services, slices = watched(services), watched(slices)
     for config in configs:
         version = config.version
         if localhost_node_ports(config):
