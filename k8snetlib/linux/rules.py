@@ -178,7 +178,10 @@ class Table:
     def __str__(self) -> str:
         lines = [f"*{self.name}", *(f":{name} {self.policy(name) or '-'} [0:0]" for name in self.chains)]
         for name in self.chains:
-            start = f"-A {name} "
-            lines += [(start + line).rstrip() for line in self.lines_of(name)]
+            rules = self.lines_of(name)
+            if rules:
+                start = f"\n-A {name} "
+                text = start[1:] + start.join(rules)
+                lines.append(text if all(rules) else "\n".join(map(str.rstrip, text.split("\n"))))
         lines.append("COMMIT")
         return "\n".join(lines)

@@ -186,7 +186,7 @@ class _ServiceRules:
         for chain, endpoints in ((self.svc, found.cluster), (self.svl, found.local)):
             if endpoints:
                 self.out.declare("nat", chain)
-                chosen = [(text, seps[text]) for text in map(str, endpoints)]
+                chosen = list(seps.items()) if endpoints is found.reachable else [(text, seps[text]) for text in map(str, endpoints)]
                 self.out.spread(chain, self.comment, chosen, info.affinity_seconds)
 
     def _cluster_ip(self) -> None:
