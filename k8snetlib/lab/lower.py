@@ -5,6 +5,7 @@ This is the third interpreter's only knowledge of ops. What an op means is in it
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from ipaddress import ip_network
 from types import MappingProxyType
@@ -19,6 +20,7 @@ Request = tuple[str, dict]
 TEXT = {
     "unknown": "the lab has no way to carry out {op}",
     "conntrack": "the kernel makes connection-tracking entries from packets; send the packet in the lab instead of adding the entry",
+    "recent": "the kernel fills the lists of the recent match from packets; send the packet in the lab instead",
     "table": "a routing table is main, local, default or a number in the lab, not {table!r}",
     "proto": "a route's protocol is one of {known} or a number in the lab, not {proto!r}",
 }
@@ -209,8 +211,15 @@ def _fdb(verb: str) -> Callable[[o.FdbAdd | o.FdbDel], Request]:
 
 
 def _rules_restore(op: o.RulesRestore) -> Request:
-    tool = "iptables-restore" if op.version == 4 else "ip6tables-restore"
-    return "load", {"netns": op.netns, "argv": [tool], "stdin": op.text.rstrip().encode() + b"\n", "timeout": 20.0}
+    return "load", {"netns": op.netns, "argv": op.argv(), "stdin": str(op.text).rstrip().encode() + b"\n", "timeout": 60.0}
+
+
+def _script(netns: str, text: str) -> Request:
+    return "load", {"netns": netns, "argv": ["sh"], "stdin": text.encode(), "timeout": 20.0}
+
+
+def _recent_set(op: o.RecentSet) -> Request:
+    raise LabError(TEXT["recent"])
 
 
 def _listen(op: o.Listen) -> Request:
@@ -246,6 +255,9 @@ LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
         o.FdbDel: _fdb("fdb_del"),
         o.SysctlSet: lambda op: ("sysctl_set", {"netns": op.netns, "key": op.key, "value": str(op.value)}),
         o.RulesRestore: _rules_restore,
+        o.ChainAdd: lambda op: _script(op.netns, f"{shlex.join(op.argv())} 2>/dev/null || true\n"),
+        o.RuleEnsure: lambda op: _script(op.netns, op.script() + "\n"),
+        o.RecentSet: _recent_set,
         o.Listen: _listen,
         o.ConntrackAdd: _conntrack_add,
         o.ConntrackDel: _conntrack_del,

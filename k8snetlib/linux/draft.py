@@ -28,6 +28,7 @@ class NsDraft:
         "name",
         "neighbors",
         "next_index",
+        "recent",
         "routes",
         "rules",
         "rulesets",
@@ -43,6 +44,7 @@ class NsDraft:
         self.rules, self.neighbors, self.fdb = list(frozen.rules), dict(frozen.neighbors), dict(frozen.fdb)
         self.conntrack = {entry.original: entry for entry in frozen.conntrack}
         self.rulesets, self.sysctls, self.sockets = dict(frozen.rulesets), dict(frozen.sysctls), list(frozen.sockets)
+        self.recent = dict(frozen.recent)
         self.slots: set | None = None  # what identifies each route, made when the first route is added
         self.next_index = max((i.index for i in self.interfaces.values()), default=0) + 1
 
@@ -52,6 +54,7 @@ class NsDraft:
         frozen = NetNS(
             self.name, interfaces, tuple(self.routes), tuple(self.rules), proxy(self.neighbors), proxy(self.fdb),
             tuple(self.conntrack.values()), proxy(self.rulesets), proxy(self.sysctls), tuple(self.sockets),
+            proxy(self.recent),
         )  # fmt: skip
         if interfaces is old.interfaces and frozen.routes == old.routes and frozen.rules == old.rules:
             object.__setattr__(frozen, "cache", old.cache)  # the indexes are of interfaces, routes and rules alone

@@ -22,8 +22,9 @@ from .conntrack import CtTable
 from .draft import build
 from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Sent, Trace, Transmitted
 from .fib import address_type
-from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd
+from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd, RecentSet
 from .packet import Frame, IPAddress, Packet, Skb, Tcp
+from .recent import Recent, RecentEntry
 from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket
 
 CLIENT = "client"  # the process that waits for the reply, where the packet's sender was not named
@@ -40,12 +41,13 @@ def always(match: object, probability: Fraction) -> bool:
 class View:
     """A namespace during a trace: the frozen state and, on top, what the trace has learned. It is the ``env`` of rules as well."""
 
-    __slots__ = ("_ct", "bridged", "engine", "fdb", "journey", "name", "neighbors", "ns", "tracked")
+    __slots__ = ("_ct", "bridged", "engine", "fdb", "journey", "lists", "name", "neighbors", "ns", "tracked")
 
     def __init__(self, ns: NetNS, engine: Engine) -> None:
         self.ns, self.name, self.engine = ns, ns.name, engine
         self.neighbors: dict[tuple[str, IPAddress], Neighbor] = {}
         self.fdb: dict[tuple[str, str], FdbEntry] = {}
+        self.lists: dict[str, tuple[RecentEntry, ...]] = {}  # of the recent match
         self._ct: CtTable | None = None
         self.tracked = {version: ruleset.tracks for version, ruleset in ns.rulesets.items()}
         self.journey, self.bridged = 0, False
@@ -98,8 +100,20 @@ class View:
         self.engine.emit(Chose(self.name, self.journey, match, answer, probability if answer else 1 - probability))
         return answer
 
-    def matched(self, hook: str, table: str, chain: str, index: int, rule: object, verdict: str) -> None:
-        self.engine.emit(Matched(self.name, self.journey, hook, table, chain, index, rule, verdict, self.bridged))
+    def matched(self, hook: str, table: str, chain: str, index: int, rule: object, verdict: str, examined: int = 0) -> None:
+        self.engine.emit(Matched(self.name, self.journey, hook, table, chain, index, rule, verdict, self.bridged, examined))
+
+    def listening(self, proto: str, address: IPAddress, port: int) -> Socket | None:
+        return forward.find_socket(self, proto, address, port)
+
+    def recent(self, match: Recent, address: IPAddress) -> bool:
+        """Whether a ``recent`` match holds for that address now; what it does to its list is learned."""
+        before = self.lists.get(match.list, self.ns.recent.get(match.list, ()))
+        holds, entries = match.decide(before, address, self.engine.now)
+        if entries != before:
+            self.lists[match.list] = entries
+            self.engine.emit(Learned(self.name, self.journey, RecentSet(self.name, match.list, entries)))
+        return holds
 
     def mark(self, skb: Skb, value: int) -> None:
         if value != skb.mark:
@@ -110,10 +124,12 @@ class View:
 class Engine:
     """One run: the queue of frames on links, the views of the namespaces met so far, the events."""
 
-    __slots__ = ("chance", "emit", "events", "fragments", "identification", "network", "next_journey", "queue", "steps", "views", "waiting")
+    __slots__ = (
+        "chance", "emit", "events", "fragments", "identification", "network", "next_journey", "now", "queue", "steps", "views", "waiting",
+    )  # fmt: skip
 
-    def __init__(self, network: Network, chance: Chance = always) -> None:
-        self.network, self.chance = network, chance
+    def __init__(self, network: Network, chance: Chance = always, now: float = 0) -> None:
+        self.network, self.chance, self.now = network, chance, now
         self.events: list[Event] = []
         self.emit = self.events.append
         self.queue: deque[tuple] = deque()
@@ -153,32 +169,32 @@ class Engine:
             link.receive(self, self.view(name), dev, frame, journey, mark)
 
 
-def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "") -> Trace:
-    """What happens to the packet when a process in namespace ``at`` sends it. Pure: the network stays as it is.
+def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "", now: float = 0) -> Trace:
+    """What happens to the packet when a process in namespace ``at`` sends it at ``now`` seconds. Pure: the network stays as it is.
 
     ModelError if there is no such namespace; UnsupportedError if the packet meets a rule that the model does not honour.
     """
-    engine = Engine(network, chance)
+    engine = Engine(network, chance, now)
     forward.send(engine, engine.view(at), packet, 0, process=process)
     engine.run()
-    return Trace(engine.events, at, packet, network)
+    return Trace(engine.events, at, packet, network, now)
 
 
-def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always) -> Trace:
+def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always, now: float = 0) -> Trace:
     """What happens to a frame that comes in on interface ``dev`` of namespace ``at`` from outside the model."""
-    engine = Engine(network, chance)
+    engine = Engine(network, chance, now)
     engine.view(at).ns.interface(dev)
     engine.queue.append((at, dev, frame, 0, 0))
     engine.run()
-    return Trace(engine.events, at, frame.payload if isinstance(frame.payload, Packet) else None, network)
+    return Trace(engine.events, at, frame.payload if isinstance(frame.payload, Packet) else None, network, now)
 
 
-def traces(network: Network, at: str, packet: Packet) -> list[tuple[Fraction, Trace]]:
+def traces(network: Network, at: str, packet: Packet, now: float = 0) -> list[tuple[Fraction, Trace]]:
     """Every outcome of the random choices that rules make, each with its exact weight; the weights sum to 1."""
-    return list(iter_traces(network, at, packet))
+    return list(iter_traces(network, at, packet, now))
 
 
-def iter_traces(network: Network, at: str, packet: Packet) -> Iterator[tuple[Fraction, Trace]]:
+def iter_traces(network: Network, at: str, packet: Packet, now: float = 0) -> Iterator[tuple[Fraction, Trace]]:
     """As ``traces``, one at a time, in the order of the rules."""
     pending: list[tuple[bool, ...]] = [()]
     while pending:
@@ -194,7 +210,7 @@ def iter_traces(network: Network, at: str, packet: Packet) -> Iterator[tuple[Fra
             weight *= probability if answer else 1 - probability
             return answer
 
-        result = trace(network, at, packet, choose)
+        result = trace(network, at, packet, choose, now=now)
         yield weight, result
 
 
@@ -215,7 +231,7 @@ def reply(request: Trace) -> Trace | None:
         if not answers:
             return None
         events = [replace(event, journey=0) for event in request.of(answers[-1])]
-        return Trace(events, end.netns, events[0].packet, after(request.network, request))
+        return Trace(events, end.netns, events[0].packet, after(request.network, request), request.now)
     payload = packet.payload
     if isinstance(payload, Tcp):
         back = Tcp(payload.dport, payload.sport, "SA", 0, payload.seq + 1 + len(payload.data))
@@ -228,7 +244,7 @@ def reply(request: Trace) -> Trace | None:
         if packet.proto in ("tcp", "udp", "sctp")
         else request.network
     )
-    return trace(asked, end.netns, answer, process=end.socket.process)
+    return trace(asked, end.netns, answer, process=end.socket.process, now=request.now)
 
 
 def captures(trace: Trace) -> list[Capture]:

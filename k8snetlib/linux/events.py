@@ -10,6 +10,7 @@ Drop reasons are the names of Linux's ``enum skb_drop_reason`` (include/net/drop
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import field
 from typing import Union
 
 from ..value import value
@@ -89,7 +90,10 @@ class Tracked:
 
 @value
 class Matched:
-    """A netfilter rule matched, or a built-in chain's policy decided (``rule`` None, ``index`` -1)."""
+    """A netfilter rule matched, or a built-in chain's policy decided (``rule`` None, ``index`` -1).
+
+    ``examined`` counts the rules of the table that the kernel, which goes from rule to rule, has looked at by then at this hook.
+    """
 
     netns: str
     journey: int
@@ -100,6 +104,7 @@ class Matched:
     rule: object | None  # netfilter.Rule
     verdict: str
     bridge: bool = False  # at the bridge layer, by br_netfilter
+    examined: int = field(default=0, compare=False, repr=False)
 
 
 @value
@@ -285,11 +290,11 @@ class Trace(Sequence):
     ``events`` has all events, of every journey. ``outcome`` is "delivered" or "dropped"; ``end`` is the event that says so.
     """
 
-    __slots__ = ("_cache", "events", "network", "sent", "start")
+    __slots__ = ("_cache", "events", "network", "now", "sent", "start")
 
-    def __init__(self, events: Sequence[Event], start: str, sent: Packet, network: Network | None = None) -> None:
+    def __init__(self, events: Sequence[Event], start: str, sent: Packet, network: Network | None = None, now: float = 0) -> None:
         self.events: tuple[Event, ...] = tuple(events)
-        self.start, self.sent, self.network = start, sent, network
+        self.start, self.sent, self.network, self.now = start, sent, network, now
         self._cache: dict = {}
 
     def of(self, journey: int) -> tuple[Event, ...]:

@@ -1,4 +1,4 @@
-"""Ops on what else a host keeps: sysctls, rule sets, sockets, connections."""
+"""Ops on what else a host keeps: sysctls, sockets, connections."""
 
 from __future__ import annotations
 
@@ -30,28 +30,6 @@ class SysctlSet:
 
     def command(self) -> str:
         return f"ip netns exec {self.netns} sysctl -qw {self.key}={self.value}"
-
-
-@value
-class RulesRestore:
-    """Load a rule set given as ``iptables-save`` text, replacing the tables that it names; ``version`` 6 means ip6tables."""
-
-    netns: str
-    text: str
-    version: int = 4
-
-    def apply(self, draft: Draft) -> None:
-        from .netfilter import Ruleset
-
-        if not draft.outside(self.netns):
-            ns = draft.ns(self.netns)
-            old = ns.rulesets.get(self.version)
-            new = Ruleset.parse(self.text, self.version)
-            ns.rulesets[self.version] = old.merge(new) if old else new
-
-    def command(self) -> str:
-        tool = "iptables-restore" if self.version == 4 else "ip6tables-restore"
-        return f"ip netns exec {self.netns} {tool} <<'EOF'\n{self.text.rstrip()}\nEOF"
 
 
 @value

@@ -234,6 +234,7 @@ class NetNS:
     rulesets: Mapping[int, object] = field(default_factory=_empty)  # by IP version: netfilter.Ruleset
     sysctls: Mapping[str, int] = field(default_factory=_empty)
     sockets: tuple[Socket, ...] = ()
+    recent: Mapping[str, tuple] = field(default_factory=_empty)  # lists of the recent match: recent.RecentEntry, least recently seen first
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)  # indexes derived from the rest
 
     def sysctl(self, key: str) -> int:

@@ -1,4 +1,4 @@
-"""The targets of iptables rules: verdicts, jumps, marks, REJECT and NAT, as typed values that print themselves as ``iptables-save`` does."""
+"""The targets of iptables rules: verdicts, jumps, marks, REJECT and NAT, as values that print themselves as ``iptables-save`` does."""
 
 from __future__ import annotations
 
@@ -143,13 +143,9 @@ TARGETS = {
     "MASQUERADE": (Nat.make("MASQUERADE"), Nat.options),
     "REDIRECT": (Nat.make("REDIRECT"), Nat.options),
 }
-VERBATIM_TARGETS = {
-    "LOG": {"--log-prefix": 1, "--log-level": 1},
-    "SET": {"--add-set": 2, "--exist": 0},
-    "CT": {"--notrack": 0, "--zone": 1},
-    "NOTRACK": {},
-    "CONNMARK": {"--save-mark": 0, "--restore-mark": 0, "--set-xmark": 1, "--nfmask": 1, "--ctmask": 1},
-    "TPROXY": {"--on-port": 1, "--on-ip": 1, "--tproxy-mark": 1},
-    "TCPMSS": {"--clamp-mss-to-pmtu": 0, "--set-mss": 1},
-    "NFLOG": {"--nflog-group": 1, "--nflog-prefix": 1},
-}
+# The other targets of iptables 1.8 (iptables-extensions(8)).
+VERBATIM_TARGETS = frozenset((
+    "AUDIT", "CHECKSUM", "CLASSIFY", "CLUSTERIP", "CONNMARK", "CONNSECMARK", "CT", "DNPT", "DSCP", "ECN", "HL", "HMARK", "IDLETIMER", "LED",
+    "LOG", "NETMAP", "NFLOG", "NFQUEUE", "NOTRACK", "QUEUE", "RATEEST", "SECMARK", "SET", "SNPT", "SYNPROXY", "TCPMSS", "TCPOPTSTRIP",
+    "TEE", "TOS", "TPROXY", "TRACE", "TTL", "ULOG",
+))  # fmt: skip

@@ -1,4 +1,4 @@
-"""The matches and targets of iptables rules, as typed values that test packets and print themselves as ``iptables-save`` does.
+"""The matches of iptables rules, as typed values that test packets and print themselves as ``iptables-save`` does.
 
 Each extension reads its options from the text, prints them in the order of the real one (iptables 1.8.9), and ``compile``s into a test.
 What the model does not honour is refused when a packet would depend on it, never skipped: ``UnsupportedError``.
@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from ..errors import ModelError, UnsupportedError
 from ..value import value
-from .packet import Icmp, Ndp, Sctp, Skb, Tcp, Udp
+from .packet import Sctp, Skb, Tcp, Udp
 
 Test = Callable[[Skb, object], bool]
 Option = tuple[str, bool, tuple[str, ...]]  # name, negated, arguments
@@ -319,97 +319,3 @@ class Physdev:
 def interface_matches(pattern: str, name: str) -> bool:
     """iptables' interface pattern: a trailing + stands for any rest."""
     return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
-
-
-_ICMP_TYPES = {
-    4: {"echo-reply": (0, None), "destination-unreachable": (3, None), "fragmentation-needed": (3, 4), "echo-request": (8, None), "time-exceeded": (11, None)},
-    6: {"destination-unreachable": (1, None), "packet-too-big": (2, None), "echo-request": (128, None), "echo-reply": (129, None),
-        "neighbour-solicitation": (135, None), "neighbour-advertisement": (136, None)},
-}  # fmt: skip
-
-
-@value
-class IcmpMatch:
-    """``-m icmp`` or ``-m icmp6``: a type, and a code where one is given."""
-
-    type: int
-    code: int | None = None
-    negated: bool = False
-    version: int = 4
-
-    options: ClassVar = {"--icmp-type": 1, "--icmpv6-type": 1}
-
-    @property
-    def name(self) -> str:
-        return "icmp" if self.version == 4 else "icmp6"
-
-    @classmethod
-    def read(cls, options: list[Option], version: int) -> IcmpMatch:
-        _, negated, (text,) = options[0]
-        if text in _ICMP_TYPES[version]:
-            return cls(*_ICMP_TYPES[version][text], negated, version)
-        kind, _, code = text.partition("/")
-        if not kind.isdigit():
-            raise UnsupportedError(f"the ICMP type {text!r} is not modelled by name: give its number")
-        return cls(int(kind), int(code) if code else None, negated, version)
-
-    def words(self) -> str:
-        code = "" if self.code is None else f"/{self.code}"
-        return f"-m {self.name} {bang(self.negated)}--icmp{'v6' if self.version == 6 else ''}-type {self.type}{code}"
-
-    def compile(self) -> Test | None:
-        def test(skb: Skb, env: object) -> bool:
-            payload = skb.packet.payload
-            if type(payload) not in (Icmp, Ndp):
-                return False
-            return (payload.type == self.type and self.code in (None, payload.code)) is not self.negated
-
-        return test
-
-
-@value
-class Verbatim:
-    """A match or target that is kept and printed, but that the model cannot decide: a packet that reaches it raises UnsupportedError."""
-
-    name: str
-    text: str
-    kind: str = "match"
-
-    def words(self) -> str:
-        return f"-{'m' if self.kind == 'match' else 'j'} {self.name}{' ' + self.text if self.text else ''}"
-
-    def compile(self) -> Test | None:
-        def test(skb: Skb, env: object) -> bool:
-            raise UnsupportedError(f"the {self.kind} {self.name} is not modelled ({self.words()})")
-
-        return test
-
-
-VERBATIM_MATCHES = {
-    "recent": {"--name": 1, "--mask": 1, "--rsource": 0, "--rdest": 0, "--set": 0, "--rcheck": 0, "--update": 0, "--remove": 0, "--seconds": 1,
-               "--reap": 0, "--hitcount": 1},
-    "set": {"--match-set": 2, "--return-nomatch": 0},
-    "ipvs": {"--ipvs": 0, "--vaddr": 1, "--vproto": 1, "--vport": 1, "--vdir": 1, "--vmethod": 1},
-    "limit": {"--limit": 1, "--limit-burst": 1},
-    "nfacct": {"--nfacct-name": 1},
-    "rpfilter": {"--loose": 0, "--validmark": 0, "--accept-local": 0, "--invert": 0},
-    "owner": {"--uid-owner": 1, "--gid-owner": 1},
-    "connmark": {"--mark": 1},
-    "socket": {"--transparent": 0, "--nowildcard": 0},
-}  # fmt: skip
-
-READERS = {
-    "comment": (Comment.read, Comment.options),
-    "tcp": (Ports.make("tcp"), Ports.options),
-    "udp": (Ports.make("udp"), Ports.options),
-    "sctp": (Ports.make("sctp"), Ports.options),
-    "multiport": (Multiport.read, Multiport.options),
-    "mark": (Mark.read, Mark.options),
-    "conntrack": (CtState.make("conntrack"), CtState.options),
-    "state": (CtState.make("state"), CtState.options),
-    "statistic": (Statistic.read, Statistic.options),
-    "addrtype": (AddrType.read, AddrType.options),
-    "physdev": (Physdev.read, Physdev.options),
-    "icmp": (IcmpMatch.read, IcmpMatch.options),
-    "icmp6": (IcmpMatch.read, IcmpMatch.options),
-}

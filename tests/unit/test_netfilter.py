@@ -57,7 +57,7 @@ def test_marks(spelling: str, mark: int, after: int) -> None:
         (table("-A FORWARD --nonsense 1 -j DROP"), ModelError, "line 2: unknown option '--nonsense'"),
         (table("-A FORWARD -s fd00::1 -j DROP"), ModelError, "no IPv4 address"),
         (table("-A FORWARD -p tcp -m tcp --dport http -j DROP"), ModelError, "'http' is no port"),
-        (table("-A FORWARD -m u32 --u32 1 -j DROP"), UnsupportedError, "'u32' is not known"),
+        (table("-A FORWARD -m conntrak --ctstate NEW -j DROP"), UnsupportedError, "'conntrak' is not known"),
         (table("-A FORWARD -s"), ModelError, "cannot be read"),
     ],
 )
