@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 from ..errors import ModelError, UnsupportedError
@@ -168,6 +169,10 @@ def _line(line: str, table: Working, version: int) -> None:
         if name not in BUILT_IN[table.name]:
             table.rules[name] = []
         return
+    if line.startswith("-A "):  # nearly all lines are like this, and the nodes of a cluster have most of them in common
+        _, chain, *rest = line.split(None, 2)
+        table.edit(chain).append(read_rule(rest[0] if rest else "", version))
+        return
     words = tokens(line)
     if words[0] in ("-t", "--table"):
         if words[1] != table.name:
@@ -205,8 +210,9 @@ def _edit(words: list[str], table: Working, version: int) -> None:
             rules.append(rule_of(options, version))
 
 
+@lru_cache(maxsize=4096)
 def read_rule(line: str, version: int) -> Rule:
-    """One rule from its text without ``-A CHAIN``."""
+    """One rule from its text without ``-A CHAIN``; remembered, as rules are immutable."""
     return rule_of(tokens(line), version)
 
 
