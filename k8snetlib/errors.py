@@ -20,12 +20,24 @@ class K8sNetError(Exception):
 class ManifestError(K8sNetError):
     """A mistake in a manifest.
 
-    ``str()`` gives ``file:line field.path: message (did you mean "x"?)``; the parts that are unknown are left out.
+    ``str()`` gives ``file:line field.path: message (did you mean "x"?)``; the parts that are unknown are left out. ``others`` are the
+    further mistakes of the same object, in the API server's order, where it would report several at once; ``str()`` names their fields.
     """
 
-    def __init__(self, message: str, *, file: str = "", line: int | None = None, field: str = "", suggestion: str = "") -> None:
+    def __init__(
+        self, message: str, *, file: str = "", line: int | None = None, field: str = "", suggestion: str = "",
+        others: tuple[ManifestError, ...] = (),
+    ) -> None:  # fmt: skip
         self.message, self.file, self.line, self.field, self.suggestion = message, file, line, field, suggestion
-        super().__init__(_placed(message, file, line, field, suggestion))
+        self.others = others
+        fields = dict.fromkeys(each.field for each in others if each.field not in ("", field))
+        more = f" (and mistakes in {', '.join(fields)})" if fields else ""
+        super().__init__(_placed(message, file, line, field, suggestion) + more)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The paths of all fields with a mistake, each once; ``<nil>``, as the API server prints it, for the object as a whole."""
+        return tuple(dict.fromkeys(each.field or "<nil>" for each in (self, *self.others)))
 
 
 class ModelError(K8sNetError):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
+from .schema_network_types import NETWORK_TYPES
 from .schema_places import LeadingZero, Path, literal
 from .schema_types import SPEC_TYPES, STATUS_TYPES
 
@@ -19,11 +20,13 @@ Check = Callable[[Any], None]
 
 
 class Fault(Exception):
-    """A mistake inside an object. ``path`` is its place there; ``at`` is where to look for its line, if that is another field."""
+    """A mistake inside an object. ``path`` is its place there; ``at`` is where to look for its line, if that is another field; ``others``
+    are the further mistakes of the same object."""
 
     def __init__(self, message: str, path: Path = (), suggestion: str = "", *, at: Path | None = None, unsupported: bool = False) -> None:
         super().__init__(message)
         self.message, self.path, self.suggestion, self.at, self.unsupported = message, path, suggestion, at, unsupported
+        self.others: tuple[Fault, ...] = ()
 
     def under(self, step: str | int) -> Fault:
         """The same mistake seen from one level further out."""
@@ -52,7 +55,7 @@ def unsupported_value(value: object, allowed: Collection[str]) -> Fault:
 def types() -> dict[str, dict[str, str]]:
     """type -> field -> notation, where the notation keeps its leading ``!``, ``:`` or ``=``."""
     out: dict[str, dict[str, str]] = {}
-    for section in filter(None, (SPEC_TYPES + STATUS_TYPES).replace("\n    ", " ").splitlines()):
+    for section in filter(None, (SPEC_TYPES + STATUS_TYPES + NETWORK_TYPES).replace("\n    ", " ").splitlines()):
         name, _, words = section.partition(": ")
         fields = out[name] = {}
         for word in words.split():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 MODELLED = frozenset(
-    ["Pod", "Service", "Node", "Namespace", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController"]
-)
+    [
+        "Pod", "Service", "EndpointSlice", "Node", "Namespace",
+        "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController",
+    ]
+)  # fmt: skip
 CLUSTER_SCOPED = frozenset(["Node", "Namespace"])
 
 _SERVED = """
@@ -85,8 +88,7 @@ SKIPPED: dict[str, str] = {
     "NetworkPolicy": "neither the bridge plug-in nor Flannel enforces it: as in a real cluster with them, nothing is blocked",
     "Ingress": f"routes HTTP from outside through a controller; {_LATER}",
     "IngressClass": f"names an Ingress controller; {_LATER}",
-    "EndpointSlice": f"endpoints follow from Services and Pods here, as the controller computes them; one written by hand: {_LATER}",
-    "Endpoints": f"deprecated since 1.33 for EndpointSlice; {_LATER}",
+    "Endpoints": "deprecated since 1.33: write an EndpointSlice (discovery.k8s.io/v1) with the label kubernetes.io/service-name",
     "ServiceCIDR": f"adds a range of Service addresses; {_LATER}, and takes the cluster's own range",
     "IPAddress": "records an address that the API server gave to a Service",
     "CronJob": "makes Jobs at their time: there is no Pod now",

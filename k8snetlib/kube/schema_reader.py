@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import ManifestError, UnsupportedError
 from . import schema_json, schema_yaml
 from . import schema_kinds as kinds
+from .apiserver import KINDS, admit
 from .manifests import Manifests, Skipped, locate
 from .objects import Deployment, Location, Named, Pod, Workload
 from .schema import Fault, check, closest, describe, literal
@@ -72,22 +73,21 @@ class Reader:
         try:
             self.take(document, data)
         except Fault as fault:
-            kind = UnsupportedError if fault.unsupported else ManifestError
-            line, written = document.find(fault.path if fault.at is None else fault.at)
-            message = fault.message + (f': "{written}"' if fault.message.endswith("put it in quotes") and written else "")
-            suggestion = {"suggestion": fault.suggestion} if kind is ManifestError else {}
-            raise kind(message, file=document.file, line=line, field=dotted(fault.path), **suggestion) from None
+            raise _placed(document, fault) from None
 
     def take(self, document: Document, data: dict[str, Any]) -> None:
         version, kind = _version_and_kind(data)
         location = Location(document.file, getattr(data, "line", document.line), "", document)
         why = _why_skipped(version, kind)
+        if (version, kind) in KINDS:
+            data = admit(data)
         if why:
             self.skip(data, kind, version, location, why)
             return
-        check(kind, data)
+        if (version, kind) not in KINDS:
+            check(kind, data)
         meta = metadata(data.get("metadata", {}), kind)
-        if "spec" not in data and kind not in ("Node", "Namespace", "Service"):
+        if "spec" not in data and kind not in ("Node", "Namespace", "EndpointSlice"):
             raise Fault("required value", ("spec",))
         made = MAKERS[kind](data, meta, location)
         key = (kind, meta.namespace, meta.name)
@@ -112,6 +112,17 @@ class Reader:
         if not self.objects and not self.skipped:
             raise ManifestError("no Kubernetes object found", file=names or "no file given", line=1 if names else None)
         return Manifests(tuple(self.objects.values()), tuple(self.skipped), tuple(self.notes))
+
+
+def _placed(document: Document, fault: Fault) -> ManifestError | UnsupportedError:
+    """A mistake, and the further ones of its object, with file and line."""
+    line, written = document.find(fault.path if fault.at is None else fault.at)
+    message = fault.message + (f': "{written}"' if fault.message.endswith("put it in quotes") and written else "")
+    place = {"file": document.file, "line": line, "field": dotted(fault.path)}
+    if fault.unsupported:
+        return UnsupportedError(message, **place)
+    others = tuple(_placed(document, each) for each in fault.others)
+    return ManifestError(message, suggestion=fault.suggestion, others=others, **place)
 
 
 def _flatten(document: Document, root: Any) -> Iterator[tuple[Document, Any]]:

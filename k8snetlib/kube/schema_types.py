@@ -4,7 +4,8 @@ One type a section: ``field`` is a string, ``field:type`` anything else, ``field
 ``!`` marks a required field, ``[T]`` a list and ``{T}`` a map of T (of strings if T is left out), ``+Type`` includes another type's fields.
 ``int`` has 32 bits, ``long`` 64; ``mode`` is an integer that may be octal; ``intstr`` is a number or a string, and so is a ``quantity``
 (``0.5``, ``"100Mi"``); ``any`` is anything. Source: the published OpenAPI description of Kubernetes 1.36. Nothing is required in a status,
-since a cluster fills it in bit by bit.
+since a cluster fills it in bit by bit. Of the kinds that :mod:`k8snetlib.kube.apiserver` validates, nothing is required or enumerated here
+either: it reports all such mistakes of an object at once, as the API server does.
 """
 
 from __future__ import annotations
@@ -33,12 +34,10 @@ PodSpec: activeDeadlineSeconds:long affinity:Affinity automountServiceAccountTok
     schedulingGroup:PodSchedulingGroup securityContext:PodSecurityContext serviceAccount serviceAccountName setHostnameAsFQDN:bool
     shareProcessNamespace:bool subdomain terminationGracePeriodSeconds:long tolerations:[Toleration]
     topologySpreadConstraints:[TopologySpreadConstraint] volumes:[Volume]
-ServiceSpec: allocateLoadBalancerNodePorts:bool clusterIP clusterIPs:[] externalIPs:[] externalName
-    externalTrafficPolicy=Cluster|Local healthCheckNodePort:int internalTrafficPolicy=Cluster|Local ipFamilies:[]
-    ipFamilyPolicy=PreferDualStack|RequireDualStack|SingleStack loadBalancerClass loadBalancerIP loadBalancerSourceRanges:[]
-    ports:[ServicePort] publishNotReadyAddresses:bool selector:{} sessionAffinity=ClientIP|None
-    sessionAffinityConfig:SessionAffinityConfig trafficDistribution=PreferClose|PreferSameNode|PreferSameZone
-    type=ClusterIP|ExternalName|LoadBalancer|NodePort
+ServiceSpec: allocateLoadBalancerNodePorts:bool clusterIP clusterIPs:[] externalIPs:[] externalName externalTrafficPolicy
+    healthCheckNodePort:int internalTrafficPolicy ipFamilies:[] ipFamilyPolicy loadBalancerClass loadBalancerIP
+    loadBalancerSourceRanges:[] ports:[ServicePort] publishNotReadyAddresses:bool selector:{} sessionAffinity
+    sessionAffinityConfig:SessionAffinityConfig trafficDistribution type
 NodeSpec: configSource:NodeConfigSource externalID podCIDR podCIDRs:[] providerID taints:[Taint] unschedulable:bool
 NamespaceSpec: finalizers:[]
 DeploymentSpec: minReadySeconds:int paused:bool progressDeadlineSeconds:int replicas:int revisionHistoryLimit:int
@@ -88,7 +87,7 @@ Volume: awsElasticBlockStore:AWSElasticBlockStoreVolumeSource azureDisk:AzureDis
     nfs:NFSVolumeSource persistentVolumeClaim:PersistentVolumeClaimVolumeSource photonPersistentDisk:PhotonPersistentDiskVolumeSource
     portworxVolume:PortworxVolumeSource projected:ProjectedVolumeSource quobyte:QuobyteVolumeSource rbd:RBDVolumeSource
     scaleIO:ScaleIOVolumeSource secret:SecretVolumeSource storageos:StorageOSVolumeSource vsphereVolume:VsphereVirtualDiskVolumeSource
-ServicePort: appProtocol name nodePort:int port!:int protocol=SCTP|TCP|UDP targetPort:intstr
+ServicePort: appProtocol name nodePort:int port:int protocol targetPort:intstr
 SessionAffinityConfig: clientIP:ClientIPConfig
 NodeConfigSource: configMap:ConfigMapNodeConfigSource
 Taint: effect!=NoExecute|NoSchedule|PreferNoSchedule key! timeAdded value

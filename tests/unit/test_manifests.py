@@ -117,6 +117,7 @@ kind: Service
 metadata: {name: edge, namespace: shop}
 spec:
   type: LoadBalancer
+  clusterIP: 10.96.0.9
   clusterIPs: [10.96.0.9, "fd00:10:96::9"]
   ipFamilies: [IPv4, IPv6]
   ipFamilyPolicy: RequireDualStack
@@ -482,9 +483,28 @@ SKIPPED = [
 @pytest.mark.parametrize(("version", "kind", "why"), SKIPPED)
 def test_other_kinds_are_skipped_with_a_reason(version, kind, why):
     (skipped,) = loads(
-        f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\nspec: {{whatever: 1}}", "a.yaml"
+        f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\nspec: {{}}", "a.yaml"
     ).skipped
     assert str(skipped) == f"a.yaml:1 {kind} shop/x: {why}"
+
+
+# fmt: off
+NETWORK_MISTAKES = [
+    ("networking.k8s.io/v1", "NetworkPolicy", "{ingress: [{from: [{}]}]}",
+     "4 spec.ingress[0].from[0]: required value: must specify a peer: podSelector, namespaceSelector or ipBlock"),
+    ("networking.k8s.io/v1", "Ingress", "{rules: [{http: {paths: [{path: /, backend: {service: {name: web}}}]}}]}",
+     "4 spec.rules[0].http.paths[0].pathType: required value: pathType must be specified"),
+    ("gateway.networking.k8s.io/v1", "HTTPRoute", "{hostname: [a.example.com]}",
+     '4 spec.hostname: unknown field (did you mean "hostnames"?)'),
+    ("gateway.networking.k8s.io/v1", "Gateway", "{gatewayClassName: c, listeners: [{name: web, port: http, protocol: HTTP}]}",
+     '4 spec.listeners[0].port: must be an integer, not the string "http"'),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("version", "kind", "spec", "message"), NETWORK_MISTAKES, ids=[each[1] for each in NETWORK_MISTAKES])
+def test_network_kinds_are_checked_even_where_they_are_skipped(version, kind, spec, message):
+    assert refusal(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n") == f"shop.yaml:{message}"
 
 
 def test_files_of_tools_need_no_name():
@@ -551,7 +571,7 @@ REFUSED = [
      "10 spec.ports[0].selector: unknown field here; it belongs in spec: check the indentation"),
     (SERVICE, "kind: Service", "Kind: Service", '2 Kind: unknown field (did you mean "kind"?)'),
     (SERVICE, "targetPort: http", "targetPort: http\n  - {name: b, port: 80}",
-     "9 spec.ports[0].name: required value: with several ports, each has a name"),
+     "9 spec.ports[0].name: required value: with several ports, each has a name (and mistakes in spec.ports[1])"),
     (SERVICE, "- port: 80", "- {name: b, port: 80}\n  - name: a\n    port: 80",
      "10 spec.ports[1]: duplicate value: port 80/TCP stands twice"),
     (SERVICE, "- port: 80", "- {name: a, port: 81}\n  - name: a\n    port: 80", '10 spec.ports[1].name: duplicate value "a"'),
@@ -596,6 +616,15 @@ REFUSED = [
      "9 spec.selector.matchExpressions[0].values: required value: must be specified when operator is 'In' or 'NotIn'"),
     (SERVICE, "targetPort: http", "targetPort: http_1",
      '10 spec.ports[0].targetPort: invalid value "http_1": a port name has only a-z, 0-9 and "-"'),
+    (SERVICE, "targetPort: http", "targetPort: HTTP\n    protocol: ICMP\n    name: web_1",
+     f'12 spec.ports[0].name: invalid value "web_1": {LABEL} (and mistakes in spec.ports[0].protocol, spec.ports[0].targetPort)'),
+    (SERVICE, "- port: 80\n    targetPort: http", "- name: web",
+     "9 spec.ports[0].port: required value: must be between 1 and 65535, inclusive (and mistakes in spec.ports[0].targetPort)"),
+    (SERVICE, "spec:\n", "spec:\n  type: NodePorts\n",
+     '6 spec.type: unsupported value "NodePorts": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort" '
+     '(did you mean "NodePort"?)'),
+    (SERVICE, "spec:\n", "spec:\n  type: NodePort\n  clusterIPs: [10.96.0.9]\n",
+     '7 spec.clusterIPs: invalid value "[10.96.0.9]": must be empty when clusterIP is not specified'),
     (SERVICE, "targetPort: http", "nodePort: 30080", "10 spec.ports[0].nodePort: forbidden: may not be used when type is 'ClusterIP'"),
     (SERVICE, "spec:\n", "spec:\n  clusterIP: 010.96.0.9\n", '6 spec.clusterIPs[0]: invalid value "010.96.0.9": must not have leading 0s'),
     (SERVICE, "spec:\n", "spec:\n  type: LoadBalancer\n  loadBalancerSourceRanges: [203.0.113.7/24]\n",
