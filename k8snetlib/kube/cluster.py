@@ -13,19 +13,26 @@ from functools import partial
 from ..errors import ModelError
 from ..linux.addresses import ip_interface
 from ..linux.draft import build
+from ..linux.engine import Chance, always
 from ..linux.engine import trace as trace_packet
 from ..linux.engine import traces as trace_all
 from ..linux.events import Trace
 from ..linux.fib import source_for
-from ..linux.ops import Op, commands
-from ..linux.packet import IPAddress, Packet, ping, tcp, udp
+from ..linux.ops import Op, RouteAdd, commands
+from ..linux.packet import IPAddress, Packet, Sctp, ping, tcp, udp
 from ..linux.state import NetNS, Network, Socket, link_local
 from ..value import value
+from .agents import NO_PROXY, proxy_ops
+from .allocation import BalancerPool
 from .cni import CNIS
 from .cni.sandbox import UNDERLAY, Host, Sandbox, mac_for, segment_of, segments, socket_ops, underlay_ops, uplink_ops, veth_name
+from .control import ControlPlane, control_plane
 from .hosts import plan_hosts
 from .manifests import Manifests, Skipped, load, loads
 from .objects import Namespace, Node, Pod, Service, Workload
+from .outside import BALANCERS, CLIENT, outside_ops
+from .proxy import MODES
+from .slices import EndpointSlice
 from .targets import Target, find_target
 
 FAMILIES = {"IPv4": 4, "IPv6": 6}
@@ -33,9 +40,11 @@ FAMILIES = {"IPv4": 4, "IPv6": 6}
 
 @value
 class Cluster:
-    """Nodes, Pods with their places and addresses, and the plug-in (``cni``) that connects them.
+    """Nodes, Pods with their places and addresses, the plug-in (``cni``) that connects them, and kube-proxy's mode (``proxy``).
 
     ``families`` are the address families of Pods, primary first. ``pending`` says of Pods without a place why they have none.
+    ``services`` and ``slices`` are as the manifests have them; ``control`` is what the control plane makes of them. ``outside``: there is
+    a client on the Internet. ``pools`` are the load balancers there are; without one, a LoadBalancer Service stays ``<pending>``.
     """
 
     nodes: tuple[Node, ...]
@@ -50,53 +59,97 @@ class Cluster:
     pending: Mapping[str, str] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    proxy: str = NO_PROXY
+    slices: tuple[EndpointSlice, ...] = ()
+    outside: bool = False
+    pools: tuple[BalancerPool, ...] = ()
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def load(cls, *sources, cni: str = "vxlan", families: Sequence[str] = ("IPv4",), progress=None) -> Cluster:
-        """The cluster that these manifest files or folders describe.
+    def load(cls, *sources, progress=None, **settings) -> Cluster:
+        """The cluster that these manifest files or folders describe; ``settings`` are those of ``of``.
 
         Without Node objects it has two nodes, node-a and node-b (and one for every ``nodeName`` that is mentioned).
         ManifestError or UnsupportedError, with file, line and field, when a manifest is wrong.
         """
-        return cls.of(load(*sources, progress=progress), cni=cni, families=families)
+        return cls.of(load(*sources, progress=progress), **settings)
 
     @classmethod
-    def loads(cls, text: str, *, cni: str = "vxlan", families: Sequence[str] = ("IPv4",), file: str = "<text>") -> Cluster:
+    def loads(cls, text: str, *, file: str = "<text>", **settings) -> Cluster:
         """As ``load``, from manifest text."""
-        return cls.of(loads(text, file), cni=cni, families=families)
+        return cls.of(loads(text, file), **settings)
 
     @classmethod
-    def of(cls, manifests: Manifests, *, cni: str = "vxlan", families: Sequence[str] = ("IPv4",)) -> Cluster:
-        """The cluster of objects that have been read already."""
-        if cni not in CNIS:
-            raise ModelError(f"there is no plug-in {cni!r} here: choose one of {', '.join(CNIS)}")
+    def of(
+        cls,
+        manifests: Manifests,
+        *,
+        cni: str = "vxlan",
+        proxy: str = "iptables",
+        families: Sequence[str] = ("IPv4",),
+        outside: bool = False,
+        balancer: bool = False,
+    ) -> Cluster:
+        """The cluster of objects that have been read already.
+
+        ``proxy`` is kube-proxy's mode, or "none" for a cluster without it; ``outside`` adds a client on the Internet, and ``balancer``
+        a load balancer that gives LoadBalancer Services an address. ModelError for a name or family that there is not.
+        """
+        _check_names(cni, proxy)
         if not families or any(family not in FAMILIES for family in families):
             raise ModelError(f"address families are {' and '.join(FAMILIES)}, not {', '.join(families) or 'none'}")
         placed = plan_hosts(manifests, tuple(FAMILIES[family] for family in families))
         sandboxes, clashes = _sandboxes(placed.pods, placed.hosts, placed.prefixes)
-        return cls(
+        pools = (BalancerPool(tuple(BALANCERS[FAMILIES[family]] for family in families)),) if balancer else ()
+        made = cls(
             placed.nodes, placed.pods, manifests.of(Workload), manifests.of(Service), manifests.of(Namespace), cni, tuple(families),
-            placed.hosts, sandboxes, placed.pending, manifests.skipped, (*manifests.notes, *placed.notes, *clashes),
+            placed.hosts, sandboxes, placed.pending, manifests.skipped, (*manifests.notes, *placed.notes, *clashes), proxy,
+            manifests.of(EndpointSlice), outside, pools,
         )  # fmt: skip
+        return made if proxy == NO_PROXY else replace(made, notes=(*made.notes, *made.control.notes))
+
+    @property
+    def control(self) -> ControlPlane:
+        """Services with all that is allocated to them, and the EndpointSlices behind them.
+
+        ManifestError where two Services ask for one address or port, or for one that the cluster does not have.
+        """
+        if "control" not in self.cache:
+            self.cache["control"] = control_plane(self.services, self.pods, self.nodes, self.slices, self.families, pools=self.pools)
+        return self.cache["control"]
 
     # The network
 
     def node_ops(self, name: str) -> tuple[Op, ...]:
-        """What one node's agents write: its uplink, the plug-in's work for it and its Pods, and the sockets of host-network Pods."""
+        """What one node's agents write: its uplink, the plug-in's work for it and its Pods, the sockets of host-network Pods, kube-proxy's
+        rules."""
         host = self._host(name)
         port, segment = self._ports()[name]
         own = [s for s in self.sandboxes.values() if s.host == name] if "by_host" not in self.cache else self.cache["by_host"].get(name, [])
-        return (*uplink_ops(host, port, segment), *CNIS[self.cni](host, self.hosts, own), *self._host_sockets(name))
+        plugin = CNIS[self.cni](host, self.hosts, own)
+        return (*uplink_ops(host, port, segment), *plugin, *self._host_sockets(name), *self.proxy_ops(name))
+
+    def proxy_ops(self, name: str) -> tuple[Op, ...]:
+        """What kube-proxy writes on one node."""
+        if self.proxy == NO_PROXY:
+            return ()
+        return tuple(proxy_ops(self.proxy, self._host(name), self.hosts, self.control))
+
+    def _underlay_ops(self) -> tuple[Op, ...]:
+        """The network below the nodes and, if there is one, the client beyond it."""
+        if not self.outside:
+            return tuple(underlay_ops(self.hosts))
+        balanced = [each.ip for service in self.control.services for each in service.load_balancer_ingress if each.ip is not None]
+        return (*underlay_ops(self.hosts), *outside_ops([FAMILIES[family] for family in self.families], self.hosts, balanced))
 
     def ops(self) -> tuple[Op, ...]:
         """The whole configuration as one list, the underlay first."""
-        return (*underlay_ops(self.hosts), *(op for host in self.hosts for op in self.node_ops(host.name)))
+        return (*self._underlay_ops(), *(op for host in self.hosts for op in self.node_ops(host.name)))
 
     def commands(self, name: str) -> str:
         """A node's or Pod's configuration as the commands one would type; a Pod's include what is done to its cable's end on the node."""
         if name == UNDERLAY:
-            return commands(underlay_ops(self.hosts))
+            return commands(self._underlay_ops())
         sandbox = next((s for s in self.sandboxes.values() if name in (s.netns, f"{s.pod.namespace}/{s.pod.name}")), None)
         if sandbox is None:
             return commands(self.node_ops(name))
@@ -115,7 +168,8 @@ class Cluster:
             groups = {host.name: partial(self._build_host, host.name) for host in self.hosts}
             members = {host.name: host.name for host in self.hosts} | {s.netns: s.host for s in self.sandboxes.values()}
             hints = {host.name: _answered(host, self.cni) for host in self.hosts}
-            self.cache["network"] = Network({}, {**groups, UNDERLAY: self._build_underlay}, {**members, UNDERLAY: UNDERLAY}, hints)
+            members |= dict.fromkeys([UNDERLAY, CLIENT] if self.outside else [UNDERLAY], UNDERLAY)
+            self.cache["network"] = Network({}, {**groups, UNDERLAY: self._build_underlay}, members, hints)
         return self.cache["network"]
 
     def _build_host(self, name: str) -> Mapping[str, NetNS]:
@@ -125,7 +179,9 @@ class Cluster:
     def _build_underlay(self) -> Mapping[str, NetNS]:
         ports = self._ports()
         uplinks = (op for host in self.hosts for op in uplink_ops(host, *ports[host.name]))
-        return build((*underlay_ops(self.hosts), *uplinks), only=frozenset([UNDERLAY]))
+        own = self._underlay_ops()
+        routes = [op for op in own if isinstance(op, RouteAdd) and op.netns == UNDERLAY]  # by a node, whose cable has to be there first
+        return build((*(op for op in own if op not in routes), *uplinks, *routes), only=frozenset([UNDERLAY, CLIENT]))
 
     def _ports(self) -> dict[str, tuple[str, str]]:
         """Node → (its switch port, its segment)."""
@@ -199,30 +255,56 @@ class Cluster:
             return sender.netns, ping(src, dst, **fields), sender.process
         if receiver.port is None:
             raise ModelError(f"to which port of {target}? Write {target}:PORT{receiver.ports_hint()}")
+        if proto == "sctp":
+            return sender.netns, Packet(src, dst, Sctp(fields.pop("sport", 40000), receiver.port), **fields), sender.process
         if proto not in ("tcp", "udp"):
-            raise ModelError(f"a packet can be tcp, udp or icmp, not {proto!r}")
+            raise ModelError(f"a packet can be tcp, udp, sctp or icmp, not {proto!r}")
         make = tcp if proto == "tcp" else udp
         return sender.netns, make(src, dst, receiver.port, **fields), sender.process
 
-    def trace(self, source: str, target: str, proto: str = "", namespace: str = "", network: Network | None = None, **fields) -> Trace:
-        """What happens to the first packet from ``source`` to ``target``: ``cluster.trace("pod/web", "pod/api:8080")``.
+    def trace(
+        self,
+        source: str,
+        target: str,
+        proto: str = "",
+        namespace: str = "",
+        network: Network | None = None,
+        chance: Chance = always,
+        now: float = 0,
+        **fields,
+    ) -> Trace:
+        """What happens to the first packet from ``source`` to ``target``: ``cluster.trace("pod/web", "svc/api:80")``.
 
-        ``proto`` is tcp, udp or icmp (default: what the port declares, or icmp without a port where the target declares none); further
-        ``fields`` go to the packet (``sport``, ``ttl``, ``data``…). ``network`` is the state to start from, such as ``after(…)`` an earlier trace.
+        ``proto`` is tcp, udp, sctp or icmp (default: what the port declares, or icmp without a port where the target declares none); further
+        ``fields`` go to the packet (``sport``, ``ttl``, ``data``…). ``network`` is the state to start from, such as ``after(…)`` an earlier
+        trace; ``now`` is the time in seconds, for what expires; ``chance`` answers what rules leave to chance (default: the first choice).
         """
         at, packet, process = self.packet(source, target, proto, namespace, **fields)
-        return trace_packet(network if network is not None else self.network, at, packet, process=process)
+        return trace_packet(network if network is not None else self.network, at, packet, chance, process, now)
 
-    def traces(self, source: str, target: str, proto: str = "", namespace: str = "", **fields):
+    def traces(
+        self, source: str, target: str, proto: str = "", namespace: str = "", network: Network | None = None, now: float = 0, **fields
+    ):
         """Every outcome with its exact weight, as ``linux.engine.traces`` gives them."""
         at, packet, _ = self.packet(source, target, proto, namespace, **fields)
-        return trace_all(self.network, at, packet)
+        return trace_all(network if network is not None else self.network, at, packet, now)
 
     def with_cni(self, cni: str) -> Cluster:
         """The same cluster with another plug-in."""
-        if cni not in CNIS:
-            raise ModelError(f"there is no plug-in {cni!r} here: choose one of {', '.join(CNIS)}")
+        _check_names(cni, self.proxy)
         return replace(self, cni=cni)
+
+    def with_proxy(self, proxy: str) -> Cluster:
+        """The same cluster with kube-proxy in another mode, or without ("none")."""
+        _check_names(self.cni, proxy)
+        return replace(self, proxy=proxy)
+
+
+def _check_names(cni: str, proxy: str) -> None:
+    if cni not in CNIS:
+        raise ModelError(f"there is no plug-in {cni!r} here: choose one of {', '.join(CNIS)}")
+    if proxy not in MODES and proxy != NO_PROXY:
+        raise ModelError(f"kube-proxy has no mode {proxy!r} here: choose one of {', '.join(MODES)}, or {NO_PROXY}")
 
 
 def _answered(host: Host, cni: str) -> frozenset[IPAddress]:
@@ -239,7 +321,7 @@ def _answered(host: Host, cni: str) -> frozenset[IPAddress]:
 def _sandboxes(pods: Sequence[Pod], hosts: Sequence[Host], prefixes: Mapping) -> tuple[dict[str, Sandbox], list[str]]:
     """A sandbox for every Pod that has a place and a network of its own, and remarks about ports that two containers want."""
     names = Counter(pod.name for pod in pods)
-    reserved = {host.name for host in hosts} | {UNDERLAY}
+    reserved = {host.name for host in hosts} | {UNDERLAY, CLIENT}
     taken: dict[str, set[str]] = {host.name: {"eth0", "cni0"} for host in hosts}
     found, remarks = {}, []
     for pod in pods:

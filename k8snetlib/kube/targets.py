@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..errors import ModelError, UnsupportedError
+from ..errors import ModelError
 from ..linux.addresses import ip_address
 from ..linux.packet import IPAddress
 from ..value import value
-from .objects import Pod
+from .objects import Pod, Service
+from .outside import ADDRESSES, CLIENT
 from .workloads import find_pod
 
 if TYPE_CHECKING:
@@ -60,12 +61,12 @@ def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target
     if kind in ("node", "no", "nodes"):
         host = cluster._host(name)
         return Target(reference, host.name, tuple(a.ip for a in host.addresses), _number(port, reference) if colon else None)
-    if kind in ("svc", "service", "services"):
-        raise UnsupportedError(
-            f"{reference}: a Service's address is made of kube-proxy's rules, which this model does not hold yet; name a Pod"
-        )
+    if kind in ("svc", "service", "services", "lb"):
+        return _service(cluster, reference, _find_service(cluster, reference, name, namespace), kind, port if colon else "")
+    if kind == CLIENT or (not slash and name == CLIENT and cluster.outside and not cluster.pods_named(name)):
+        return _client(cluster, reference)
     if kind not in ("pod", "pods", "po", *WORKLOADS):
-        raise ModelError(f"{reference!r}: a packet goes to pod/NAME, node/NAME or an address, not to a {kind!r}")
+        raise ModelError(f"{reference!r}: a packet goes to pod/NAME, svc/NAME, node/NAME or an address, not to a {kind!r}")
     same = cluster.pods_named(name) if kind in ("pod", "pods", "po") else ()
     if len(same) == 1 and namespace in ("", same[0].namespace):  # the usual case, without a look at every Pod of the cluster
         pod = same[0]
@@ -101,6 +102,67 @@ def _pod(cluster: Cluster, reference: str, pod: Pod, port: str) -> Target:
     if len(declared) == 1:
         return Target(reference, netns, addresses, declared[0][0].container_port, declared[0][0].protocol.lower(), _process(pod), pod)
     return Target(reference, netns, addresses, None, "icmp" if not declared else "tcp", _process(pod), pod)
+
+
+def _find_service(cluster: Cluster, reference: str, name: str, namespace: str) -> Service:
+    same = [each for each in cluster.control.services if each.name == name and namespace in ("", each.namespace)]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise ModelError(f"{reference}: there are {', '.join(f'svc/{each.key}' for each in same)}: name the namespace")
+    from .schema import closest
+
+    meant = closest(name, [each.name for each in cluster.control.services])
+    hint = f' (did you mean "{meant}"?)' if meant else ""
+    raise ModelError(f"{reference}: there is no Service {name!r}{f' in namespace {namespace}' if namespace else ''}{hint}")
+
+
+def _service(cluster: Cluster, reference: str, service: Service, kind: str, port: str) -> Target:
+    """The Service's cluster IP (``lb/``: its load balancer's address); a headless one is its first ready endpoint, as DNS would say."""
+    if service.type == "ExternalName":
+        raise ModelError(f"{reference}: an ExternalName Service is a DNS alias of {service.external_name}, and nothing in the cluster")
+    number, proto = _service_port(reference, service, port)
+    if kind == "lb":
+        addresses = tuple(each.ip for each in service.load_balancer_ingress if each.ip is not None)
+        if not addresses:
+            state = "is <pending>: no load balancer gives it an address" if service.type == "LoadBalancer" else f"has type {service.type}"
+            raise ModelError(f"{reference}: Service {service.key} {state}")
+        return Target(reference, "", addresses, number, proto)
+    if not service.headless:
+        return Target(reference, "", tuple(service.cluster_ips), number, proto)
+    wanted = next((each.name for each in service.ports if each.port == number), "")
+    for part in cluster.control.slices:
+        if part.service_key == service.key:
+            target = next((p.port for p in part.ports if p.name == wanted), number)
+            for endpoint in part.endpoints:
+                if endpoint.ready is not False:
+                    return Target(reference, "", tuple(endpoint.addresses), target, proto)
+    raise ModelError(f"{reference}: Service {service.key} is headless and has no ready endpoint, so DNS has no address for it")
+
+
+def _service_port(reference: str, service: Service, port: str) -> tuple[int | None, str]:
+    """The port's number and protocol. A number that the Service does not have is allowed: a packet can be sent there all the same."""
+    if port and not port.isdigit():
+        found = next((each for each in service.ports if each.name == port), None)
+        if found is None:
+            names = ", ".join(each.name or str(each.port) for each in service.ports) or "none"
+            raise ModelError(f'{reference}: Service {service.key} has no port named "{port}" (its ports: {names})')
+        return found.port, found.protocol.lower()
+    if port:
+        number = _number(port, reference)
+        return number, next((each.protocol.lower() for each in service.ports if each.port == number), "tcp")
+    if len(service.ports) == 1:
+        return service.ports[0].port, service.ports[0].protocol.lower()
+    if not service.ports:
+        return None, "icmp"
+    raise ModelError(f"{reference}: to which port? Service {service.key} has {', '.join(f'{p.port}/{p.protocol}' for p in service.ports)}")
+
+
+def _client(cluster: Cluster, reference: str) -> Target:
+    if not cluster.outside:
+        raise ModelError(f"{reference}: this cluster has no client outside (load it with outside=True)")
+    versions = [4 if family == "IPv4" else 6 for family in cluster.families]
+    return Target(reference, CLIENT, tuple(ADDRESSES[version].ip for version in versions), None, "icmp", CLIENT)
 
 
 def _process(pod: Pod) -> str:
