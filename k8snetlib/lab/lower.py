@@ -213,6 +213,15 @@ def _rules_restore(op: o.RulesRestore) -> Request:
     return "load", {"netns": op.netns, "argv": [tool], "stdin": op.text.rstrip().encode() + b"\n", "timeout": 20.0}
 
 
+def _nft(netns: str, text: str) -> Request:
+    return "load", {"netns": netns, "argv": ["nft", "-f", "-"], "stdin": text.rstrip().encode() + b"\n", "timeout": 20.0}
+
+
+def _nft_element_add(op: o.NftElementAdd) -> Request:
+    """The time begins in the kernel when the element comes there."""
+    return _nft(op.netns, f"add element {op.family} {op.table} {op.set} {{ {op.element} }}")
+
+
 def _listen(op: o.Listen) -> Request:
     s = op.socket
     return "listen", {"netns": op.netns, "proto": s.proto, "port": s.port, "address": str(s.address) if s.address else None, "answer": True}
@@ -246,6 +255,9 @@ LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
         o.FdbDel: _fdb("fdb_del"),
         o.SysctlSet: lambda op: ("sysctl_set", {"netns": op.netns, "key": op.key, "value": str(op.value)}),
         o.RulesRestore: _rules_restore,
+        o.NftRestore: lambda op: _nft(op.netns, op.text),
+        o.NftReplace: lambda op: _nft(op.netns, op.text),
+        o.NftElementAdd: _nft_element_add,
         o.Listen: _listen,
         o.ConntrackAdd: _conntrack_add,
         o.ConntrackDel: _conntrack_del,

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from . import forward, link, neighbor
@@ -22,9 +23,12 @@ from .conntrack import CtTable
 from .draft import build
 from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Sent, Trace, Transmitted
 from .fib import address_type
-from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd
+from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd, NftElementAdd
 from .packet import Frame, IPAddress, Packet, Skb, Tcp
 from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket
+
+if TYPE_CHECKING:
+    from .nftables import Table
 
 CLIENT = "client"  # the process that waits for the reply, where the packet's sender was not named
 MAX_STEPS = 20_000  # far above what TTL allows a packet; only a loop of bridges can reach it
@@ -40,7 +44,7 @@ def always(match: object, probability: Fraction) -> bool:
 class View:
     """A namespace during a trace: the frozen state and, on top, what the trace has learned. It is the ``env`` of rules as well."""
 
-    __slots__ = ("_ct", "bridged", "engine", "fdb", "journey", "name", "neighbors", "ns", "tracked")
+    __slots__ = ("_ct", "bridged", "element", "engine", "fdb", "journey", "name", "neighbors", "ns", "tracked", "used")
 
     def __init__(self, ns: NetNS, engine: Engine) -> None:
         self.ns, self.name, self.engine = ns, ns.name, engine
@@ -48,6 +52,9 @@ class View:
         self.fdb: dict[tuple[str, str], FdbEntry] = {}
         self._ct: CtTable | None = None
         self.tracked = {version: ruleset.tracks for version, ruleset in ns.rulesets.items()}
+        if ns.nftables is not None:
+            self.tracked = {version: self.tracked.get(version, False) or ns.nftables.tracks(version) for version in (4, 6)}
+            self.used: dict[tuple[str, str, str, str], tuple[float, float]] = {}
         self.journey, self.bridged = 0, False
 
     @property
@@ -98,6 +105,31 @@ class View:
         self.engine.emit(Chose(self.name, self.journey, match, answer, probability if answer else 1 - probability))
         return answer
 
+    def choose(self, expression: object, count: int) -> int:
+        """A number below ``count``, each as likely as the others: asked as yes or no for one after the other."""
+        chosen = count - 1
+        for number in range(count - 1):
+            if self.engine.chance(expression, Fraction(1, count - number)):
+                chosen = number
+                break
+        self.engine.emit(Chose(self.name, self.journey, expression, True, Fraction(1, count)))
+        return chosen
+
+    def nft_used(self, where: tuple[str, str, str], key: str) -> tuple[float, float] | None:
+        """When an element of a set was last used, and its timeout, if a packet put it there."""
+        full = (*where, key)
+        return self.used.get(full) or self.ns.nftables.used.get(full)
+
+    def nft_use(self, where: tuple[str, str, str], key: str, timeout: float) -> None:
+        self.used[*where, key] = (self.engine.now, timeout)
+        self.engine.emit(Learned(self.name, self.journey, NftElementAdd(self.name, *where, key, timeout, self.engine.now)))
+
+    def nft_matched(self, hook: str, table: Table, chain: str, index: int, rule: object, verdict: str) -> None:
+        element = self.element
+        self.engine.emit(
+            Matched(self.name, self.journey, hook, table.name, chain, index, rule, verdict, self.bridged, table.family, element)
+        )
+
     def matched(self, hook: str, table: str, chain: str, index: int, rule: object, verdict: str) -> None:
         self.engine.emit(Matched(self.name, self.journey, hook, table, chain, index, rule, verdict, self.bridged))
 
@@ -110,10 +142,10 @@ class View:
 class Engine:
     """One run: the queue of frames on links, the views of the namespaces met so far, the events."""
 
-    __slots__ = ("chance", "emit", "events", "fragments", "network", "next_journey", "queue", "steps", "views", "waiting")
+    __slots__ = ("chance", "emit", "events", "fragments", "network", "next_journey", "now", "queue", "steps", "views", "waiting")
 
-    def __init__(self, network: Network, chance: Chance = always) -> None:
-        self.network, self.chance = network, chance
+    def __init__(self, network: Network, chance: Chance = always, now: float = 0.0) -> None:
+        self.network, self.chance, self.now = network, chance, now
         self.events: list[Event] = []
         self.emit = self.events.append
         self.queue: deque[tuple] = deque()
@@ -147,32 +179,33 @@ class Engine:
             link.receive(self, self.view(name), dev, frame, journey, mark)
 
 
-def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "") -> Trace:
+def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "", *, now: float = 0.0) -> Trace:
     """What happens to the packet when a process in namespace ``at`` sends it. Pure: the network stays as it is.
 
+    ``now`` is the time in seconds: what expires is measured by it, and what the packet leaves behind bears it.
     ModelError if there is no such namespace; UnsupportedError if the packet meets a rule that the model does not honour.
     """
-    engine = Engine(network, chance)
+    engine = Engine(network, chance, now)
     forward.send(engine, engine.view(at), packet, 0, process=process)
     engine.run()
     return Trace(engine.events, at, packet, network)
 
 
-def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always) -> Trace:
+def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always, *, now: float = 0.0) -> Trace:
     """What happens to a frame that comes in on interface ``dev`` of namespace ``at`` from outside the model."""
-    engine = Engine(network, chance)
+    engine = Engine(network, chance, now)
     engine.view(at).ns.interface(dev)
     engine.queue.append((at, dev, frame, 0, 0))
     engine.run()
     return Trace(engine.events, at, frame.payload if isinstance(frame.payload, Packet) else None, network)
 
 
-def traces(network: Network, at: str, packet: Packet) -> list[tuple[Fraction, Trace]]:
+def traces(network: Network, at: str, packet: Packet, *, now: float = 0.0) -> list[tuple[Fraction, Trace]]:
     """Every outcome of the random choices that rules make, each with its exact weight; the weights sum to 1."""
-    return list(iter_traces(network, at, packet))
+    return list(iter_traces(network, at, packet, now=now))
 
 
-def iter_traces(network: Network, at: str, packet: Packet) -> Iterator[tuple[Fraction, Trace]]:
+def iter_traces(network: Network, at: str, packet: Packet, *, now: float = 0.0) -> Iterator[tuple[Fraction, Trace]]:
     """As ``traces``, one at a time, in the order of the rules."""
     pending: list[tuple[bool, ...]] = [()]
     while pending:
@@ -188,7 +221,7 @@ def iter_traces(network: Network, at: str, packet: Packet) -> Iterator[tuple[Fra
             weight *= probability if answer else 1 - probability
             return answer
 
-        result = trace(network, at, packet, choose)
+        result = trace(network, at, packet, choose, now=now)
         yield weight, result
 
 

@@ -15,13 +15,14 @@ from typing import Protocol, runtime_checkable
 from .draft import Draft, build
 from .ops_host import ConntrackAdd, ConntrackDel, Listen, RulesRestore, SysctlSet
 from .ops_links import AddrAdd, AddrDel, LinkAdd, LinkDel, LinkSet, NetnsAdd, stable_mac
+from .ops_nft import NftElementAdd, NftReplace, NftRestore
 from .ops_routes import FdbAdd, FdbDel, NeighAdd, NeighDel, RouteAdd, RouteDel, RuleAdd
 from .state import Route
 
 __all__ = [
     "AddrAdd", "AddrDel", "ConntrackAdd", "ConntrackDel", "FdbAdd", "FdbDel", "LinkAdd", "LinkDel", "LinkSet", "Listen", "NeighAdd",
-    "NeighDel", "NetnsAdd", "Op", "RouteAdd", "RouteDel", "RuleAdd", "RulesRestore", "SysctlSet", "address", "build", "commands", "route",
-    "stable_mac",
+    "NeighDel", "NetnsAdd", "NftElementAdd", "NftReplace", "NftRestore", "Op", "RouteAdd", "RouteDel", "RuleAdd", "RulesRestore",
+    "SysctlSet", "address", "build", "commands", "route", "stable_mac",
 ]  # fmt: skip
 
 

@@ -48,6 +48,7 @@ class RulesRestore:
             old = ns.rulesets.get(self.version)
             new = Ruleset.parse(self.text, self.version)
             ns.rulesets[self.version] = old.merge(new) if old else new
+            ns.registered([("iptables", self.version, name) for name in new.tables], lambda owner: False)
 
     def command(self) -> str:
         tool = "iptables-restore" if self.version == 4 else "ip6tables-restore"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
+from typing import TypeVar
 
 from ...linux.packet import IPAddress
 from ...linux.state import IPNetwork
@@ -18,6 +18,9 @@ from .config import ProxyConfig
 
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
+
+
+T = TypeVar("T", Service, EndpointSlice)
 
 
 @value
@@ -66,12 +69,18 @@ class ServicePortInfo:
         return self.service.session_affinity_timeout if self.service.session_affinity == "ClientIP" else 0
 
     @property
+    def health_check_node_port(self) -> int:
+        """The port on which kube-proxy tells a load balancer whether this node has endpoints; 0 if the Service has none."""
+        return self.service.health_check_node_port if self.service.type == "LoadBalancer" and self.external_local else 0
+
+    @property
     def internal_local(self) -> bool:
         return self.service.internal_traffic_policy == "Local"
 
     @property
     def external_local(self) -> bool:
-        return self.service.external_traffic_policy == "Local"
+        accessible = self.service.type in ("NodePort", "LoadBalancer") or self.service.external_ips
+        return self.service.external_traffic_policy == "Local" and bool(accessible)
 
     @property
     def externally_accessible(self) -> bool:
@@ -98,20 +107,29 @@ class Categories:
     any: bool = False
 
 
+def watched(objects: Iterable[T]) -> list[T]:
+    """The Services or EndpointSlices that kube-proxy asks the API server for: none labelled as headless or as another proxy's."""
+    return [each for each in objects if not {PROXY_NAME_LABEL, HEADLESS_LABEL} & each.labels.keys()]
+
+
 def service_ports(services: Iterable[Service], version: int) -> list[ServicePortInfo]:
-    """Every port that a proxier of this family handles: no headless and no ExternalName Service, none meant for another proxy."""
+    """Every port that a proxier of this family handles: no headless and no ExternalName Service."""
     found = []
     for service in services:
-        if service.type == "ExternalName" or service.headless or {PROXY_NAME_LABEL, HEADLESS_LABEL} & service.labels.keys():
+        if service.type == "ExternalName" or service.headless:
             continue
         cluster_ip = next((ip for ip in service.cluster_ips if ip.version == version), None)
         if cluster_ip is None:
             continue
         external = tuple(ip for ip in service.external_ips if ip.version == version)
         vips = tuple(
-            each.ip for each in service.load_balancer_ingress if each.ip is not None and each.ip.version == version and each.ip_mode == "VIP"
+            each.ip
+            for each in service.load_balancer_ingress
+            if each.ip is not None and each.ip.version == version and each.ip_mode == "VIP"
         )
         ranges = tuple(each for each in service.load_balancer_source_ranges if each.version == version)
+        if any(each.prefixlen == 0 for each in ranges):
+            ranges = ()  # everybody is let in, whoever else is named
         for port in service.ports:
             name = f"{service.key}:{port.name}" if port.name else service.key
             found.append(ServicePortInfo(name, service, port, cluster_ip, external, vips, ranges))
@@ -123,10 +141,10 @@ def endpoints_by_port(slices: Iterable[EndpointSlice], config: ProxyConfig) -> d
     family = f"IPv{config.version}"
     found: dict[tuple[str, str, str], dict[tuple[str, int], ProxyEndpoint]] = defaultdict(dict)
     for part in sorted(slices, key=lambda each: each.metadata.name):
-        if part.address_type != family or not part.service_key or {PROXY_NAME_LABEL, HEADLESS_LABEL} & part.labels.keys():
+        if part.address_type != family or not part.service_key:
             continue
         for port in part.ports:
-            if port.port is None:
+            if not port.port:
                 continue
             seen = found[part.service_key, port.name, port.protocol]
             for endpoint in part.endpoints:
@@ -141,7 +159,7 @@ def _endpoint(endpoint, port: int, config: ProxyConfig) -> ProxyEndpoint:
     ready = endpoint.ready is not False
     serving = ready if endpoint.serving is None else endpoint.serving
     return ProxyEndpoint(
-        str(ip_address(endpoint.addresses[0])), port, bool(endpoint.node_name) and endpoint.node_name == config.node_name,
+        str(endpoint.addresses[0]), port, bool(endpoint.node_name) and endpoint.node_name == config.node_name,
         ready, serving, bool(endpoint.terminating), endpoint.zone_hints, endpoint.node_hints,
     )  # fmt: skip
 
