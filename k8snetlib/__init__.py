@@ -39,6 +39,7 @@ _LATER = {
     "ip_route": "views.tools",
     "ip_rule": "views.tools",
     "iptables_save": "views.tools",
+    "nft_list": "views.tools",
     "pcap": "views.pcap",
     "pod_picture": "views.pod_picture",
     "ss": "views.tools",

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 
 from . import __version__
 from .errors import K8sNetError
+from .kube.agents import NO_PROXY
 from .kube.cni import CNIS
+from .kube.proxy import MODES
 
 OK, NO, MISTAKE = 0, 1, 2
 TEXT = {
@@ -22,11 +24,15 @@ TEXT = {
     "lab-browser": "start the server and print its address, but open no browser",
     "trace": "walk a packet through the cluster that manifests describe",
     "trace-files": "manifest files or folders; - reads standard input; none takes the course's own cluster",
-    "from": "who sends: pod/NAME, deploy/NAME, node/NAME (or just a Pod's name)",
-    "to": "who is to get it: pod/NAME:PORT, pod/NAME:PORTNAME, node/NAME:PORT or ADDRESS:PORT",
+    "from": "who sends: pod/NAME, deploy/NAME, node/NAME (or just a Pod's name), or client, somebody outside",
+    "to": "who is to get it: svc/NAME:PORT, pod/NAME:PORT (or its name), node/NAME:PORT, lb/NAME:PORT or ADDRESS:PORT",
     "namespace": "the namespace of both names, where a name occurs in several (or write pod/NAMESPACE/NAME)",
     "cni": "the network plug-in",
-    "proto": "tcp, udp or icmp (default: what the port declares; icmp where there is no port)",
+    "proxy": "kube-proxy's mode, or none",
+    "all": "every outcome with its weight, instead of one walk",
+    "compare": "kube-proxy modes to set side by side, with every outcome in each",
+    "balancer": "there is a load balancer, which gives LoadBalancer Services an address",
+    "proto": "tcp, udp, sctp or icmp (default: what the port declares; icmp where there is no port)",
     "families": "address families of Pods, primary first",
     "reply": "show the way back as well",
     "short": "leave out the deciding routes, rules and entries",
@@ -88,9 +94,13 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.add_argument("--to", dest="target", required=True, metavar="WHOM", help=TEXT["to"])
     trace.add_argument("-n", "--namespace", default="", help=TEXT["namespace"])
     trace.add_argument("--cni", choices=list(CNIS), default="vxlan", help=TEXT["cni"])
-    trace.add_argument("--proto", choices=["tcp", "udp", "icmp"], default="", help=TEXT["proto"])
+    trace.add_argument("--proxy", choices=[*MODES, NO_PROXY], default="iptables", help=TEXT["proxy"])
+    trace.add_argument("--balancer", action="store_true", help=TEXT["balancer"])
+    trace.add_argument("--proto", choices=["tcp", "udp", "sctp", "icmp"], default="", help=TEXT["proto"])
     trace.add_argument("--families", default="IPv4", metavar="IPv4[,IPv6]", help=TEXT["families"])
     trace.add_argument("--reply", action="store_true", help=TEXT["reply"])
+    trace.add_argument("--all", action="store_true", help=TEXT["all"])
+    trace.add_argument("--compare", default="", metavar="MODE,MODE", help=TEXT["compare"])
     trace.add_argument("--short", action="store_true", help=TEXT["short"])
     trace.add_argument("--pcap", metavar="FILE", help=TEXT["pcap"])
     trace.add_argument("--json", action="store_true", help=TEXT["json"])

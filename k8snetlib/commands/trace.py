@@ -6,12 +6,18 @@ import argparse
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from ..errors import ManifestError, ModelError
+from ..kube.agents import NO_PROXY
 from ..kube.cluster import Cluster
 from ..kube.manifests import load, loads
+from ..kube.proxy import MODES
 from ..linux.events import Trace
 from .progress import Progress
+
+if TYPE_CHECKING:
+    from ..views.outcomes import Outcome
 
 TEXT = {
     "reading": "reading manifests",
@@ -22,13 +28,17 @@ TEXT = {
     "pcap": "{n} frames written to {path}",
     "unwritable": "cannot write {path}: {reason}",
     "mixed": "standard input (-) cannot be mixed with files",
-    "head": "{source} → {target}   {cni}",
+    "head": "{source} → {target}   {cni}{proxy}",
+    "mode": "there is no mode {mode!r} to compare (there are {modes})",
+    "one": "--{option} shows outcomes, so it does not go with {others}",
 }
 BOLD, RED, GREEN, DIM, RESET = "\033[1m", "\033[31m", "\033[32m", "\033[2m", "\033[0m"
 
 
 def run(options: argparse.Namespace) -> int:
     """Load, trace, print; 0 if the packet is delivered, 1 if it is dropped."""
+    if options.all or options.compare:
+        return _all(options)
     cluster = _cluster(options)
     found = cluster.trace(options.source, options.target, options.proto, options.namespace)
     back = found.reply if options.reply else None
@@ -46,12 +56,55 @@ def run(options: argparse.Namespace) -> int:
     return 0 if found.delivered else 1
 
 
+def _all(options: argparse.Namespace) -> int:
+    """Every outcome, in one mode or in several; 0 if the packet is delivered in all of them."""
+    from ..views.outcomes import all_outcomes, modes, outcomes
+
+    clash = [f"--{name}" for name in ("reply", "pcap") if getattr(options, name)]
+    if clash:
+        raise ModelError(TEXT["one"].format(option="compare" if options.compare else "all", others=" and ".join(clash)))
+    wanted = [part.strip() for part in options.compare.split(",") if part.strip()] or [options.proxy]
+    for mode in wanted:
+        if mode not in MODES:
+            raise ModelError(TEXT["mode"].format(mode=mode, modes=", ".join(MODES)))
+    cluster = _cluster(options)
+    by_mode = {
+        mode: all_outcomes(cluster.with_proxy(mode).traces(options.source, options.target, options.proto, options.namespace))
+        for mode in wanted
+    }
+    if options.json:
+        rows = [{"mode": mode, **outcome_document(each)} for mode, found in by_mode.items() for each in found]
+        print(json.dumps({"outcomes": rows}, indent=2, ensure_ascii=False))
+    else:
+        pairs = {mode: [(each.weight, each.trace) for each in found] for mode, found in by_mode.items()}
+        _remarks(cluster)
+        print(TEXT["head"].format(source=options.source, target=options.target, cni=options.cni, proxy=_proxy(options)))
+        print(modes(pairs) if options.compare else outcomes(pairs[wanted[0]]))
+    return 0 if all(each.delivered for found in by_mode.values() for each in found) else 1
+
+
+def outcome_document(each: Outcome) -> dict:
+    """An outcome as JSON has it: the weight as an exact fraction and as a number."""
+    return {
+        "weight": str(each.weight), "probability": float(each.weight), "verdict": each.verdict, "reason": each.reason,
+        "receiver": each.receiver, "source": each.source, "way": list(each.way),
+    }  # fmt: skip
+
+
+def _proxy(options: argparse.Namespace) -> str:
+    return "" if options.compare or options.proxy == NO_PROXY else f", kube-proxy in mode {options.proxy}"
+
+
 def _cluster(options: argparse.Namespace) -> Cluster:
     families = tuple(part.strip() for part in options.families.split(",") if part.strip())
+    settings = {
+        "cni": options.cni, "families": families, "proxy": options.proxy, "balancer": options.balancer,
+        "outside": options.balancer or "client" in (options.source, options.target),
+    }  # fmt: skip
     if not options.files:
         from ..kube.cast import shop
 
-        return shop(options.cni, families=families, node_c=True)
+        return shop(node_c=True, **settings)
     progress = Progress(TEXT["reading"])
     try:
         if "-" in options.files:
@@ -62,7 +115,7 @@ def _cluster(options: argparse.Namespace) -> Cluster:
             manifests = load(*options.files, progress=progress)
     finally:
         progress.close()
-    return Cluster.of(manifests, cni=options.cni, families=families)
+    return Cluster.of(manifests, **settings)
 
 
 def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse.Namespace) -> None:
@@ -70,13 +123,9 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
 
     coloured = options.color == "always" or (options.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     paint = _paint if coloured else (lambda line: line)
-    for words in cluster.notes:
-        print(TEXT["note"].format(words=words), file=sys.stderr)
-    if cluster.skipped:
-        kinds = ", ".join(sorted({s.kind for s in cluster.skipped}))
-        print(TEXT["skipped"].format(n=len(cluster.skipped), kinds=kinds), file=sys.stderr)
+    _remarks(cluster)
     for title, trace in (
-        (TEXT["head"].format(source=options.source, target=options.target, cni=options.cni), found),
+        (TEXT["head"].format(source=options.source, target=options.target, cni=options.cni, proxy=_proxy(options)), found),
         (TEXT["reply"], back),
     ):
         if trace is None:
@@ -90,6 +139,14 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
             "\n".join([paint(f"# {title}"), *map(paint, lines), _ending(ending, trace, coloured)])
             + ("\n" if back and trace is found else "")
         )
+
+
+def _remarks(cluster: Cluster) -> None:
+    for words in cluster.notes:
+        print(TEXT["note"].format(words=words), file=sys.stderr)
+    if cluster.skipped:
+        kinds = ", ".join(sorted({s.kind for s in cluster.skipped}))
+        print(TEXT["skipped"].format(n=len(cluster.skipped), kinds=kinds), file=sys.stderr)
 
 
 def _paint(line: str) -> str:

@@ -222,6 +222,15 @@ def _recent_set(op: o.RecentSet) -> Request:
     raise LabError(TEXT["recent"])
 
 
+def _nft(netns: str, text: str) -> Request:
+    return "load", {"netns": netns, "argv": ["nft", "-f", "-"], "stdin": text.rstrip().encode() + b"\n", "timeout": 20.0}
+
+
+def _nft_element_add(op: o.NftElementAdd) -> Request:
+    """The time begins in the kernel when the element comes there."""
+    return _nft(op.netns, f"add element {op.family} {op.table} {op.set} {{ {op.element} }}")
+
+
 def _listen(op: o.Listen) -> Request:
     s = op.socket
     return "listen", {"netns": op.netns, "proto": s.proto, "port": s.port, "address": str(s.address) if s.address else None, "answer": True}
@@ -258,6 +267,9 @@ LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
         o.ChainAdd: lambda op: _script(op.netns, f"{shlex.join(op.argv())} 2>/dev/null || true\n"),
         o.RuleEnsure: lambda op: _script(op.netns, op.script() + "\n"),
         o.RecentSet: _recent_set,
+        o.NftRestore: lambda op: _nft(op.netns, op.text),
+        o.NftReplace: lambda op: _nft(op.netns, op.text),
+        o.NftElementAdd: _nft_element_add,
         o.Listen: _listen,
         o.ConntrackAdd: _conntrack_add,
         o.ConntrackDel: _conntrack_del,

@@ -24,10 +24,12 @@ class NsDraft:
         "conntrack",
         "fdb",
         "frozen",
+        "hooked",
         "interfaces",
         "name",
         "neighbors",
         "next_index",
+        "nftables",
         "recent",
         "routes",
         "rules",
@@ -45,6 +47,7 @@ class NsDraft:
         self.conntrack = {entry.original: entry for entry in frozen.conntrack}
         self.rulesets, self.sysctls, self.sockets = dict(frozen.rulesets), dict(frozen.sysctls), list(frozen.sockets)
         self.recent = dict(frozen.recent)
+        self.nftables, self.hooked = frozen.nftables, frozen.hooked
         self.slots: set | None = None  # what identifies each route, made when the first route is added
         self.next_index = max((i.index for i in self.interfaces.values()), default=0) + 1
 
@@ -55,10 +58,16 @@ class NsDraft:
             self.name, interfaces, tuple(self.routes), tuple(self.rules), proxy(self.neighbors), proxy(self.fdb),
             tuple(self.conntrack.values()), proxy(self.rulesets), proxy(self.sysctls), tuple(self.sockets),
             proxy(self.recent),
+            self.nftables, self.hooked,
         )  # fmt: skip
         if interfaces is old.interfaces and frozen.routes == old.routes and frozen.rules == old.rules:
             object.__setattr__(frozen, "cache", old.cache)  # the indexes are of interfaces, routes and rules alone
         return frozen
+
+    def registered(self, owners: list[tuple], gone: Callable[[tuple], bool]) -> None:
+        """Tables and chains that netfilter's hooks know now: those gone are forgotten, new ones come last."""
+        kept = [owner for owner in self.hooked if not gone(owner)]
+        self.hooked = tuple(dict.fromkeys([*kept, *owners]))
 
     def interface(self, name: str) -> Interface:
         try:
@@ -190,7 +199,12 @@ class Draft:
 
 def _same_to_others(new: NetNS, old: NetNS) -> bool:
     """Whether a namespace looks to its links as before: what a bridge knows of the far ends of its ports still holds."""
-    return new.interfaces is old.interfaces and new.rulesets == old.rulesets and new.sysctls == old.sysctls
+    same_rules = new.rulesets == old.rulesets and (new.nftables is old.nftables or _tables(new) == _tables(old))
+    return new.interfaces is old.interfaces and same_rules and new.sysctls == old.sysctls
+
+
+def _tables(namespace: NetNS) -> object:
+    return namespace.nftables and namespace.nftables.tables
 
 
 def build(ops: Iterable[Op], network: Network | None = None, only: frozenset[str] | None = None) -> Network:

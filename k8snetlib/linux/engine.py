@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..value import replace
@@ -22,10 +23,13 @@ from .conntrack import CtTable
 from .draft import build
 from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Sent, Trace, Transmitted
 from .fib import address_type
-from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd, RecentSet
+from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd, NftElementAdd, RecentSet
 from .packet import Frame, IPAddress, Packet, Skb, Tcp
 from .recent import Recent, RecentEntry
 from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket
+
+if TYPE_CHECKING:
+    from .nftables import Table
 
 CLIENT = "client"  # the process that waits for the reply, where the packet's sender was not named
 MAX_STEPS = 20_000  # far above what TTL allows a packet; only a loop of bridges can reach it
@@ -41,7 +45,7 @@ def always(match: object, probability: Fraction) -> bool:
 class View:
     """A namespace during a trace: the frozen state and, on top, what the trace has learned. It is the ``env`` of rules as well."""
 
-    __slots__ = ("_ct", "bridged", "engine", "fdb", "journey", "lists", "name", "neighbors", "ns", "tracked")
+    __slots__ = ("_ct", "bridged", "element", "engine", "fdb", "journey", "lists", "name", "neighbors", "ns", "tracked", "used")
 
     def __init__(self, ns: NetNS, engine: Engine) -> None:
         self.ns, self.name, self.engine = ns, ns.name, engine
@@ -50,6 +54,9 @@ class View:
         self.lists: dict[str, tuple[RecentEntry, ...]] = {}  # of the recent match
         self._ct: CtTable | None = None
         self.tracked = {version: ruleset.tracks for version, ruleset in ns.rulesets.items()}
+        if ns.nftables is not None:
+            self.tracked = {version: self.tracked.get(version, False) or ns.nftables.tracks(version) for version in (4, 6)}
+            self.used: dict[tuple[str, str, str, str], tuple[float, float]] = {}
         self.journey, self.bridged = 0, False
 
     @property
@@ -100,8 +107,34 @@ class View:
         self.engine.emit(Chose(self.name, self.journey, match, answer, probability if answer else 1 - probability))
         return answer
 
+    def choose(self, expression: object, count: int) -> int:
+        """A number below ``count``, each as likely as the others: asked as yes or no for one after the other."""
+        chosen = count - 1
+        for number in range(count - 1):
+            if self.engine.chance(expression, Fraction(1, count - number)):
+                chosen = number
+                break
+        self.engine.emit(Chose(self.name, self.journey, expression, True, Fraction(1, count)))
+        return chosen
+
+    def nft_used(self, where: tuple[str, str, str], key: str) -> tuple[float, float] | None:
+        """When an element of a set was last used, and its timeout, if a packet put it there."""
+        full = (*where, key)
+        return self.used.get(full) or self.ns.nftables.used.get(full)
+
+    def nft_use(self, where: tuple[str, str, str], key: str, timeout: float) -> None:
+        self.used[*where, key] = (self.engine.now, timeout)
+        self.engine.emit(Learned(self.name, self.journey, NftElementAdd(self.name, *where, key, timeout, self.engine.now)))
+
+    def nft_matched(self, hook: str, table: Table, chain: str, index: int, rule: object, verdict: str, examined: int) -> None:
+        self.engine.emit(
+            Matched(
+                self.name, self.journey, hook, table.name, chain, index, rule, verdict, self.bridged, table.family, self.element, examined
+            )
+        )
+
     def matched(self, hook: str, table: str, chain: str, index: int, rule: object, verdict: str, examined: int = 0) -> None:
-        self.engine.emit(Matched(self.name, self.journey, hook, table, chain, index, rule, verdict, self.bridged, examined))
+        self.engine.emit(Matched(self.name, self.journey, hook, table, chain, index, rule, verdict, self.bridged, examined=examined))
 
     def listening(self, proto: str, address: IPAddress, port: int) -> Socket | None:
         return forward.find_socket(self, proto, address, port)
@@ -128,7 +161,7 @@ class Engine:
         "chance", "emit", "events", "fragments", "identification", "network", "next_journey", "now", "queue", "steps", "views", "waiting",
     )  # fmt: skip
 
-    def __init__(self, network: Network, chance: Chance = always, now: float = 0) -> None:
+    def __init__(self, network: Network, chance: Chance = always, now: float = 0.0) -> None:
         self.network, self.chance, self.now = network, chance, now
         self.events: list[Event] = []
         self.emit = self.events.append
@@ -169,9 +202,10 @@ class Engine:
             link.receive(self, self.view(name), dev, frame, journey, mark)
 
 
-def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "", now: float = 0) -> Trace:
+def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "", now: float = 0.0) -> Trace:
     """What happens to the packet when a process in namespace ``at`` sends it at ``now`` seconds. Pure: the network stays as it is.
 
+    ``now`` is the time in seconds: what expires is measured by it, and what the packet leaves behind bears it.
     ModelError if there is no such namespace; UnsupportedError if the packet meets a rule that the model does not honour.
     """
     engine = Engine(network, chance, now)
@@ -180,7 +214,7 @@ def trace(network: Network, at: str, packet: Packet, chance: Chance = always, pr
     return Trace(engine.events, at, packet, network, now)
 
 
-def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always, now: float = 0) -> Trace:
+def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always, now: float = 0.0) -> Trace:
     """What happens to a frame that comes in on interface ``dev`` of namespace ``at`` from outside the model."""
     engine = Engine(network, chance, now)
     engine.view(at).ns.interface(dev)
@@ -189,12 +223,12 @@ def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = a
     return Trace(engine.events, at, frame.payload if isinstance(frame.payload, Packet) else None, network, now)
 
 
-def traces(network: Network, at: str, packet: Packet, now: float = 0) -> list[tuple[Fraction, Trace]]:
+def traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> list[tuple[Fraction, Trace]]:
     """Every outcome of the random choices that rules make, each with its exact weight; the weights sum to 1."""
     return list(iter_traces(network, at, packet, now))
 
 
-def iter_traces(network: Network, at: str, packet: Packet, now: float = 0) -> Iterator[tuple[Fraction, Trace]]:
+def iter_traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> Iterator[tuple[Fraction, Trace]]:
     """As ``traces``, one at a time, in the order of the rules."""
     pending: list[tuple[bool, ...]] = [()]
     while pending:

@@ -101,9 +101,11 @@ class Matched:
     table: str
     chain: str
     index: int  # position in the chain, from 0
-    rule: object | None  # netfilter.Rule
+    rule: object | None  # netfilter.Rule, nftables.Rule
     verdict: str
     bridge: bool = False  # at the bridge layer, by br_netfilter
+    family: str = ""  # of an nftables table: ip, ip6, inet; "" for iptables
+    element: str = ""  # of the set or map that decided, as nft prints it
     examined: int = field(default=0, compare=False, repr=False)
 
 

@@ -1,7 +1,7 @@
 """The netfilter hooks: at each, the tables in the kernel's order, with conntrack and NAT where they stand.
 
 Priorities (include/uapi/linux/netfilter_ipv4.h): raw −300, conntrack −200, mangle −150, destination NAT −100, filter 0, security 50,
-source NAT 100, confirmation last.
+source NAT 100, confirmation last. Where there are nftables too, ``nftables_walk.plan`` merges the chains of both by priority.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ DESTINATION_NAT = ("PREROUTING", "OUTPUT")
 def run_hook(e: Engine, v: View, hook: str, skb: Skb) -> bool:
     """Take the packet through one hook; False if it ended there (the drop, and what REJECT answers, are already told)."""
     version = skb.packet.version
+    if v.ns.nftables is not None:
+        return _run_merged(e, v, hook, skb)
     ruleset = v.ns.rulesets.get(version)
     if ruleset is None:
         return True
@@ -36,12 +38,12 @@ def run_hook(e: Engine, v: View, hook: str, skb: Skb) -> bool:
     for name in ORDER[hook]:
         table = ruleset.tables.get(name)
         if name == "nat":
-            if tracks and not _nat(e, v, hook, skb, table):
+            if tracks and not _nat(e, v, hook, skb, () if table is None else (("xtables", name, table),)):
                 return False
         elif table is not None:
             verdict = walk(table, hook, skb, v)
             if not isinstance(verdict, Verdict) or verdict.name != "ACCEPT":
-                _refuse(e, v, hook, skb, name, verdict)
+                _refuse(e, v, hook, skb, ("xtables", name), verdict)
                 return False
         if name == "raw" and table is not None and tracks and hook in FIRST:
             _track(e, v, skb)
@@ -50,8 +52,45 @@ def run_hook(e: Engine, v: View, hook: str, skb: Skb) -> bool:
     return True
 
 
-def _refuse(e: Engine, v: View, hook: str, skb: Skb, table: str, verdict: object) -> None:
-    how = f"REJECT in table {table} at {hook}" if isinstance(verdict, Reject) else f"DROP in table {table} at {hook}"
+def _run_merged(e: Engine, v: View, hook: str, skb: Skb) -> bool:
+    """As ``run_hook`` in a namespace with nftables: the chains of both, by priority."""
+    from .nftables_walk import plan
+
+    version = skb.packet.version
+    tracks = v.tracked.get(version, False)
+    v.journey = skb.journey
+    for step in plan(v.ns, version, hook):
+        kind = step[0]
+        if kind == "track":
+            if tracks:
+                _track(e, v, skb)
+        elif kind == "nat":
+            if tracks and not _nat(e, v, hook, skb, step[1]):
+                return False
+        else:
+            verdict = _ask(step, hook, skb, v)
+            if not isinstance(verdict, Verdict) or verdict.name != "ACCEPT":
+                _refuse(e, v, hook, skb, step, verdict)
+                return False
+    if tracks and hook in LAST:
+        _confirm(v, skb)
+    return True
+
+
+def _ask(step: tuple, hook: str, skb: Skb, v: View) -> object:
+    """One table's, or base chain's, answer."""
+    if step[0] == "xtables":
+        return walk(step[2], hook, skb, v)
+    from . import nftables_walk
+
+    return nftables_walk.walk(step[1], step[2], hook, skb, v)
+
+
+def _refuse(e: Engine, v: View, hook: str, skb: Skb, step: tuple, verdict: object) -> None:
+    if step[0] == "xtables":
+        how = f"{'REJECT' if isinstance(verdict, Reject) else 'DROP'} in table {step[1]} at {hook}"
+    else:
+        how = f"{'reject' if isinstance(verdict, Reject) else 'drop'} in chain {step[2].name} of table {step[1].title} at {hook.lower()}"
     if isinstance(verdict, Reject):
         forward.reject(e, v, skb, verdict.how, hook)
     e.emit(Dropped(v.name, skb.journey, "NETFILTER_DROP", how, skb.packet))
@@ -121,21 +160,23 @@ def _track_error(e: Engine, v: View, skb: Skb) -> None:
     _tracked(e, v, skb, "RELATED", skb.ct)
 
 
-def _nat(e: Engine, v: View, hook: str, skb: Skb, table) -> bool:
-    """The nat table, for the first packet of a connection alone, then the rewriting, for every packet (nf_nat_inet_fn)."""
+def _nat(e: Engine, v: View, hook: str, skb: Skb, lookups: tuple[tuple, ...]) -> bool:
+    """The nat chains until one decides, for the first packet of a connection; then the rewriting, for every packet (nf_nat_inet_fn)."""
     ct = skb.ct
     if ct is None:
         return True
     source = hook not in DESTINATION_NAT
     which = "src" if source else "dst"
     if skb.ctstate == "NEW" and which not in ct.done:
-        target = walk(table, hook, skb, v) if table is not None else Verdict("ACCEPT")
-        if isinstance(target, Verdict) and target.name == "DROP":
-            _refuse(e, v, hook, skb, "nat", target)
-            return False
-        if isinstance(target, Nat):
-            address, port = _wanted(v, hook, skb, target)
-            conntrack.setup(ct, which, address, port, v.ct, target.random or target.random_fully)
+        for step in lookups:
+            target = _ask(step, hook, skb, v)
+            if isinstance(target, Reject) or (isinstance(target, Verdict) and target.name == "DROP"):
+                _refuse(e, v, hook, skb, step, target)
+                return False
+            if isinstance(target, Nat):
+                address, port = _wanted(v, hook, skb, target)
+                conntrack.setup(ct, which, address, port, v.ct, target.random or target.random_fully)
+                break
         else:
             conntrack.setup(ct, which, None, None, v.ct)
     new = conntrack.manipulate(ct, skb.ctdir, source, skb.packet)

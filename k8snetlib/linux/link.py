@@ -112,9 +112,9 @@ def bridge_input(e: Engine, v: View, port: Interface, frame: Frame, journey: int
 
 
 def _filters(v: View, packet: Packet) -> bool:
-    """Whether br_netfilter hands bridged packets of this family to iptables."""
+    """Whether br_netfilter hands bridged packets of this family to netfilter."""
     key = "net.bridge.bridge-nf-call-iptables" if packet.version == 4 else "net.bridge.bridge-nf-call-ip6tables"
-    return packet.version in v.ns.rulesets and bool(v.ns.sysctl(key))
+    return v.ns.filters(packet.version) and bool(v.ns.sysctl(key))
 
 
 def _bridge_prerouting(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, skb: Skb) -> Frame | None:

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 TOOLS = {4: "iptables", 6: "ip6tables"}
 
 
+def _ruleset(draft: Draft, netns: str, version: int) -> Ruleset:
+    from .netfilter import Ruleset
+
+    return draft.ns(netns).rulesets.get(version) or Ruleset({}, version)
+
+
+def _restore(draft: Draft, netns: str, version: int, text: str | Ruleset, noflush: bool) -> None:
+    """Load rules, and let netfilter's hooks know of tables that are new."""
+    old, ns = _ruleset(draft, netns, version), draft.ns(netns)
+    new = ns.rulesets[version] = old.restore(text, noflush)
+    ns.registered([("iptables", version, name) for name in new.tables], lambda owner: False)
+
+
 @value
 class RulesRestore:
     """Load rules, given as ``iptables-save`` text or as a rule set, with iptables-restore (``version`` 6: ip6tables-restore).
@@ -29,11 +42,8 @@ class RulesRestore:
     noflush: bool = False
 
     def apply(self, draft: Draft) -> None:
-        from .netfilter import Ruleset
-
         if not draft.outside(self.netns):
-            rulesets = draft.ns(self.netns).rulesets
-            rulesets[self.version] = rulesets.get(self.version, Ruleset({}, self.version)).restore(self.text, self.noflush)
+            _restore(draft, self.netns, self.version, self.text, self.noflush)
 
     def argv(self) -> list[str]:
         """The program that reads the text, and its options."""
@@ -53,14 +63,10 @@ class ChainAdd:
     version: int = 4
 
     def apply(self, draft: Draft) -> None:
-        from .netfilter import Ruleset
-
         if not draft.outside(self.netns):
-            rulesets = draft.ns(self.netns).rulesets
-            old = rulesets.get(self.version, Ruleset({}, self.version))
-            table = old.tables.get(self.table)
+            table = _ruleset(draft, self.netns, self.version).tables.get(self.table)
             if table is None or self.chain not in table.chains:
-                rulesets[self.version] = old.restore(f"*{self.table}\n-N {self.chain}\nCOMMIT", True)
+                _restore(draft, self.netns, self.version, f"*{self.table}\n-N {self.chain}\nCOMMIT", True)
 
     def argv(self) -> list[str]:
         return [TOOLS[self.version], "-w", "-t", self.table, "-N", self.chain]
@@ -83,17 +89,15 @@ class RuleEnsure:
     version: int = 4
 
     def apply(self, draft: Draft) -> None:
-        from .netfilter import Ruleset, read_rule
+        from .netfilter import read_rule
 
         if draft.outside(self.netns):
             return
-        rulesets = draft.ns(self.netns).rulesets
-        old = rulesets.get(self.version, Ruleset({}, self.version))
-        table = old.tables.get(self.table)
+        table = _ruleset(draft, self.netns, self.version).tables.get(self.table)
         if table is not None and self.chain not in table.chains:
             raise ModelError(f"there is no chain {self.chain!r} in table {self.table}")
         if table is None or read_rule(self.rule, self.version) not in table.chains[self.chain].rules:
-            rulesets[self.version] = old.restore(f"*{self.table}\n-I {self.chain} {self.rule}\nCOMMIT", True)
+            _restore(draft, self.netns, self.version, f"*{self.table}\n-I {self.chain} {self.rule}\nCOMMIT", True)
 
     def script(self) -> str:
         """The two commands, for a shell."""

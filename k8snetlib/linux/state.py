@@ -235,7 +235,13 @@ class NetNS:
     sysctls: Mapping[str, int] = field(default_factory=_empty)
     sockets: tuple[Socket, ...] = ()
     recent: Mapping[str, tuple] = field(default_factory=_empty)  # lists of the recent match: recent.RecentEntry, least recently seen first
+    nftables: object | None = None  # nftables.Ruleset
+    hooked: tuple[tuple, ...] = ()  # tables and chains in the order in which they were registered with netfilter
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)  # indexes derived from the rest
+
+    def filters(self, version: int) -> bool:
+        """Whether packets of that IP version meet any netfilter rules here."""
+        return version in self.rulesets or (self.nftables is not None and self.nftables.hooked(version))
 
     def sysctl(self, key: str) -> int:
         """The value in force; unset keys have the kernel's default, 0 where the model knows none."""
@@ -311,7 +317,7 @@ class Network(Mapping):
 
     def has_rules(self, name: str, version: int) -> bool:
         """Whether the namespace, if it is built, has netfilter rules for that family."""
-        return name in self._built and version in self._built[name].rulesets
+        return name in self._built and self._built[name].filters(version)
 
     def is_built(self, name: str) -> bool:
         return name in self._built

@@ -59,7 +59,7 @@ def step_lines(step: Step, verbose: bool = True) -> list[str]:
         changed = [f"{c.layer} {c.field} {c.old} → {c.new}" if c.field else f"{c.layer} {c.old or c.new}" for c in step.changes]
         lines.append("      " + TEXT["changed"].format(what="; ".join(changed)))
     if verbose:
-        lines += [f"        $ {d.tool}\n          {d.text}" for d in step.decisions]
+        lines += [f"        $ {d.tool}\n" + "\n".join(f"          {line}" for line in d.text.splitlines()) for d in step.decisions]
     return lines
 
 

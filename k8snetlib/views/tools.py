@@ -1,4 +1,4 @@
-"""The state of a namespace as the real tools print it: ``ip``, ``bridge``, ``ss``, ``conntrack``, ``iptables-save``.
+"""The state of a namespace as the real tools print it: ``ip``, ``bridge``, ``ss``, ``conntrack``, ``iptables-save``, ``nft``.
 
 Each function takes a network and the name of a namespace and returns ``Text``: a string that a notebook shows as it is.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..errors import ModelError
 from ..linux.fib import DEFAULT_TABLES
 from ..linux.state import Interface, Network
 
@@ -78,6 +79,23 @@ def iptables_save(network: Network, netns: str, version: int = 4) -> Text:
     """``iptables-save`` in the namespace; empty where no rule was ever loaded."""
     ruleset = network.namespace(netns).rulesets.get(version)
     return Text("" if ruleset is None else str(ruleset))
+
+
+def nft_list(network: Network, netns: str, table: str = "", chain: str = "", *, now: float = 0.0) -> Text:
+    """``nft list ruleset`` in the namespace; with ``table`` ("ip kube-proxy") that table alone, with ``chain`` too that chain alone.
+
+    ``now`` is the time in seconds for which elements that expire are shown. ModelError where there is no such table or chain.
+    """
+    ruleset = network.namespace(netns).nftables
+    if ruleset is None and not table:
+        return Text("")
+    if not table:
+        return Text(ruleset.listing(now))
+    family, _, name = table.rpartition(" ")
+    found = ruleset and ruleset.tables.get((family or "ip", name))
+    if found is None or (chain and chain not in found.chains):
+        raise ModelError(f"{netns} has no {f'chain {chain!r} in ' if found else ''}nftables table {family or 'ip'} {name}")
+    return Text("\n".join([f"table {found.title} {{", *found.chains[chain].listing(), "}"]) if chain else ruleset.table_listing(found, now))
 
 
 def ss(network: Network, netns: str) -> Text:

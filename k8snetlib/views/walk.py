@@ -61,6 +61,7 @@ TEXT = {
     "tracked": "conntrack: {state}",
     "matched": "{table} {chain}: {verdict}",
     "policy": "{table} {chain}: policy {verdict}",
+    "element": "element {element}",
     "fragmented": "cut into {n} fragments to fit MTU {mtu}",
     "reassembled": "fragments put together again",
     "answered": "answers: {why}",
@@ -302,6 +303,11 @@ def decision(event: Event) -> Decision | None:
     if kind in (Bridged, Encapsulated) and event.entry is not None:
         return Decision(f"bridge -n {event.netns} fdb", str(event.entry))
     if kind is Matched and event.rule is not None:
+        if event.family:
+            element = f"\n{TEXT['element'].format(element=event.element)}" if event.element else ""
+            return Decision(
+                f"ip netns exec {event.netns} nft list chain {event.family} {event.table} {event.chain}", f"{event.rule}{element}"
+            )
         tool = "iptables" if getattr(event.rule, "version", 4) == 4 else "ip6tables"
         return Decision(f"{tool} -t {event.table} -S {event.chain}", f"-A {event.chain} {event.rule}")
     if kind is Learned:
