@@ -14,7 +14,7 @@ from ..linux.events import Trace
 from ..linux.state import Interface, Network
 from .figure import Figure
 from .render import canvas
-from .topology import FABRIC, HOST, Place, host_of, hosts, pods_of, role
+from .topology import FABRIC, HOST, OUTSIDE, Place, host_of, hosts, pods_of, role
 from .walk import ROUTING, Step, steps
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class _Drawing:
         for name in list(chosen):
             if name != UNDERLAY and role(self.network, name) == "pod":
                 chosen.append(host_of(self.network, name))
-        if any(role(self.network, name) == HOST for name in chosen) and UNDERLAY in self.network:
+        if any(role(self.network, name) in (HOST, OUTSIDE) for name in chosen) and UNDERLAY in self.network:
             chosen.append(UNDERLAY)
         return list(dict.fromkeys(filter(None, chosen)))
 
@@ -123,7 +123,7 @@ class _Drawing:
         for host in hosts(self.network, self.names):
             self._host(host)
         for name in self.names:
-            if role(self.network, name) == "plain" or (role(self.network, name) == "pod" and host_of(self.network, name) not in self.names):
+            if role(self.network, name) in ("plain", OUTSIDE) or (role(self.network, name) == "pod" and host_of(self.network, name) not in self.names):
                 self._pod(self.graph, name)
         if any(role(self.network, name) == FABRIC for name in self.names):
             self._underlay()
@@ -184,12 +184,13 @@ class _Drawing:
 
     def _pod(self, graph: graphviz.Digraph, name: str) -> None:
         dim = self.walk and not any(step.place.netns == name for step in self.walk)
+        kind = "outside" if role(self.network, name) == OUTSIDE else "pod"
         with graph.subgraph(name=f"cluster_{name}") as cluster:
-            cluster.attr(label=name, **{"class": "pod dim" if dim else "pod"})
+            cluster.attr(label=name, **{"class": f"{kind} dim" if dim else kind})
             shown = [i for i in self.network[name].interfaces.values() if i.kind != "loopback" or f"{name}/lo" in self.on_way]
             for interface in shown:
                 place = Place(name, interface.name)
-                self._box(cluster, place, self._label(interface), "interface", "pod")
+                self._box(cluster, place, self._label(interface), "interface", kind)
 
     def _label(self, interface: Interface) -> str:
         addresses = [str(a.ip) for a in interface.addresses if not a.ip.is_link_local]
@@ -262,5 +263,5 @@ class _Drawing:
         self.graph.edge(self._id(step.place), "drop", dir="forward", id="hop-drop", **{"class": "path"})
 
     def _level(self, place: Place) -> int:
-        order = ("pod", "veth", "bridge", "routing", "tunnel", "uplink", "underlay", "router")
+        order = ("pod", "veth", "bridge", "routing", "tunnel", "uplink", "underlay", "router", "outside")
         return next((order.index(rank) for rank, members in self.ranks.items() if self._id(place) in members), 0)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..kube.cni.sandbox import UNDERLAY
+from ..kube.outside import CLIENT
 from ..linux.state import NetNS, Network
 from ..value import value
 
-POD, HOST, FABRIC, PLAIN = "pod", "host", "underlay", "plain"
+POD, HOST, FABRIC, PLAIN, OUTSIDE = "pod", "host", "underlay", "plain", "outside"
 
 
 def role(network: Network, name: str) -> str:
-    """Pod, host, underlay or plain: a namespace that forwards or switches is a host, one that hangs on a host's veth a Pod."""
-    if name == UNDERLAY:
-        return FABRIC
+    """Pod, host, underlay, outside or plain: a namespace that forwards or switches is a host, one that hangs on a host's veth a Pod."""
+    if name in (UNDERLAY, CLIENT):
+        return FABRIC if name == UNDERLAY else OUTSIDE
     key = ("role", name)
     if key not in network.cache:
         namespace = network[name]
