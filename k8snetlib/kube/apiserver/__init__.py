@@ -19,6 +19,7 @@ Data = dict[str, Any]
 
 KINDS: dict[tuple[str, str], str] = {
     ("v1", "Service"): "services",
+    ("v1", "Endpoints"): "endpoints",
     ("discovery.k8s.io/v1", "EndpointSlice"): "endpoint_slices",
     ("networking.k8s.io/v1", "Ingress"): "ingresses",
     ("networking.k8s.io/v1", "NetworkPolicy"): "network_policies",
