@@ -17,7 +17,7 @@ from k8snetlib.kube.control import control_plane
 from k8snetlib.kube.manifests import loads
 from k8snetlib.kube.objects import Service
 from k8snetlib.kube.schema import Fault
-from tests.vectors.cases import cases
+from tests.vectors.cases import cases, same
 
 CASES = cases("api_validation")
 CHOSEN = {"clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort"}
@@ -56,14 +56,14 @@ def judge(case: dict) -> None:
         found, expected = answer(case), case["defaulted"]
         if case["kind"] == "Service":
             found, expected = without_choices(found, case), without_choices(expected, case)
-        assert found == expected
+        same(case, *(json.dumps(each, indent=1, sort_keys=True).splitlines() for each in (found, expected)))
     else:
         with pytest.raises(ManifestError) as caught:
             answer(case)
         assert caught.value.file == "case.json"
         assert caught.value.line
         if case["fields"]:  # a 400 names no field
-            assert sorted(caught.value.fields) == sorted(case["fields"]), f"{caught.value}\n{case['message']}"
+            same(case, sorted(caught.value.fields), sorted(case["fields"]))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case['id']} {case['tag']}" for case in CASES])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 
 import pytest
@@ -12,7 +13,7 @@ from k8snetlib.kube.control import control_plane
 from k8snetlib.kube.manifests import loads
 from k8snetlib.kube.objects import Node, Pod, Service
 from k8snetlib.kube.slices import EndpointSlice
-from tests.vectors.cases import cases
+from tests.vectors.cases import cases, same
 
 CASES = cases("endpointslices")
 
@@ -29,12 +30,16 @@ def summary(part: dict) -> tuple[str, ...]:
     return (*head, *sorted(ports), *sorted(f"endpoint {text(each)}" for each in part["endpoints"] or ()))
 
 
+def lines(parts: Iterable[dict]) -> list[str]:
+    return [line for part in sorted(map(summary, parts)) for line in part]
+
+
 def judge(case: dict) -> int:
     """The number of slices; AssertionError if they are not those of the controller."""
     manifests = loads(json.dumps({"apiVersion": "v1", "kind": "List", "items": case["objects"]}), f"{case['id']}.json")
     services, pods, nodes = manifests.of(Service), manifests.of(Pod), manifests.of(Node)
     found = control_plane(services, pods, nodes, manifests.of(EndpointSlice), ("IPv4", "IPv6")).slices
-    assert sorted(summary(stored(each)) for each in found) == sorted(summary(each) for each in case["endpointSlices"])
+    same(case, lines(map(stored, found)), lines(case["endpointSlices"]))
     for each in found:
         service = each.service_key.partition("/")[2]
         assert each.name.startswith(f"{service}-")
