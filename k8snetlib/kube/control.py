@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from hashlib import sha256
 
 from ..linux.state import IPNetwork
@@ -18,7 +17,7 @@ from .allocation import SERVICE_CIDRS, BalancerPool, allocate
 from .manifests import locate
 from .objects import Node, ObjectMeta, OwnerReference, Pod, Service, ServicePort
 from .selectors import FrozenDict, Labels
-from .slices import SERVICE_NAME_LABEL, Endpoint, EndpointPort, EndpointSlice
+from .slices import SERVICE_NAME_LABEL, Endpoint, EndpointPort, Endpoints, EndpointSlice
 
 MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
@@ -28,7 +27,11 @@ MAX_ENDPOINTS = 100
 CLOSE = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _RESERVED = (SERVICE_NAME_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL)
 _TOPOLOGY_MODE = ("service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode")
+MAX_LINES = 50
+"""With more remarks than this, each has the line of its object and not of its field, since finding that means reading the text again."""
 Ports = tuple[EndpointPort, ...]
+Remark = tuple[Service | EndpointSlice, str, str]
+"""What it is about, the field, and the text."""
 
 
 @value
@@ -48,13 +51,15 @@ def control_plane(
     slices: Iterable[EndpointSlice] = (),
     families: Sequence[str] = ("IPv4",),
     *,
+    endpoints: Iterable[Endpoints] = (),
     service_cidrs: Sequence[IPNetwork] = SERVICE_CIDRS,
     pools: Sequence[BalancerPool] = (),
 ) -> ControlPlane:
     """The Services and EndpointSlices of a cluster.
 
     ``services`` and ``slices`` are as read from manifests; ``pods`` are placed and have their addresses (a Pod without any, or that has
-    finished, is no endpoint; one without a status counts as ready); ``nodes`` are all of the cluster's. ``families`` are those of the
+    finished, is no endpoint; one without a status counts as ready); ``nodes`` are all of the cluster's. ``endpoints`` are the Endpoints
+    objects read, which are mirrored into slices. ``families`` are those of the
     Service ranges, the default first, and ``service_cidrs`` holds one range for each. ``pools`` are the load balancers there are: without
     one for its class, a LoadBalancer Service has no address and stays ``<pending>``. The result depends on nothing else, and on the order
     of the objects only where two names lead to the same free address.
@@ -63,21 +68,25 @@ def control_plane(
     """
     services, slices = tuple(services), tuple(slices)
     if not services:
-        return ControlPlane((), slices, tuple(_orphans(slices, {})))
+        return ControlPlane((), slices, _notes(_orphans(slices, {})))
     made = allocate(services, families, service_cidrs, pools)
     by_key = {each.key: each for each in made}
     selected = _Selected(made, pods)
     zones = {node.name: node.zone for node in nodes}
     computed: list[EndpointSlice] = []
-    notes: list[str] = []
+    remarks: list[Remark] = []
     for each in made:
         if each.selector and each.type != "ExternalName":
             members = selected.by(each)
             computed += endpoint_slices(each, members, zones)
-            notes += _port_remarks(each, members)
-        notes += _remarks(each)
+            remarks += _port_remarks(each, members)
+        remarks += _remarks(each)
     kept = [each for each in slices if not _replaced(each, by_key)]
-    return ControlPlane(made, (*computed, *kept), (*notes, *_orphans(kept, by_key)))
+    if endpoints:
+        from .mirroring import mirrored
+
+        kept += mirrored(endpoints, by_key)
+    return ControlPlane(made, (*computed, *kept), _notes([*remarks, *_orphans(kept, by_key)]))
 
 
 def _replaced(part: EndpointSlice, services: dict[str, Service]) -> bool:
@@ -210,44 +219,44 @@ def slice_labels(service: Service) -> Labels:
 # --- remarks
 
 
-def _port_remarks(service: Service, pods: Sequence[Pod]) -> Iterator[str]:
+def _notes(remarks: Iterable[Remark]) -> tuple[str, ...]:
+    remarks = list(remarks)
+    exact = len(remarks) <= MAX_LINES
+    out = []
+    for thing, path, text in remarks:
+        place = str(locate(thing, path) if exact else thing.location) or str(thing)
+        out.append(f"{place} {path}: {text}")
+    return tuple(out)
+
+
+def _port_remarks(service: Service, pods: Sequence[Pod]) -> Iterator[Remark]:
     """A target port by a name that no container of the selected Pods has: no error in Kubernetes, but nothing gets through."""
-    selector = ",".join(f"{key}={label}" for key, label in service.selector.items())
     for index, port in enumerate(service.ports):
-        if pods and all(each is None for each in map(partial(_find, port), pods)):
+        if isinstance(port.target_port, str) and pods and all(find_port(pod, port) is None for pod in pods):
             from .schema import closest  # for remarks only, as it is slow to import
 
+            selector = ",".join(f"{key}={label}" for key, label in service.selector.items())
             names = {each.name for pod in pods for box in pod.running_containers for each in box.ports if each.protocol == port.protocol}
-            meant = closest(str(port.target_port), names - {""})
+            meant = closest(port.target_port, names - {""})
             hint = f' (did you mean "{meant}"?)' if meant else ""
-            place = f"spec.ports[{index}].targetPort"
             text = f'no {port.protocol} container port named "{port.target_port}" in the Pods matching {selector}{hint}'
-            yield f"{_placed(service, place)}: {text}"
+            yield service, f"spec.ports[{index}].targetPort", text
 
 
-def _find(port: ServicePort, pod: Pod) -> int | None:
-    return find_port(pod, port)
-
-
-def _placed(thing: Service | EndpointSlice, path: str) -> str:
-    location = str(locate(thing, path))
-    return f"{location} {path}" if location else f"{thing} {path}"
-
-
-def _remarks(service: Service) -> Iterator[str]:
+def _remarks(service: Service) -> Iterator[Remark]:
     if service.type == "LoadBalancer" and not service.load_balancer_ingress:
         wanted = f' of class "{service.load_balancer_class}"' if service.load_balancer_class else ""
         asked = f" that has {service.load_balancer_ip}" if service.load_balancer_ip else ""
-        yield f"{_placed(service, 'spec.type')}: EXTERNAL-IP of {service} stays <pending>: there is no load balancer{wanted}{asked} here"
+        yield service, "spec.type", f"EXTERNAL-IP of {service} stays <pending>: there is no load balancer{wanted}{asked} here"
     if _topology_aware(service):
         text = "topology-mode Auto needs the nodes' CPUs, which are not modelled: the endpoints get no hints; use spec.trafficDistribution"
-        yield f"{_placed(service, 'metadata.annotations')}: {text}"
+        yield service, "metadata.annotations", text
 
 
-def _orphans(slices: Iterable[EndpointSlice], services: dict[str, Service]) -> Iterator[str]:
+def _orphans(slices: Iterable[EndpointSlice], services: Mapping[str, Service]) -> Iterator[Remark]:
     for part in slices:
         if not part.service_key:
             text = f"{part} belongs to no Service, since it has no label {SERVICE_NAME_LABEL}: nothing sends there"
-            yield f"{_placed(part, 'metadata.labels')}: {text}"
+            yield part, "metadata.labels", text
         elif part.service_key not in services:
-            yield f"{_placed(part, 'metadata.labels')}: {part} is for Service {part.service_key}, which is not there"
+            yield part, "metadata.labels", f"{part} is for Service {part.service_key}, which is not there"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MODELLED = frozenset(
     [
-        "Pod", "Service", "EndpointSlice", "Node", "Namespace",
+        "Pod", "Service", "EndpointSlice", "Endpoints", "Node", "Namespace",
         "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController",
     ]
 )  # fmt: skip
@@ -88,7 +88,6 @@ SKIPPED: dict[str, str] = {
     "NetworkPolicy": "neither the bridge plug-in nor Flannel enforces it: as in a real cluster with them, nothing is blocked",
     "Ingress": f"routes HTTP from outside through a controller; {_LATER}",
     "IngressClass": f"names an Ingress controller; {_LATER}",
-    "Endpoints": "deprecated since 1.33: write an EndpointSlice (discovery.k8s.io/v1) with the label kubernetes.io/service-name",
     "ServiceCIDR": f"adds a range of Service addresses; {_LATER}, and takes the cluster's own range",
     "IPAddress": "records an address that the API server gave to a Service",
     "CronJob": "makes Jobs at their time: there is no Pod now",

@@ -14,6 +14,9 @@ EndpointHints: forNodes:[ForNode] forZones:[ForZone]
 ForNode: name
 ForZone: name
 EndpointPort: appProtocol name port:int protocol
+Endpoints: apiVersion kind metadata:ObjectMeta subsets:[EndpointSubset]
+EndpointSubset: addresses:[EndpointAddress] notReadyAddresses:[EndpointAddress] ports:[EndpointPort]
+EndpointAddress: hostname ip nodeName targetRef:ObjectReference
 ObjectReference: apiVersion fieldPath kind name namespace resourceVersion uid
 Ingress: apiVersion kind metadata:ObjectMeta spec:IngressSpec status:IngressStatus
 IngressSpec: defaultBackend:IngressBackend ingressClassName rules:[IngressRule] tls:[IngressTLS]

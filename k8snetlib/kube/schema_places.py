@@ -24,6 +24,10 @@ class Mapping(dict[str, Any]):
     line: int
 
 
+class Child(str):
+    """A step of a path that follows a dot, whatever characters it has, as the API server prints some fields."""
+
+
 class LeadingZero(int):
     """A number written like 012, which YAML 1.1 reads as octal: right for a file mode, a trap anywhere else."""
 
@@ -72,6 +76,8 @@ def dotted(path: Path) -> str:
 
 
 def _step(step: str | int) -> str:
+    if isinstance(step, Child):
+        return f".{step}"
     if isinstance(step, int) or (step.isprintable() and len(step) <= 100):
         return f".{step}" if isinstance(step, str) and re.fullmatch(r"[\w-]+", step) else f"[{step}]"
     return f"[{literal(step)[1:-1]}]"

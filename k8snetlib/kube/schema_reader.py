@@ -17,6 +17,7 @@ from .schema import Fault, check, closest, describe, literal
 from .schema_places import Document, Path, Progress, dotted
 from .schema_pods import metadata
 from .schema_workloads import MAKERS
+from .slices import Endpoints
 
 
 def decode(data: bytes, file: str) -> str:
@@ -87,7 +88,7 @@ class Reader:
         if (version, kind) not in KINDS:
             check(kind, data)
         meta = metadata(data.get("metadata", {}), kind)
-        if "spec" not in data and kind not in ("Node", "Namespace", "EndpointSlice"):
+        if "spec" not in data and kind not in ("Node", "Namespace", "EndpointSlice", "Endpoints"):
             raise Fault("required value", ("spec",))
         made = MAKERS[kind](data, meta, location)
         key = (kind, meta.namespace, meta.name)
@@ -193,6 +194,8 @@ _OTHER_PLUGINS = {"k8s.v1.cni.cncf.io/networks", "kubernetes.io/ingress-bandwidt
 
 
 def _remarks(made: Named) -> Iterator[str]:
+    if isinstance(made, Endpoints):
+        yield f"{made.location}: Endpoints is deprecated since 1.33, in favour of EndpointSlice (discovery.k8s.io/v1)"
     if isinstance(made, Deployment) and made.paused:
         yield f"{made.location}: {made} is paused: its controller makes no ReplicaSet, and so no Pods, before it is resumed"
     template = made.template if isinstance(made, Workload) else made

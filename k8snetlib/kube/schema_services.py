@@ -8,7 +8,7 @@ from typing import Any
 from . import schema_rules as rules
 from .objects import LoadBalancerIngress, Location, ObjectMeta, Service, ServicePort
 from .selectors import EMPTY, FrozenDict
-from .slices import Endpoint, EndpointPort, EndpointSlice
+from .slices import Endpoint, EndpointPort, Endpoints, EndpointSlice, EndpointSubset
 
 Data = dict[str, Any]
 
@@ -68,6 +68,19 @@ def endpoint_slice(data: Data, meta: ObjectMeta, location: Location) -> Endpoint
     kind = data["addressType"]
     ports = tuple(_endpoint_port(port) for port in data["ports"] or ())
     return EndpointSlice(meta, kind, tuple(_endpoint(each, kind) for each in data["endpoints"] or ()), ports, location)
+
+
+def endpoints(data: Data, meta: ObjectMeta, location: Location) -> Endpoints:
+    """An Endpoints object from admitted data: its addresses as endpoints that are ready or are not."""
+    return Endpoints(meta, tuple(map(_subset, data.get("subsets", ()))), location)
+
+
+def _subset(data: Data) -> EndpointSubset:
+    found = []
+    for field, ready in (("addresses", True), ("notReadyAddresses", False)):
+        for each in data.get(field, ()):
+            found.append(_endpoint({**each, "addresses": [each["ip"]], "conditions": {"ready": ready}}, ""))
+    return EndpointSubset(tuple(found), tuple(map(_endpoint_port, data.get("ports", ()))))
 
 
 def _endpoint_port(data: Data) -> EndpointPort:

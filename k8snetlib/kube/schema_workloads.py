@@ -27,7 +27,7 @@ from .objects import (
 from .schema import Fault
 from .schema_pods import check_restart_policy, metadata, pod
 from .schema_scheduling import label_selector, taints
-from .schema_services import endpoint_slice, service
+from .schema_services import endpoint_slice, endpoints, service
 from .selectors import EMPTY, EVERYTHING, FrozenDict, LabelSelector
 
 Data = dict[str, Any]
@@ -173,6 +173,7 @@ MAKERS: dict[str, Callable[[Data, ObjectMeta, Location], Any]] = {
     "Pod": pod,
     "Service": service,
     "EndpointSlice": endpoint_slice,
+    "Endpoints": endpoints,
     "Node": node,
     "Namespace": namespace,
     "Deployment": deployment,

@@ -43,6 +43,25 @@ class Endpoint:
 
 
 @value
+class EndpointSubset:
+    """Addresses of an Endpoints object that all have the same ports, ready ones and others."""
+
+    addresses: tuple[Endpoint, ...] = ()
+    ports: tuple[EndpointPort, ...] = ()
+
+
+@value
+class Endpoints(Named):
+    """The predecessor of EndpointSlice in the API group v1, deprecated since 1.33; it has the name of its Service. The control plane copies
+    those written by hand into slices."""
+
+    metadata: ObjectMeta
+    subsets: tuple[EndpointSubset, ...] = ()
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+    kind: ClassVar[str] = "Endpoints"
+
+
+@value
 class EndpointSlice(Named):
     """Some endpoints of one Service, all of one address type ("IPv4", "IPv6" or "FQDN") and with the same ports."""
 

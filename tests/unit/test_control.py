@@ -16,7 +16,7 @@ from k8snetlib.kube.control import CONTROLLER, MANAGED_BY_LABEL, ControlPlane, c
 from k8snetlib.kube.manifests import loads
 from k8snetlib.kube.objects import Container, ContainerPort, Node, ObjectMeta, Pod, Service, ServicePort
 from k8snetlib.kube.selectors import FrozenDict
-from k8snetlib.kube.slices import EndpointSlice
+from k8snetlib.kube.slices import Endpoints, EndpointSlice
 
 DUAL = ("IPv4", "IPv6")
 
@@ -332,6 +332,35 @@ def test_slices_written_by_hand_are_kept() -> None:
     assert [each.name for each in with_selector[1:]] == ["mine", "others"]
     without = planned(pod("p"), slices=(mine, others, dumped), selector=FrozenDict())
     assert [each.name for each in without.slices] == ["mine", "others", "dumped"]
+
+
+ENDPOINTS = """---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: web, labels: {a: b}}
+subsets:
+- addresses: [{ip: 192.0.2.5, hostname: one}, {ip: "2001:db8::5"}]
+  notReadyAddresses: [{ip: 192.0.2.6}]
+  ports: [{port: 5432}]
+"""
+
+
+def test_endpoints_written_by_hand_are_mirrored() -> None:
+    manifests = loads(ENDPOINTS, "shop.yaml")
+    assert manifests.notes == (
+        "shop.yaml:2: Endpoints is deprecated since 1.33, in favour of EndpointSlice (discovery.k8s.io/v1)",
+    )
+    endpoints = manifests.of(Endpoints)
+    first, second = control_plane([service(selector=FrozenDict())], endpoints=endpoints).slices
+    assert [(str(each.addresses[0]), each.ready, each.hostname) for each in first.endpoints] == [
+        ("192.0.2.5", True, "one"), ("192.0.2.6", False, "")
+    ]  # fmt: skip
+    assert [str(each.addresses[0]) for each in second.endpoints] == ["2001:db8::5"]
+    assert (first.ports[0].port, first.ports[0].protocol, first.service_key) == (5432, "TCP", "default/web")
+    assert first.labels["endpointslice.kubernetes.io/managed-by"] == "endpointslicemirroring-controller.k8s.io"
+    assert [each.labels.get(MANAGED_BY_LABEL) for each in control_plane([service()], endpoints=endpoints).slices] == [CONTROLLER]
+    skipped = loads(ENDPOINTS.replace("a: b", "endpointslice.kubernetes.io/skip-mirror: 'true'"), "shop.yaml").of(Endpoints)
+    assert control_plane([service(selector=FrozenDict())], endpoints=skipped).slices == ()
 
 
 def test_slices_of_no_service_are_remarked() -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import json
 import os
 from pathlib import Path
 
 DATA = Path(__file__).parent / "data"
+
+
+def same(case: dict, found: list[str], expected: list[str]) -> None:
+    """AssertionError with the case's id and the lines that differ, unless both are the same."""
+    lines = list(difflib.unified_diff(expected, found, "expected", "found", n=1, lineterm=""))
+    if lines:
+        raise AssertionError("\n".join([case["id"], *lines]))
 
 
 def cases(name: str) -> list[dict]:

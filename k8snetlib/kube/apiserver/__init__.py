@@ -10,22 +10,23 @@ of :mod:`k8snetlib.kube.allocation`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from ..schema import check
-from . import endpoint_slices, gateways, http_routes, ingresses, network_policies, services
 
 Data = dict[str, Any]
 
-KINDS: dict[tuple[str, str], Any] = {
-    ("v1", "Service"): services,
-    ("discovery.k8s.io/v1", "EndpointSlice"): endpoint_slices,
-    ("networking.k8s.io/v1", "Ingress"): ingresses,
-    ("networking.k8s.io/v1", "NetworkPolicy"): network_policies,
-    ("gateway.networking.k8s.io/v1", "Gateway"): gateways,
-    ("gateway.networking.k8s.io/v1", "HTTPRoute"): http_routes,
+KINDS: dict[tuple[str, str], str] = {
+    ("v1", "Service"): "services",
+    ("v1", "Endpoints"): "endpoints",
+    ("discovery.k8s.io/v1", "EndpointSlice"): "endpoint_slices",
+    ("networking.k8s.io/v1", "Ingress"): "ingresses",
+    ("networking.k8s.io/v1", "NetworkPolicy"): "network_policies",
+    ("gateway.networking.k8s.io/v1", "Gateway"): "gateways",
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"): "http_routes",
 }
-"""(apiVersion, kind) → the module that knows its defaults and its rules."""
+"""(apiVersion, kind) → the module here that knows its defaults and its rules, imported when the first such object comes."""
 
 
 def admit(data: Data, decode: Callable[[str, Any], None] = check) -> Data:
@@ -34,7 +35,7 @@ def admit(data: Data, decode: Callable[[str, Any], None] = check) -> Data:
     Raises :class:`~k8snetlib.kube.schema.Fault` for the first mistake, with the further ones in its ``others``.
     """
     kind = data["kind"]
-    rules = KINDS[data["apiVersion"], kind]
+    rules = import_module(f".{KINDS[data['apiVersion'], kind]}", __name__)
     if hasattr(rules, "decode"):
         rules.decode(data)
     else:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import schema_rules as rules
 from ..schema import Fault
-from ..schema_places import Path
+from ..schema_places import Child, Path
 from .fields import Faults, metadata, object_meta, without_empty
 
 Data = dict[str, Any]
@@ -44,7 +44,7 @@ def problems(data: Data) -> list[Fault]:
         found.add(rules.dns_subdomain(name), "spec", "ingressClassName")
         if annotated not in (None, name):
             message = rules.invalid(annotated, "must match ingressClassName when both are specified")
-            found.add(message, "annotations", _CLASS_ANNOTATION, at=("metadata", "annotations", _CLASS_ANNOTATION))
+            found.add(message, "annotations", Child(_CLASS_ANNOTATION), at=("metadata", "annotations", _CLASS_ANNOTATION))
     return found
 
 
