@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..linux.addresses import ip_interface
@@ -32,8 +33,12 @@ from .manifests import Manifests, Skipped, load, loads
 from .objects import Namespace, Node, Pod, Service, Workload
 from .outside import BALANCERS, CLIENT, outside_ops
 from .proxy import MODES
-from .slices import EndpointSlice
+from .slices import Endpoints, EndpointSlice
 from .targets import Target, find_target
+
+if TYPE_CHECKING:
+    from .dns import ClusterDNS
+    from .resolver import Lookup
 
 FAMILIES = {"IPv4": 4, "IPv6": 6}
 
@@ -61,6 +66,7 @@ class Cluster:
     notes: tuple[str, ...] = ()
     proxy: str = NO_PROXY
     slices: tuple[EndpointSlice, ...] = ()
+    endpoints: tuple[Endpoints, ...] = ()
     outside: bool = False
     pools: tuple[BalancerPool, ...] = ()
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
@@ -104,7 +110,7 @@ class Cluster:
         made = cls(
             placed.nodes, placed.pods, manifests.of(Workload), manifests.of(Service), manifests.of(Namespace), cni, tuple(families),
             placed.hosts, sandboxes, placed.pending, manifests.skipped, (*manifests.notes, *placed.notes, *clashes), proxy,
-            manifests.of(EndpointSlice), outside, pools,
+            manifests.of(EndpointSlice), manifests.of(Endpoints), outside, pools,
         )  # fmt: skip
         return made if proxy == NO_PROXY else replace(made, notes=(*made.notes, *made.control.notes))
 
@@ -115,8 +121,47 @@ class Cluster:
         ManifestError where two Services ask for one address or port, or for one that the cluster does not have.
         """
         if "control" not in self.cache:
-            self.cache["control"] = control_plane(self.services, self.pods, self.nodes, self.slices, self.families, pools=self.pools)
+            self.cache["control"] = control_plane(
+                self.services, self.pods, self.nodes, self.slices, self.families, endpoints=self.endpoints, pools=self.pools
+            )
         return self.cache["control"]
+
+    @property
+    def dns(self) -> ClusterDNS:
+        """The cluster's DNS server, as CoreDNS answers."""
+        from .dns import ClusterDNS
+
+        if "dns" not in self.cache:
+            names = tuple(each.name for each in self.namespaces)
+            self.cache["dns"] = ClusterDNS(self.control.services, self.control.slices, names)
+        return self.cache["dns"]
+
+    def lookup(self, source: str, name: str, types: Sequence[str] = ("A", "AAAA"), namespace: str = "") -> Lookup:
+        """What a program in a Pod gets for a name: the search list walked, every question with its answer.
+
+        ModelError for what is no name, or a sender that is no Pod.
+        """
+        from .resolver import lookup
+
+        return lookup(self.dns, self._pod(source, namespace), name, types)
+
+    def question(self, source: str, name: str, type: str = "A", namespace: str = "", network: Network | None = None, **fields) -> Trace:
+        """What happens to a Pod's question to its name server: the UDP packet, with the bytes of a DNS message, to the DNS Service."""
+        from .resolver import message, resolv_conf
+
+        pod = self._pod(source, namespace)
+        conf = resolv_conf(pod, self.dns)
+        if not conf.nameservers:
+            raise ModelError(f"Pod {pod.key} has no name server in its /etc/resolv.conf")
+        server = conf.nameservers[0]
+        target = f"[{server}]:53" if server.version == 6 else f"{server}:53"
+        return self.trace(source, target, "udp", namespace, network, data=message(name, type), **fields)
+
+    def _pod(self, source: str, namespace: str) -> Pod:
+        pod = self.find(source, namespace).pod
+        if pod is None:
+            raise ModelError(f"{source} is no Pod: the cluster's DNS is what Pods ask")
+        return pod
 
     # The network
 

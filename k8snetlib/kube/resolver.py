@@ -5,6 +5,7 @@ Sources: the kubelet's pkg/kubelet/network/dns/dns.go and kubelet_pods.go (resol
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from ipaddress import ip_address
 
@@ -137,6 +138,18 @@ def hosts_file(pod: Pod, domain: str = "cluster.local") -> tuple[HostsEntry, ...
 
 
 # --- the walk
+
+
+QUERY_TYPES = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "TXT": 16, "AAAA": 28, "SRV": 33}
+
+
+def message(name: str, type: str = "A", id: int = 1) -> bytes:
+    """A question as it travels: a DNS message with recursion desired (RFC 1035 section 4). ModelError for what is no name."""
+    if type.upper() not in QUERY_TYPES:
+        raise ModelError(f"there is no question of type {type!r} here: {', '.join(QUERY_TYPES)}")
+    labels = absolute(name).removesuffix(".").split(".")
+    body = b"".join(bytes([len(label)]) + label.encode() for label in labels) + b"\0"
+    return struct.pack("!HHHHHH", id, 0x0100, 1, 0, 0, 0) + body + struct.pack("!HH", QUERY_TYPES[type.upper()], 1)
 
 
 def candidates(name: str, conf: ResolvConf) -> tuple[str, ...]:
