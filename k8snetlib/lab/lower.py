@@ -14,6 +14,7 @@ from ..errors import LabError
 from ..linux import ops as o
 from ..linux.packet import PROTO_NUMBERS
 from ..linux.state import Route
+from .parts import iptables_parts, nft_parts
 
 Request = tuple[str, dict]
 
@@ -211,7 +212,11 @@ def _fdb(verb: str) -> Callable[[o.FdbAdd | o.FdbDel], Request]:
 
 
 def _rules_restore(op: o.RulesRestore) -> Request:
-    return "load", {"netns": op.netns, "argv": op.argv(), "stdin": str(op.text).rstrip().encode() + b"\n", "timeout": 60.0}
+    first, *others = iptables_parts(str(op.text))
+    argv = op.argv()
+    again = argv if "--noflush" in argv else [*argv, "--noflush"]
+    runs = [(argv, first.encode()), *((again, part.encode()) for part in others)]
+    return "load_parts", {"netns": op.netns, "runs": runs, "timeout": 60.0}
 
 
 def _script(netns: str, text: str) -> Request:
@@ -223,7 +228,7 @@ def _recent_set(op: o.RecentSet) -> Request:
 
 
 def _nft(netns: str, text: str) -> Request:
-    return "load", {"netns": netns, "argv": ["nft", "-f", "-"], "stdin": text.rstrip().encode() + b"\n", "timeout": 20.0}
+    return "load_parts", {"netns": netns, "runs": [(["nft", "-f", "-"], part.encode()) for part in nft_parts(text)], "timeout": 60.0}
 
 
 def _nft_element_add(op: o.NftElementAdd) -> Request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from k8snetlib import Cluster, ModelError, UnsupportedError, shop
+from k8snetlib import Cluster, ModelError, shop
 from k8snetlib.kube.cni import CNIS
 from k8snetlib.linux.engine import after
 from k8snetlib.linux.events import Bridged, Encapsulated

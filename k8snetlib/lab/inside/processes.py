@@ -220,6 +220,11 @@ class Programs:
         if result["code"]:
             raise ProgramError(result["code"], result["err"].decode(errors="replace").strip())
 
+    def load_parts(self, netns: str, runs: list[tuple[list[str], bytes]], timeout: float) -> None:
+        """As ``load``, for one program after the other."""
+        for argv, stdin in runs:
+            self.load(netns, argv, stdin, timeout)
+
     def run(self, netns: str | None, argv: list[str], stdin: bytes, timeout: float) -> dict:
         """Exit status, output and errors. They go to memory files, so a program left in the background cannot hold us up."""
         self.spaces.enter(netns)
