@@ -167,7 +167,8 @@ class Canonicaliser:
             return flow._replace(sport=name, dport=name)
         if flow.reverse() in self.forward and flow not in self.forward:
             return flow._replace(dport=self._name(flow.dport))
-        return flow._replace(sport=self._name(flow.sport))
+        named = flow._replace(sport=self._name(flow.sport))  # the other port is the kernel's too where it has been seen as such
+        return named._replace(dport=self.names.get(flow.dport, flow.dport)) if flow.sport in self.known else named
 
     def _name(self, number: int) -> int:
         if number in self.known:

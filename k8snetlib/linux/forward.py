@@ -14,12 +14,13 @@ from . import hooks, link, neighbor
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
 from .fib import address_on, address_type, lookup, reverse_path, source_for
 from .fragments import fragment, reassemble
-from .packet import Fragment, Frame, Icmp, Ndp, Packet, Skb, Tcp, Udp, icmp_name, is_loopback, is_multicast
+from .packet import Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Skb, Tcp, Udp, icmp_name, is_loopback, is_multicast
 from .state import Route, Socket
 
 if TYPE_CHECKING:
     from .engine import Engine, View
 
+SOLICITED = 0xFF02 << 88 | 0x1FF  # ff02::1:ff00:0/104, without its last three bytes
 ICMP_TOS = 0xC0  # errors carry the precedence "internetwork control" (net/ipv4/icmp.c)
 
 
@@ -65,7 +66,7 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
     """The routing decision for an arrived packet (ip_route_input_slow): for us, onward, or nowhere."""
     packet = skb.packet
     if is_multicast(packet.dst):
-        if type(packet.payload) is Ndp:
+        if type(packet.payload) is Ndp and _joined(v, skb.iif, packet.dst):
             deliver(e, v, skb)
         else:
             drop(e, v, skb, "NOT_SPECIFIED", "nobody here has joined that multicast group")
@@ -87,6 +88,14 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
     else:
         e.emit(Routed(v.name, skb.journey, packet.dst, route, considered, "forward"))
         forward(e, v, skb, route)
+
+
+def _joined(v: View, dev: str, group: IPAddress) -> bool:
+    """Whether the device listens to the group (ip6_mc_input): all nodes, or the solicited-node group of one of its addresses, which ends in
+    the address's last three bytes (RFC 4291 section 2.7.1)."""
+    if int(group) >> 24 != SOLICITED:
+        return True
+    return any(a.version == 6 and int(a.ip) & 0xFFFFFF == int(group) & 0xFFFFFF for a in v.interface(dev).addresses)
 
 
 def _source_ok(e: Engine, v: View, skb: Skb, route: Route | None) -> bool:

@@ -313,22 +313,22 @@ def _vxlan(e: Engine, v: View, interface: Interface, frame: Frame, journey: int,
         e.emit(Dropped(v.name, journey, "NO_TX_TARGET", words, frame.payload, interface.name))
         return
     config = interface.vxlan
-    outer = Packet(config.local, entry.dst, Udp(source_port(frame), config.port, Vxlan(config.vni, frame)), df=False)
+    outer = Packet(config.local, entry.dst, Udp(source_port(frame, journey > 0), config.port, Vxlan(config.vni, frame)), df=False)
     e.emit(Encapsulated(v.name, journey, interface.name, frame, outer, entry))
     forward.send(e, v, outer, journey, mark=skb.mark if skb else 0)
 
 
-def source_port(frame: Frame) -> int:
+def source_port(frame: Frame, answer: bool = False) -> int:
     """The outer UDP source port: a hash of the inner flow, so that routers spread flows and keep one flow on one path.
 
-    As the flow dissector sees it: addresses, protocol and ports, so that all ICMP between two hosts is one flow; in IPv6 a question and
-    what a kernel answers differ by their flow label.
+    As the flow dissector sees it: addresses, protocol and ports, so that all ICMP between two hosts is one flow; in IPv6 also the flow
+    label, and what a kernel answers of its own (``answer``: a reset, say) has another one than the sender's packets.
     """
     payload = frame.payload
     if type(payload) is not Packet:
         key = str(payload)
     elif type(payload.payload) in (Tcp, Udp, Sctp):
-        key = str(payload.flow)
+        key = f"{payload.flow}{' answered' if answer and payload.version == 6 else ''}"
     else:
         label = getattr(payload.payload, "type", "") if payload.version == 6 else ""
         key = f"{payload.proto} {payload.src} {payload.dst} {label}"
