@@ -86,7 +86,8 @@ def canvas(name: str, **graph_attr: str) -> graphviz.Digraph:
     layout = {"rankdir": "TB", "newrank": "true", "ranksep": "0.4", "nodesep": "0.35", "pad": "0.08",
               "fontname": "Helvetica-Bold", "fontsize": "12", "labeljust": "l", "style": "rounded,filled"}
     graph.attr("graph", **layout | graph_attr)
-    graph.attr("node", shape="box", style="rounded,filled", fontname="Helvetica-Bold", fontsize="10.5", margin="0.15,0.07", height="0.36",
+    # Laid out in a larger size than is shown (10.5): a reader's machine may have only a wider font than Helvetica, such as DejaVu Sans.
+    graph.attr("node", shape="box", style="rounded,filled", fontname="Helvetica-Bold", fontsize="12", margin="0.16,0.05", height="0.36",
                **{"class": "interface"})
     graph.attr("edge", fontname="Helvetica-Bold", fontsize="11", dir="none", **{"class": "link"})
     return graph
