@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from ..linux.events import Delivered, Dropped, Learned, Matched, Rewritten, Trace
 from ..linux.ops import ConntrackAdd
+from ..linux.state import Conntrack
 from ..value import value
 from .tables import Table
 from .walk import decision
@@ -130,7 +131,8 @@ def deciding_rules(trace: Trace) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def connection(trace: Trace, netns: str):
-    """The connection-tracking entry that the packet left in a namespace, or None."""
-    ops = [e.op for e in trace.all(Learned, 0) if isinstance(e.op, ConntrackAdd) and e.netns == netns]
-    return ops[-1].entry if ops else None
+def connection(trace: Trace, netns: str) -> Conntrack | None:
+    """The connection-tracking entry that the packet left in a namespace, not its tunnel's; None if it left none."""
+    found = [e.op.entry for e in trace.all(Learned, 0) if isinstance(e.op, ConntrackAdd) and e.netns == netns]
+    ends = {trace.sent.dport} | ({trace.end.packet.dport} if isinstance(trace.end, Delivered) else set())
+    return next((entry for entry in reversed(found) if entry.original.proto == trace.sent.proto and entry.original.dport in ends), None)

@@ -117,3 +117,40 @@ def test_a_learners_copy_keeps_their_work(tmp_path: Path) -> None:
     (source / "course" / "01-b.ipynb").write_text("two")
     _copy(source, mine)
     assert (mine / "course" / "00-a.ipynb").read_text() == "my work" and (mine / "course" / "01-b.ipynb").exists()
+
+
+class TestServices:
+    """Services in the terminal: every outcome, modes side by side, somebody outside."""
+
+    def test_a_service_is_reached(self, capsys: pytest.CaptureFixture) -> None:
+        assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", "--proxy", "nftables", "--reply"]) == 0
+        out = capsys.readouterr().out
+        assert "un-DNAT" in out and "service-ips" in out and "kube-proxy in mode nftables" in out
+
+    def test_every_outcome(self, capsys: pytest.CaptureFixture) -> None:
+        assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", "--all"]) == 0
+        assert capsys.readouterr().out.count("1/2 ") == 2
+
+    def test_modes_side_by_side(self, capsys: pytest.CaptureFixture) -> None:
+        assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", "--compare", "iptables,nftables", "--json"]) == 0
+        rows = json.loads(capsys.readouterr().out)["outcomes"]
+        assert [row["mode"] for row in rows] == ["iptables"] * 2 + ["nftables"] * 2
+        assert {row["weight"] for row in rows} == {"1/2"}
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--compare", "iptables,ebpf"], "there is no mode 'ebpf'"),
+            (["--all", "--reply"], "does not go with --reply"),
+            (["--to", "lb/api:80"], "has type ClusterIP"),
+            (["--to", "svc/api:htpp"], 'no port named "htpp"'),
+        ],
+    )
+    def test_mistakes(self, arguments: list[str], words: str, capsys: pytest.CaptureFixture) -> None:
+        assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert words in error and error.startswith("k8snet: ") and error.count("\n") == 1
+
+    def test_no_proxy_means_no_way(self, capsys: pytest.CaptureFixture) -> None:
+        assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", "--proxy", "none"]) == 1
+        assert "dropped" in capsys.readouterr().out
