@@ -209,7 +209,7 @@ def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
     send(e, v, Packet(packet.dst, packet.src, reply, df=False, tos=packet.tos), journey)
 
 
-def _reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuses with a TCP reset") -> None:
+def _reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuses with a TCP reset", about: Skb | None = None) -> None:
     """Answer a segment with RST (RFC 9293 section 3.10.7.1)."""
     packet, segment = skb.packet, skb.packet.payload
     if "A" in segment.flags:
@@ -219,7 +219,7 @@ def _reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refus
         rst = Tcp(segment.dport, segment.sport, "RA", 0, segment.seq + length & 0xFFFFFFFF, window=0)
     journey = e.new_journey()
     e.emit(Answered(v.name, skb.journey, journey, why))
-    send(e, v, Packet(packet.dst, packet.src, rst), journey)
+    send(e, v, Packet(packet.dst, packet.src, rst), journey, about=about)
 
 
 # Forwarding
@@ -267,10 +267,17 @@ def _redirect(e: Engine, v: View, skb: Skb, route: Route) -> None:
 # Sending
 
 
-def send(e: Engine, v: View, packet: Packet, journey: int, mark: int = 0, process: str = "", dev: str = "") -> None:
-    """A packet made in this namespace, by a process or by the kernel: route, OUTPUT, route again if need be, out."""
+def send(
+    e: Engine, v: View, packet: Packet, journey: int, mark: int = 0, process: str = "", dev: str = "", about: Skb | None = None
+) -> None:
+    """A packet made in this namespace, by a process or by the kernel: route, OUTPUT, route again if need be, out.
+
+    ``about`` is the packet that an error or a reset speaks of: it belongs to the same connection, confirmed or not (nf_ct_attach).
+    """
     e.emit(Sent(v.name, journey, packet, process))
     skb = Skb(packet, mark=mark, journey=journey)
+    if about is not None and about.ct is not None:
+        hooks.attach(e, v, skb, about)
     route, considered = lookup(v.ns, packet.dst, packet.src, mark=mark, dev=dev)
     if route is None or route.type not in ("unicast", "local", "broadcast"):
         error = {"blackhole": "EINVAL", "prohibit": "EACCES", "unreachable": "EHOSTUNREACH"}.get(route.type if route else "", "ENETUNREACH")
@@ -347,7 +354,7 @@ def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0)
     message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version)
     error = Packet(src, packet.src, message, df=False, tos=ICMP_TOS if packet.version == 4 else 0)
     e.emit(Answered(v.name, skb.journey, journey, f"{'ICMP' if packet.version == 4 else 'ICMPv6'} {icmp_name(message)}"))
-    send(e, v, error, journey)
+    send(e, v, error, journey, about=skb)
 
 
 _REJECTS = {
@@ -361,6 +368,6 @@ def reject(e: Engine, v: View, skb: Skb, how: str, hook: str) -> None:
     """The answer of the REJECT target (nf_reject_ipv4.c): an ICMP error, or a reset."""
     if how == "tcp-reset":
         if type(skb.packet.payload) is Tcp and "R" not in skb.packet.payload.flags:
-            _reset(e, v, skb, "REJECT answers with a TCP reset")
+            _reset(e, v, skb, "REJECT answers with a TCP reset", about=skb)
         return
     icmp_error(e, v, skb, *_REJECTS[how])

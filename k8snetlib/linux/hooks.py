@@ -137,6 +137,12 @@ def _track(e: Engine, v: View, skb: Skb) -> None:
         v.learn_connection(skb.journey, ct)
 
 
+def attach(e: Engine, v: View, skb: Skb, about: Skb) -> None:
+    """An answer of the kernel's own belongs to the connection of the packet that it is about, in the other direction."""
+    skb.ct, skb.ctdir = about.ct, conntrack.REPLY if about.ctdir == conntrack.ORIGINAL else conntrack.ORIGINAL
+    _tracked(e, v, skb, "RELATED", skb.ct if skb.ct.confirmed else None)
+
+
 def _forget(v: View, skb: Skb, ct: Ct) -> None:
     v.ct.remove(ct)
     v.forget_connection(skb.journey, ct)
@@ -167,7 +173,8 @@ def _nat(e: Engine, v: View, hook: str, skb: Skb, lookups: tuple[tuple, ...]) ->
         return True
     source = hook not in DESTINATION_NAT
     which = "src" if source else "dst"
-    if skb.ctstate == "NEW" and which not in ct.done:
+    new = skb.ctstate == "NEW" or (skb.ctstate == "RELATED" and type(skb.packet.payload) is not Icmp)
+    if new and which not in ct.done:
         for step in lookups:
             target = _ask(step, hook, skb, v)
             if isinstance(target, Reject) or (isinstance(target, Verdict) and target.name == "DROP"):
@@ -179,10 +186,10 @@ def _nat(e: Engine, v: View, hook: str, skb: Skb, lookups: tuple[tuple, ...]) ->
                 break
         else:
             conntrack.setup(ct, which, None, None, v.ct)
-    new = conntrack.manipulate(ct, skb.ctdir, source, skb.packet)
-    if new is not skb.packet and new != skb.packet:
-        e.emit(Rewritten(v.name, skb.journey, _name(ct, skb, source), skb.packet, new))
-        skb.packet = new
+    changed = conntrack.manipulate(ct, skb.ctdir, source, skb.packet)
+    if changed is not skb.packet and changed != skb.packet:
+        e.emit(Rewritten(v.name, skb.journey, _name(ct, skb, source), skb.packet, changed))
+        skb.packet = changed
     return True
 
 
@@ -212,7 +219,7 @@ def _wanted(v: View, hook: str, skb: Skb, target: Nat):
 def _confirm(v: View, skb: Skb) -> None:
     """Put a new connection into the table (nf_conntrack_confirm)."""
     ct = skb.ct
-    if ct is not None and not ct.confirmed:
+    if ct is not None and not ct.confirmed and skb.ctdir == conntrack.ORIGINAL:
         ct.confirmed = True
         v.ct.add(ct)
         v.learn_connection(skb.journey, ct)

@@ -84,7 +84,10 @@ def _any_address(v: View) -> IPAddress | None:
 def _send_discovery(e: Engine, v: View, dev: str, packet: Packet, mac: str, journey: int) -> None:
     """Neighbour discovery passes OUTPUT and POSTROUTING like any packet (ndisc_send_skb), unlike ARP."""
     skb = Skb(packet, oif=dev, journey=journey)
-    if hooks.run_hook(e, v, "OUTPUT", skb) and hooks.run_hook(e, v, "POSTROUTING", skb):
+    if not hooks.run_hook(e, v, "OUTPUT", skb):
+        return
+    skb.iif = dev  # POSTROUTING takes for the input device what the packet was made for (ip6_output, ndisc_alloc_skb)
+    if hooks.run_hook(e, v, "POSTROUTING", skb):
         link.transmit(e, v, dev, Frame(v.interface(dev).mac, mac, skb.packet), journey, skb)
 
 

@@ -71,10 +71,11 @@ class Chain:
     hook: Hook | None = None
     comment: str = ""
 
-    def listing(self) -> list[str]:
-        head = [f'\t\tcomment "{self.comment}"'] if self.comment else []
-        head += [f"\t\t{self.hook}"] if self.hook else []
-        return [f"\tchain {self.name} {{", *head, *(f"\t\t{line}" for line in self.lines), "\t}"]
+    def text(self) -> str:
+        """The chain as it stands in a listing."""
+        head = f'\n\t\tcomment "{self.comment}"' if self.comment else ""
+        head += f"\n\t\t{self.hook}" if self.hook else ""
+        return "\n\t\t".join((f"\tchain {self.name} {{{head}", *self.lines)) + "\n\t}"
 
 
 @value
@@ -142,12 +143,10 @@ class Table:
 
     def listing(self, elements: Mapping[str, list[Element]] = EMPTY) -> str:
         """``nft list table``; ``elements`` of a set in place of its own, where a namespace has learned more."""
-        lines = [f"table {self.title} {{"]
-        lines += [f'\tcomment "{self.comment}"'] if self.comment else []
-        for number, part in enumerate((*self.sets.values(), *self.chains.values())):
-            lines += [""] if number else []
-            lines += part.lines(elements.get(part.name)) if isinstance(part, NftSet) else part.listing()
-        return "\n".join([*lines, "}"])
+        head = f"table {self.title} {{\n" + (f'\tcomment "{self.comment}"\n' if self.comment else "")
+        parts = [part.text(elements.get(part.name)) for part in self.sets.values()]
+        parts += [part.text() for part in self.chains.values()]
+        return head + "\n\n".join(parts) + ("\n}" if parts else "}")
 
 
 @value

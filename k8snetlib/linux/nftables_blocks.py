@@ -15,8 +15,11 @@ SPECIAL = re.compile(r'"[^"\n]*"|#[^\n]*|[{}\n;]')
 ELEMENT_OPTION = re.compile(r'\s+(timeout|expires|comment|counter packets \d+ bytes)\s+("[^"]*"|\S+)')
 
 
-def pieces(text: str) -> Iterator[str]:
-    """The text cut at line ends and semicolons that stand outside braces and quotes; comments are left out."""
+def pieces(text: str, block: bool = False) -> Iterator[str]:
+    """The text cut at line ends and semicolons that stand outside braces and quotes; comments are left out.
+
+    In a ``block`` nft wants one of the two after the last statement as well, save after the elements of a set.
+    """
     depth, start, kept = 0, 0, ""
     for found in SPECIAL.finditer(text):
         mark = found.group()
@@ -38,6 +41,8 @@ def pieces(text: str) -> Iterator[str]:
     if depth:
         raise ModelError("nftables: a closing brace is missing")
     if piece := (kept + text[start:]).strip():
+        if block and not piece.startswith(("elements", "auto-merge")):
+            raise ModelError(f"nftables: a line end or a semicolon must stand between {piece.splitlines()[-1]!r} and the closing brace")
         yield piece
 
 
@@ -93,7 +98,7 @@ def comment_of(text: str) -> str:
 
 
 def rules_in(body: str) -> Iterator[str]:
-    for part in pieces(body):
+    for part in pieces(body, True):
         first, _, rest = part.partition(" ")
         if not (first in ("type", "policy", "comment") or (first == "comment" and rest.startswith('"'))):
             yield part

@@ -178,10 +178,10 @@ class RuleReader(WordReader):
         return tuple(sorted(set(texts), key=lambda text: kind.number(text)))
 
     def _member(self, left, operator: str) -> Match:
-        entries = self._entries(left.kinds)
+        entries = self.entries(left.kinds)
         if len(entries) == 1 and not self.listed and not isinstance(left, Concat) and entries[0].key != "*":
             return Match(left, entries[0].key, operator)
-        return Match(left, made_literal(left.kinds, entries), operator)
+        return Match(left, made_literal(left.kinds, entries, self.prefixed), operator)
 
     def _tcp_flags(self):
         """``tcp flags syn,ack``, ``tcp flags & (fin|syn) == syn`` and ``tcp flags syn / fin,syn``."""

@@ -88,18 +88,18 @@ class NftSet:
         lines += [f'comment "{self.comment}"'] if self.comment else []
         return lines
 
-    def lines(self, elements: Iterable[Element] | None = None) -> list[str]:
+    def text(self, elements: Iterable[Element] | None = None) -> str:
         """The set as it stands in a listing; ``elements`` in place of its own, where a namespace has learned more."""
-        found = list(self.elements.values()) if elements is None else list(elements)
-        lines = [f"\t{'map' if self.data else 'set'} {self.name} {{", *(f"\t\t{line}" for line in self.declaration())]
+        found = self.elements.values() if elements is None else elements
+        lines = [f"\t{'map' if self.data else 'set'} {self.name} {{", *self.declaration()]
         if found:
             per_line = 1
             if not self.typeof and " . " not in self.type:
                 per_line = types_of(self.type)[0].per_line
             texts = list(map(str, found))
             rows = [", ".join(texts[i : i + per_line]) for i in range(0, len(texts), per_line)]
-            lines.append("\t\telements = { " + ",\n\t\t\t     ".join(rows) + " }")
-        return [*lines, "\t}"]
+            lines.append("elements = { " + ",\n\t\t\t     ".join(rows) + " }")
+        return "\n\t\t".join(lines) + "\n\t}"
 
 
 def arranged(kinds: tuple[Datatype, ...], elements: Iterable[Element], interval: bool = False) -> Mapping[str, Element]:

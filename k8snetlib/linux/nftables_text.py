@@ -126,7 +126,7 @@ class _Transaction:
         if rest:
             raise ModelError(f"nftables: table {name}: unexpected {' '.join(rest)!r}")
         table = self.table(family, name, make=True)
-        parts = list(pieces(body))
+        parts = list(pieces(body, True))
         later = []
         for part in parts:  # what is declared first, so that rules may name chains and sets that stand further below
             kind = part.split(None, 1)[0]
@@ -184,7 +184,7 @@ class _Transaction:
     def _declare_chain(self, table: _Table, name: str, body: str) -> None:
         chain = table.chains.get(name) or Chain(name)
         hook, comment = chain.hook, chain.comment
-        flat = "; ".join(part for part in pieces(body) if part.split(None, 1)[0] in ("type", "policy", "comment"))
+        flat = "; ".join(part for part in pieces(body, True) if part.split(None, 1)[0] in ("type", "policy", "comment"))
         if found := _BASE.search(flat):
             kind, at, priority, policy = found.groups()
             if at not in HOOKS or table.family not in VERSIONS or at == "ingress":
@@ -199,7 +199,7 @@ class _Transaction:
     def _declare_set(self, table: _Table, kind: str, name: str, body: str) -> None:
         fields: dict = {"name": name}
         unknown, members = [], ""
-        for part in pieces(body):
+        for part in pieces(body, True):
             key, _, rest = part.partition(" ")
             rest = rest.strip()
             if key in ("type", "typeof"):

@@ -28,7 +28,7 @@ class WordReader:
     def __init__(self, text: str, family: str = "ip", sets: Mapping[str, object] | None = None, listed: bool = False) -> None:
         self.text, self.family, self.sets, self.listed = text, family, sets or {}, listed
         self.tokens = [(found.group(), found.start()) for found in TOKEN.finditer(text)]
-        self.at = 0
+        self.at, self.prefixed = 0, False
 
     @property
     def word(self) -> str:
@@ -96,11 +96,12 @@ class WordReader:
 
     def literal(self, kinds: tuple[Datatype, ...], data: str = "") -> Literal:
         """``{ a, b }`` or ``{ a : x, b : y }``, in the order in which nft lists it."""
-        return made_literal(kinds, self._entries(kinds, data))
+        entries = self.entries(kinds, data)
+        return made_literal(kinds, entries, self.prefixed)
 
-    def _entries(self, kinds: tuple[Datatype, ...], data: str = "") -> list[Entry]:
+    def entries(self, kinds: tuple[Datatype, ...], data: str = "") -> list[Entry]:
         self.expect("{")
-        entries = []
+        entries, self.prefixed = [], False
         while not self.accept("}"):
             entries.append(self._entry(kinds, data))
             self.accept(",")
@@ -116,6 +117,7 @@ class WordReader:
         else:
             self.accept(":") if data else None
         key = " ".join(words)
+        self.prefixed |= "/" in key and bool(kinds[0].address)  # even 1.2.3.4/32 makes the set one of intervals
         key = key if key == "*" else canonical_key(kinds, key)
         if not data:
             return Entry(key)
@@ -127,11 +129,11 @@ class WordReader:
         return Entry(key, _nat_data(" ".join(rest)) if data == "nat" else " ".join(rest))
 
 
-def made_literal(kinds: tuple[Datatype, ...], entries: list[Entry]) -> Literal:
+def made_literal(kinds: tuple[Datatype, ...], entries: list[Entry], interval: bool = False) -> Literal:
     """A literal as nft holds it: sorted, and intervals of a set merged."""
     keys = [entry.key for entry in entries]
     single = len(kinds) == 1
-    interval = any(_is_interval(kind, part) for key in keys if key != "*" for kind, part in zip(kinds, key.split(" . "), strict=True))
+    interval |= any(_is_interval(kind, part) for key in keys if key != "*" for kind, part in zip(kinds, key.split(" . "), strict=True))
     if single and interval and kinds[0].name != "ifname" and not any(entry.data for entry in entries):
         return Literal(tuple(map(Entry, merged(kinds[0], keys))), True)
     order = sort_key(kinds) if single or not interval else None

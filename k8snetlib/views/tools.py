@@ -95,7 +95,7 @@ def nft_list(network: Network, netns: str, table: str = "", chain: str = "", *, 
     found = ruleset and ruleset.tables.get((family or "ip", name))
     if found is None or (chain and chain not in found.chains):
         raise ModelError(f"{netns} has no {f'chain {chain!r} in ' if found else ''}nftables table {family or 'ip'} {name}")
-    return Text("\n".join([f"table {found.title} {{", *found.chains[chain].listing(), "}"]) if chain else ruleset.table_listing(found, now))
+    return Text(f"table {found.title} {{\n{found.chains[chain].text()}\n}}" if chain else ruleset.table_listing(found, now))
 
 
 def ss(network: Network, netns: str) -> Text:

@@ -157,10 +157,12 @@ def test_commands_take_away() -> None:
     "text",
     [
         "add rule ip t c accept",
-        "table ip t { chain c { jump nowhere } }",
-        "table ip t { chain c { ip saddr @nobody drop } }",
-        "table ip t { map m { type inet_service : verdict; elements = { 80 : goto nowhere } } }",
-        "table ip t { chain c { type filter hook input priority soon; } }",
+        "table ip t { chain c { jump nowhere; }; }",
+        "table ip t { chain c { ip saddr @nobody drop; }; }",
+        "table ip t { chain c { accept }; }",
+        "table ip t { chain c { accept; } }",
+        "table ip t { map m { type inet_service : verdict; elements = { 80 : goto nowhere } }; }",
+        "table ip t { chain c { type filter hook input priority soon; }; }",
         "table ip t { chain c { accept ",
         "frobnicate",
         "delete table ip t",
@@ -299,9 +301,9 @@ def test_the_chain_registered_last_comes_first() -> None:
 
 
 def test_inet_sees_both_families_and_ip_one() -> None:
-    network = routed("table ip6 t { chain forward { type filter hook forward priority 0; policy drop; } }")
+    network = routed("table ip6 t { chain forward { type filter hook forward priority 0; policy drop; }; }")
     assert passes(network)
-    assert not passes(routed("table inet t { chain forward { type filter hook forward priority 0; policy drop; } }"))
+    assert not passes(routed("table inet t { chain forward { type filter hook forward priority 0; policy drop; }; }"))
 
 
 @pytest.mark.parametrize(

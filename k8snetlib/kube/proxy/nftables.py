@@ -9,9 +9,8 @@ ports without endpoints is rejected or dropped by maps of their own, after trans
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from types import MappingProxyType
 
 from ...linux.nftables import Chain, Hook, Table
@@ -26,6 +25,8 @@ from .endpoints import Categories, ProxyEndpoint, ServicePortInfo, categorize, e
 TABLE = "kube-proxy"
 MARK = f"{MASQUERADE_MARK:#010x}"
 NAME_LIMIT = 240
+BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+PAIRS = tuple(one + other for one in BASE32 for other in BASE32)  # ten bits as two characters (RFC 4648 section 6)
 SET_MARK = f"meta mark set meta mark | {MARK}"
 # Chain → hook, and the rule by which it jumps; names and priorities as kube-proxy gives them.
 BASE_CHAINS = (
@@ -74,7 +75,8 @@ def ops(netns: str, services: Iterable[Service], slices: Iterable[EndpointSlice]
 
 def hashed(name: str) -> str:
     """A name that is unique and short enough for a chain: eight characters of a SHA-256 digest in base 32, then the name itself."""
-    text = f"{base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()[:8]}-{name}"
+    bits = int.from_bytes(sha256(name.encode()).digest()[:5], "big")
+    text = f"{PAIRS[bits >> 30]}{PAIRS[bits >> 20 & 1023]}{PAIRS[bits >> 10 & 1023]}{PAIRS[bits & 1023]}-{name}"
     return text if len(text) <= NAME_LIMIT else text[: NAME_LIMIT - 3] + "..."
 
 
@@ -85,7 +87,7 @@ class _Proxier:
         self.config = config
         self.ip = "ip" if config.version == 4 else "ip6"
         self.address = TYPES["ipv4_addr" if config.version == 4 else "ipv6_addr"]
-        self.chains: dict[str, tuple[str, ...]] = {}
+        self.chains: dict[str, Chain] = {}
         self.affinity: dict[str, NftSet] = {}
         self.elements: dict[str, dict[str, Element]] = {name: {} for name in SETS}
         self.if_local, self.if_not_local = _detector(config, self.ip)
@@ -96,8 +98,7 @@ class _Proxier:
         node_ports = _node_port_ips(self.config)
         for address in node_ports or ():
             self.put("nodeport-ips", address)
-        chains = {name: Chain(name, lines) for name, lines in self.chains.items()}
-        chains |= {name: Chain(name, lines, hook) for name, hook, lines in BASE_CHAINS}
+        chains = self.chains | {name: Chain(name, lines, hook) for name, hook, lines in BASE_CHAINS}
         chains |= {name: Chain(name, lines) for name, lines in self.fixed(node_ports is None).items()}
         chains["reject-chain"] = Chain("reject-chain", ("reject",), None, "helper for @no-endpoint-services / @no-endpoint-nodeports")
         sets = self.affinity | self.sets(node_ports is None)
@@ -105,7 +106,7 @@ class _Proxier:
             self.ip,
             TABLE,
             MappingProxyType({name: chains[name] for name in sorted(chains)}),
-            MappingProxyType({name: sets[name] for name in sorted(sets, key=lambda name: (sets[name].is_map, name))}),
+            MappingProxyType({name: sets[name] for maps in (False, True) for name in sorted(sets) if sets[name].is_map is maps}),
             "rules for kube-proxy",
         )
 
@@ -152,13 +153,16 @@ class _Proxier:
         texts = list(texts)
         if len(texts) == 1:
             return self.address.canonical(texts[0])
-        if any("/" in self.address.canonical(text) for text in texts):
+        if any("/" in text for text in texts):
             return f"{{ {', '.join(merged(self.address, texts))} }}"
         return f"{{ {', '.join(sorted({self.address.canonical(text) for text in texts}, key=self.address.order))} }}"
 
     def put(self, name: str, key: str, data: str = "", comment: str = "") -> None:
-        """The first Service that claims a key keeps it, as the elements of one transaction do in kube-proxy."""
+        """Where several Services claim one key, the first keeps it; kube-proxy takes Services in random order, and the last wins."""
         self.elements[name].setdefault(key, Element(key, data, comment))
+
+    def add_chain(self, name: str, lines: tuple[str, ...]) -> None:
+        self.chains[name] = Chain(name, lines)
 
     # One port of one Service
 
@@ -166,17 +170,18 @@ class _Proxier:
         found = categorize(endpoints, info, self.config)
         base = f"{info.service.key}/{info.protocol}/{info.port.name}"
         name = hashed(base)
+        names = {id(each): _endpoint_name(base, each) for each in found.reachable} if info.affinity_seconds else {}
         has_internal = bool(found.local) if info.internal_local else found.any
         has_external = bool(found.local) if info.external_local else found.any
         self.destinations(info, name, found.any, has_internal, has_external)
         for kind, chosen in (("service", found.cluster if info.uses_cluster_endpoints else ()), ("local", found.local)):
             if chosen and (kind == "service" or info.uses_local_endpoints):
-                self.chains[f"{kind}-{name}"] = self.balance(info, base, chosen)
+                self.add_chain(f"{kind}-{name}", self.balance(info, names, chosen))
         if found.any and info.externally_accessible:
-            self.chains[f"external-{name}"] = self.external(info, name, has_external)
+            self.add_chain(f"external-{name}", self.external(info, name, has_external))
         if info.load_balancer_vips and info.source_ranges:
-            self.chains[f"firewall-{name}"] = (self.firewall(info),)
-        self.reachable(info, base, found)
+            self.add_chain(f"firewall-{name}", (self.firewall(info),))
+        self.reachable(info, names, found)
 
     def destinations(self, info: ServicePortInfo, name: str, any_endpoint: bool, has_internal: bool, has_external: bool) -> None:
         """The elements by which the port is found, or refused where nothing serves it."""
@@ -222,28 +227,26 @@ class _Proxier:
             sources += map(str, info.load_balancer_vips)
         return f"{self.ip} saddr != {self.literal(sources)} drop"
 
-    def balance(self, info: ServicePortInfo, base: str, endpoints: Sequence[ProxyEndpoint]) -> tuple[str, ...]:
+    def balance(self, info: ServicePortInfo, names: Mapping[int, str], endpoints: Sequence[ProxyEndpoint]) -> tuple[str, ...]:
         """The rules that choose an endpoint: known clients first, then at random."""
         count = len(endpoints)
         if not info.affinity_seconds:
             choice = ", ".join([f"{i} : {each.ip} . {each.port}" for i, each in enumerate(endpoints)])
             return (f"meta l4proto {info.protocol} dnat {self.ip} to numgen random mod {count} map {{ {choice} }}",)
-        names = [_endpoint_name(base, each) for each in endpoints]
-        known = [f"{self.ip} saddr @affinity-{name} goto endpoint-{name}" for name in names]
-        choice = ", ".join([f"{i} : goto endpoint-{name}" for i, name in enumerate(names)])
+        chosen = [names[id(each)] for each in endpoints]
+        known = [f"{self.ip} saddr @affinity-{name} goto endpoint-{name}" for name in chosen]
+        choice = ", ".join([f"{i} : goto endpoint-{name}" for i, name in enumerate(chosen)])
         return (*known, f"numgen random mod {count} vmap {{ {choice} }}")
 
-    def reachable(self, info: ServicePortInfo, base: str, found: Categories) -> None:
+    def reachable(self, info: ServicePortInfo, names: Mapping[int, str], found: Categories) -> None:
         """What each endpoint that this node uses needs: masquerading of a Pod's traffic to itself, and with affinity a chain and a set."""
         for each in found.reachable:
             if each.is_local:
                 self.put("hairpin-connections", f"{each.ip} . {each.ip} . {info.protocol} . {each.port}")
             if info.affinity_seconds:
-                name = _endpoint_name(base, each)
-                self.chains[f"endpoint-{name}"] = (
-                    f"update @affinity-{name} {{ {self.ip} saddr }}",
-                    f"meta l4proto {info.protocol} dnat to {each}",
-                )
+                name = names[id(each)]
+                remember, translate = f"update @affinity-{name} {{ {self.ip} saddr }}", f"meta l4proto {info.protocol} dnat to {each}"
+                self.add_chain(f"endpoint-{name}", (remember, translate))
                 own = f"affinity-{name}"
                 self.affinity[own] = NftSet(
                     own, self.address.name, flags=("dynamic", "timeout"), timeout=float(info.affinity_seconds), size=65535
