@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from ..errors import LabError
 from ..linux import ops as o
+from ..linux import ops_ipvs as i
 from ..linux.packet import PROTO_NUMBERS
 from ..linux.state import Route
 
@@ -218,6 +219,10 @@ def _script(netns: str, text: str) -> Request:
     return "load", {"netns": netns, "argv": ["sh"], "stdin": text.encode(), "timeout": 20.0}
 
 
+def _stdin(netns: str, argv: list[str], text: str) -> dict:
+    return {"netns": netns, "argv": argv, "stdin": text.rstrip().encode() + b"\n", "timeout": 60.0}
+
+
 def _recent_set(op: o.RecentSet) -> Request:
     raise LabError(TEXT["recent"])
 
@@ -258,6 +263,8 @@ LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
         o.ChainAdd: lambda op: _script(op.netns, f"{shlex.join(op.argv())} 2>/dev/null || true\n"),
         o.RuleEnsure: lambda op: _script(op.netns, op.script() + "\n"),
         o.RecentSet: _recent_set,
+        i.IpsetRestore: lambda op: ("load", _stdin(op.netns, ["ipset", "restore", "-exist"], op.text)),
+        i.IpvsRestore: lambda op: ("load", _stdin(op.netns, ["ipvsadm", "-R"], op.text())),
         o.Listen: _listen,
         o.ConntrackAdd: _conntrack_add,
         o.ConntrackDel: _conntrack_del,

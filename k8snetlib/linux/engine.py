@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from . import forward, link, neighbor
@@ -26,6 +27,9 @@ from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd, RecentSet
 from .packet import Frame, IPAddress, Packet, Skb, Tcp
 from .recent import Recent, RecentEntry
 from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket
+
+if TYPE_CHECKING:
+    from .ipvs_hooks import IpvsTable
 
 CLIENT = "client"  # the process that waits for the reply, where the packet's sender was not named
 MAX_STEPS = 20_000  # far above what TTL allows a packet; only a loop of bridges can reach it
@@ -41,7 +45,7 @@ def always(match: object, probability: Fraction) -> bool:
 class View:
     """A namespace during a trace: the frozen state and, on top, what the trace has learned. It is the ``env`` of rules as well."""
 
-    __slots__ = ("_ct", "bridged", "engine", "fdb", "journey", "lists", "name", "neighbors", "ns", "tracked")
+    __slots__ = ("_ct", "_ipvs", "bridged", "engine", "fdb", "journey", "lists", "name", "neighbors", "ns", "serves", "tracked")
 
     def __init__(self, ns: NetNS, engine: Engine) -> None:
         self.ns, self.name, self.engine = ns, ns.name, engine
@@ -49,7 +53,11 @@ class View:
         self.fdb: dict[tuple[str, str], FdbEntry] = {}
         self.lists: dict[str, tuple[RecentEntry, ...]] = {}  # of the recent match
         self._ct: CtTable | None = None
-        self.tracked = {version: ruleset.tracks for version, ruleset in ns.rulesets.items()}
+        self._ipvs = None
+        self.serves = ns.ipvs is not None
+        self.tracked = {version: ruleset.tracks for version, ruleset in ns.rulesets.items()} | (
+            dict.fromkeys((4, 6), True) if self.serves else {}
+        )
         self.journey, self.bridged = 0, False
 
     @property
@@ -102,6 +110,21 @@ class View:
 
     def matched(self, hook: str, table: str, chain: str, index: int, rule: object, verdict: str, examined: int = 0) -> None:
         self.engine.emit(Matched(self.name, self.journey, hook, table, chain, index, rule, verdict, self.bridged, examined))
+
+    def ipset(self, name: str) -> object | None:
+        return self.ns.ipsets.get(name)
+
+    @property
+    def ipvs(self) -> IpvsTable:
+        if self._ipvs is None:
+            from .ipvs_hooks import IpvsTable
+
+            self._ipvs = IpvsTable(self)
+        return self._ipvs
+
+    def ipvs_connection(self, skb: Skb) -> object | None:
+        """The connection of IPVS by which the packet goes to its real server."""
+        return self.ipvs.reply(skb.packet, inverse=True) if self.serves else None
 
     def listening(self, proto: str, address: IPAddress, port: int) -> Socket | None:
         return forward.find_socket(self, proto, address, port)

@@ -21,19 +21,23 @@ if TYPE_CHECKING:
 
 FIRST, LAST = ("PREROUTING", "OUTPUT"), ("INPUT", "POSTROUTING")
 DESTINATION_NAT = ("PREROUTING", "OUTPUT")
+BEHIND_IPVS = {"INPUT": "nat", "OUTPUT": "filter"}  # the table that comes next after IPVS (ip_vs_ops4); at FORWARD it comes last
 
 
 def run_hook(e: Engine, v: View, hook: str, skb: Skb) -> bool:
     """Take the packet through one hook; False if it ended there (the drop, and what REJECT answers, are already told)."""
     version = skb.packet.version
     ruleset = v.ns.rulesets.get(version)
-    if ruleset is None:
+    if ruleset is None and not v.serves:
         return True
-    v.journey, tracks = skb.journey, v.tracked[version]
-    if "raw" not in ruleset.tables and tracks and hook in FIRST:
+    tables = ruleset.tables if ruleset is not None else {}
+    v.journey, tracks = skb.journey, v.tracked.get(version, False)
+    if "raw" not in tables and tracks and hook in FIRST:
         _track(e, v, skb)
     for name in ORDER[hook]:
-        table = ruleset.tables.get(name)
+        if v.serves and name == BEHIND_IPVS.get(hook) and not _ipvs(e, v, hook, skb):
+            return False
+        table = tables.get(name)
         if name == "nat":
             if tracks and not _nat(e, v, hook, skb, table):
                 return False
@@ -44,9 +48,17 @@ def run_hook(e: Engine, v: View, hook: str, skb: Skb) -> bool:
                 return False
         if name == "raw" and table is not None and tracks and hook in FIRST:
             _track(e, v, skb)
+    if v.serves and hook == "FORWARD" and not _ipvs(e, v, hook, skb):
+        return False
     if tracks and hook in LAST:
         _confirm(v, skb)
     return True
+
+
+def _ipvs(e: Engine, v: View, hook: str, skb: Skb) -> bool:
+    from . import ipvs_hooks
+
+    return ipvs_hooks.run(e, v, hook, skb)
 
 
 def _refuse(e: Engine, v: View, hook: str, skb: Skb, table: str, verdict: object) -> None:

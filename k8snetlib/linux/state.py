@@ -235,6 +235,8 @@ class NetNS:
     sysctls: Mapping[str, int] = field(default_factory=_empty)
     sockets: tuple[Socket, ...] = ()
     recent: Mapping[str, tuple] = field(default_factory=_empty)  # lists of the recent match: recent.RecentEntry, least recently seen first
+    ipsets: Mapping[str, object] = field(default_factory=_empty)  # by name: ipset.IpSet
+    ipvs: object | None = None  # ipvs.Ipvs, where there is a virtual server
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)  # indexes derived from the rest
 
     def sysctl(self, key: str) -> int:

@@ -20,6 +20,7 @@ def _compiler(mode: str) -> Callable:
 
 MODES: dict[str, Callable] = {
     "iptables": _compiler("iptables"),
+    "ipvs": _compiler("ipvs"),
 }
 """Mode → ``compile(services, slices, config)``; a mode's file is read when it is first used."""
 
