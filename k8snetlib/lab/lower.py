@@ -12,7 +12,6 @@ from types import MappingProxyType
 
 from ..errors import LabError
 from ..linux import ops as o
-from ..linux import ops_ipvs as i
 from ..linux.packet import PROTO_NUMBERS
 from ..linux.state import Route
 
@@ -94,7 +93,7 @@ def lower(ops: Iterable[o.Op]) -> list[tuple[o.Op, Request]]:
 
 
 def _lower(op: o.Op) -> Request:
-    entry = LOWER.get(type(op))
+    entry = LOWER.get(type(op)) or LOWER_IPVS.get(type(op).__name__)
     if entry is None:
         raise LabError(TEXT["unknown"].format(op=type(op).__name__))
     return entry(op)
@@ -263,10 +262,18 @@ LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
         o.ChainAdd: lambda op: _script(op.netns, f"{shlex.join(op.argv())} 2>/dev/null || true\n"),
         o.RuleEnsure: lambda op: _script(op.netns, op.script() + "\n"),
         o.RecentSet: _recent_set,
-        i.IpsetRestore: lambda op: ("load", _stdin(op.netns, ["ipset", "restore", "-exist"], op.text)),
-        i.IpvsRestore: lambda op: ("load", _stdin(op.netns, ["ipvsadm", "-R"], op.text())),
         o.Listen: _listen,
         o.ConntrackAdd: _conntrack_add,
         o.ConntrackDel: _conntrack_del,
+    }
+)
+
+# By name: the module of these ops is loaded only where there are such ops. What packets leave behind in IPVS has no entry.
+LOWER_IPVS: MappingProxyType[str, Callable[..., Request]] = MappingProxyType(
+    {
+        "IpsetRestore": lambda op: ("load", _stdin(op.netns, ["ipset", "restore", "-exist"], op.text)),
+        "IpvsRestore": lambda op: ("load", _stdin(op.netns, ["ipvsadm", "-R"], op.text())),
+        "RealServerSet": lambda op: _script(op.netns, f"ipvsadm -e {op.words()} 2>/dev/null || ipvsadm -a {op.words()}\n"),
+        "RealServerDel": lambda op: _script(op.netns, f"ipvsadm -d {op.words()}\n"),
     }
 )

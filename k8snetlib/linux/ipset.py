@@ -1,8 +1,7 @@
 """ipset: named sets of addresses, ports and networks, and the ``set`` match of iptables that asks them.
 
 Follows net/netfilter/ipset and xt_set.c. A set's type names its dimensions; a match says for each whether the packet's source or
-destination is meant (``dst,dst,src``). Of the types, those that kube-proxy uses: hash:ip, hash:ip,port, hash:ip,port,ip, hash:ip,port,net, bitmap:port;
-and hash:net.
+destination is meant (``dst,dst,src``). Of the types, those that kube-proxy uses (``TYPES``), and hash:net.
 """
 
 from __future__ import annotations
@@ -94,7 +93,8 @@ def read_sets(text: str, old: dict[str, IpSet]) -> dict[str, IpSet]:
         try:
             verb, name = words[0].lstrip("-"), words[1]
             if verb in ("create", "N"):
-                types.setdefault(name, (words[2], 6 if "inet6" in words[3:] else 4))
+                if types.setdefault(name, (words[2], 6 if "inet6" in words[3:] else 4))[0] != words[2]:
+                    raise ModelError(f"a set {name!r} of another type exists")
                 entries.setdefault(name, {})
             elif verb in ("add", "A"):
                 entries[name][canonical(words[2], types[name][0])] = None

@@ -1,10 +1,10 @@
 """IPVS: virtual servers, their real servers, and the schedulers that pick one for each new connection.
 
-Follows net/netfilter/ipvs of Linux 6.18 (ip_vs_ctl.c, ip_vs_rr.c, ip_vs_wrr.c, ip_vs_lc.c, ip_vs_wlc.c, ip_vs_sh.c, ip_vs_dh.c, ip_vs_sed.c, ip_vs_nq.c).
-Written from the sources and unverified: no kernel with IPVS was at hand to compare with.
+Follows net/netfilter/ipvs of Linux 6.18: ip_vs_ctl.c, and ip_vs_rr.c, _wrr.c, _lc.c, _wlc.c, _sh.c, _dh.c, _sed.c, _nq.c. Written from
+the sources and unverified: no kernel with IPVS was at hand to compare with.
 
-A scheduler is ``pick(server, mark, load, packet) -> (real server or None, new mark)``: ``mark`` is its place in the round, and ``load(real)`` gives (active,
-inactive) connections. State changes through ops alone.
+A scheduler is ``pick(server, mark, load, packet) -> (real server or None, new mark)``: ``mark`` is its place in the round, and
+``load(real)`` gives (active, inactive) connections. State changes through ops alone.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _round_robin(server: VirtualServer, mark: Mark, load: Load, packet: Packet) 
 
 
 def _weighted_round_robin(server: VirtualServer, mark: Mark, load: Load, packet: Packet) -> tuple[RealServer | None, Mark]:
-    """Rounds for the heaviest servers alone, then for those a step lighter too, and so on down; ``mark`` is (last server, weight of this round)."""
+    """Rounds for the heaviest servers alone, then for those a step lighter too …; ``mark`` is (last server, this round's weight)."""
     found = server.destinations
     step, heaviest = _steps(found)
     if heaviest <= 0:

@@ -1,8 +1,8 @@
-"""What IPVS does to packets: it stands at LOCAL_IN behind the filter table, at LOCAL_OUT behind destination NAT, and at FORWARD for replies.
+"""What IPVS does to packets: at LOCAL_IN it stands behind the filter table, at LOCAL_OUT behind destination NAT, at FORWARD for replies.
 
-Follows ip_vs_core.c, ip_vs_conn.c, ip_vs_xmit.c (NAT) and ip_vs_nfct.c. Unverified, as ``ipvs`` is. A request for a virtual server is given to a real
-one, rewritten, routed anew and sent through LOCAL_OUT and POSTROUTING, where it may be masqueraded; a packet that has been handled once passes by.
-Conntrack is told of the new address if net.ipv4.vs.conntrack is 1, and forgets the packet if it is 0.
+Follows ip_vs_core.c, ip_vs_conn.c, ip_vs_xmit.c (NAT) and ip_vs_nfct.c. Unverified, as ``ipvs`` is. A request for a virtual server is given
+to a real one, rewritten, routed anew and sent through LOCAL_OUT and POSTROUTING, where it may be masqueraded; a packet that has been
+handled once passes by. Conntrack is told of the new address if net.ipv4.vs.conntrack is 1, and forgets the packet if it is 0.
 """
 
 from __future__ import annotations

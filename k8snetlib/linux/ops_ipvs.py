@@ -65,10 +65,12 @@ class RealServerSet:
         new = (*old.real, self.real) if place is None else (*old.real[:place], self.real, *old.real[place + 1 :])
         _put(draft, self.netns, replace(old, real=new))
 
+    def words(self) -> str:
+        return f"{FLAGS[self.server.proto]} {self.server} -r {self.real} -m -w {self.real.weight}"
+
     def command(self) -> str:
-        words = f"{FLAGS[self.server.proto]} {self.server} -r {self.real} -m -w {self.real.weight}"
         run = f"ip netns exec {self.netns} ipvsadm"
-        return f"{run} -e {words} 2>/dev/null || {run} -a {words}"
+        return f"{run} -e {self.words()} 2>/dev/null || {run} -a {self.words()}"
 
 
 @value
@@ -94,8 +96,11 @@ class RealServerDel:
             ns.ipvs = replace(ns.ipvs, marks=MappingProxyType({**ns.ipvs.marks, self.server: (last, *mark[1:])}))
         _put(draft, self.netns, replace(old, real=rest))
 
+    def words(self) -> str:
+        return f"{FLAGS[self.server.proto]} {self.server} -r {self.real}"
+
     def command(self) -> str:
-        return f"ip netns exec {self.netns} ipvsadm -d {FLAGS[self.server.proto]} {self.server} -r {self.real}"
+        return f"ip netns exec {self.netns} ipvsadm -d {self.words()}"
 
 
 def _same(one: RealServer, other: RealServer) -> bool:

@@ -3,6 +3,7 @@ ops were carried out, and packets meet the same rules in both, with session affi
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from k8snetlib.kube import proxy
 from k8snetlib.kube.cni.vxlan import rules
 from k8snetlib.kube.objects import ObjectMeta, Service, ServicePort
+from k8snetlib.kube.proxy import ipvs
 from k8snetlib.kube.proxy.config import ProxyConfig
 from k8snetlib.kube.selectors import FrozenDict
 from k8snetlib.kube.slices import SERVICE_NAME_LABEL, Endpoint, EndpointPort, EndpointSlice
@@ -18,6 +20,7 @@ from k8snetlib.linux.draft import build
 from k8snetlib.linux.engine import after, traces
 from k8snetlib.linux.events import Rewritten
 from k8snetlib.linux.ops import ChainAdd, Listen, NetnsAdd, Op, RuleEnsure, RulesRestore, commands
+from k8snetlib.linux.ops_ipvs import IpsetRestore
 from k8snetlib.linux.packet import tcp
 from k8snetlib.linux.state import Socket
 from tests.unit.networks import routed
@@ -80,6 +83,24 @@ def test_order_of_the_jumps() -> None:
             text = lab.exec("node", ["iptables-save", "-t", "filter"]).out
             assert [line.removeprefix("-A FORWARD ") for line in text.splitlines() if line.startswith("-A FORWARD")] == model
     assert len(model) == 4
+
+
+@pytest.mark.parametrize("case", [case for case in cases("ipvs_rules") if case["id"] in CHOSEN], ids=lambda case: case["id"])
+def test_sets_of_the_ipvs_mode(case: dict) -> None:
+    """ipset prints them as the model does, and the rules that ask them are kept (the ipvs match, which few kernels have, is left out)."""
+    found = ipvs.compile(services(case), slices(case), proxy_config(case))
+    text = "\n".join(line for line in found.restore.splitlines() if "-m ipvs" not in line)
+    ops = [NetnsAdd("node"), IpsetRestore("node", "\n".join(map(str, found.sets.values()))), RulesRestore("node", text, noflush=True)]
+    network = build(ops)
+    with Lab(ops) as by_run, Lab() as by_commands:
+        by_commands.shell(commands(ops))
+        for lab in (by_run, by_commands):
+            said = lab.exec("node", ["ipset", "save", "-sorted"]).out
+            sizes = re.compile(r" hashsize \d+ maxelem \d+( bucketsize \d+ initval 0x\w+)?")
+            model = "\n".join(map(str, network["node"].ipsets.values()))
+            assert sorted(sizes.sub("", said).splitlines()) == sorted(model.splitlines())
+            wanted = str(network["node"].rulesets[4]).splitlines()
+            assert saved(lab, 4) == sorted(line.split(" [")[0] if line.startswith(":") else line for line in wanted)
 
 
 def sticky() -> list[Op]:

@@ -304,5 +304,5 @@ class _Proxier:
 
 def _shown(entry: str) -> str:
     """An entry as ipset prints it: a network of one address without its length."""
-    head, slash, bits = entry.rpartition("/")
+    head, slash, _ = entry.rpartition("/")
     return head if slash and ip_network(entry.rpartition(",")[2]).num_addresses == 1 else entry
