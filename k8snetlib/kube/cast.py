@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml  # noqa: F401  (with the reader below: imported with the package, so that loading manifests costs no imports)
 
 from . import schema, schema_reader  # noqa: F401
-from .apiserver import services  # noqa: F401
 from .agents import NO_PROXY
+from .apiserver import services  # noqa: F401
 from .cluster import Cluster
 
 schema.types()

@@ -94,7 +94,7 @@ def lower(ops: Iterable[o.Op]) -> list[tuple[o.Op, Request]]:
 
 
 def _lower(op: o.Op) -> Request:
-    entry = LOWER.get(type(op))
+    entry = LOWER.get(type(op)) or LOWER_IPVS.get(type(op).__name__)
     if entry is None:
         raise LabError(TEXT["unknown"].format(op=type(op).__name__))
     return entry(op)
@@ -223,6 +223,10 @@ def _script(netns: str, text: str) -> Request:
     return "load", {"netns": netns, "argv": ["sh"], "stdin": text.encode(), "timeout": 20.0}
 
 
+def _stdin(netns: str, argv: list[str], text: str) -> dict:
+    return {"netns": netns, "argv": argv, "stdin": text.rstrip().encode() + b"\n", "timeout": 60.0}
+
+
 def _recent_set(op: o.RecentSet) -> Request:
     raise LabError(TEXT["recent"])
 
@@ -278,5 +282,15 @@ LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
         o.Listen: _listen,
         o.ConntrackAdd: _conntrack_add,
         o.ConntrackDel: _conntrack_del,
+    }
+)
+
+# By name: the module of these ops is loaded only where there are such ops. What packets leave behind in IPVS has no entry.
+LOWER_IPVS: MappingProxyType[str, Callable[..., Request]] = MappingProxyType(
+    {
+        "IpsetRestore": lambda op: ("load", _stdin(op.netns, ["ipset", "restore", "-exist"], op.text)),
+        "IpvsRestore": lambda op: ("load", _stdin(op.netns, ["ipvsadm", "-R"], op.text())),
+        "RealServerSet": lambda op: _script(op.netns, f"ipvsadm -e {op.words()} 2>/dev/null || ipvsadm -a {op.words()}\n"),
+        "RealServerDel": lambda op: _script(op.netns, f"ipvsadm -d {op.words()}\n"),
     }
 )

@@ -26,6 +26,8 @@ class NsDraft:
         "frozen",
         "hooked",
         "interfaces",
+        "ipsets",
+        "ipvs",
         "name",
         "neighbors",
         "next_index",
@@ -46,7 +48,7 @@ class NsDraft:
         self.rules, self.neighbors, self.fdb = list(frozen.rules), dict(frozen.neighbors), dict(frozen.fdb)
         self.conntrack = {entry.original: entry for entry in frozen.conntrack}
         self.rulesets, self.sysctls, self.sockets = dict(frozen.rulesets), dict(frozen.sysctls), list(frozen.sockets)
-        self.recent = dict(frozen.recent)
+        self.recent, self.ipsets, self.ipvs = dict(frozen.recent), dict(frozen.ipsets), frozen.ipvs
         self.nftables, self.hooked = frozen.nftables, frozen.hooked
         self.slots: set | None = None  # what identifies each route, made when the first route is added
         self.next_index = max((i.index for i in self.interfaces.values()), default=0) + 1
@@ -57,8 +59,7 @@ class NsDraft:
         frozen = NetNS(
             self.name, interfaces, tuple(self.routes), tuple(self.rules), proxy(self.neighbors), proxy(self.fdb),
             tuple(self.conntrack.values()), proxy(self.rulesets), proxy(self.sysctls), tuple(self.sockets),
-            proxy(self.recent),
-            self.nftables, self.hooked,
+            proxy(self.recent), self.nftables, self.hooked, proxy(self.ipsets), self.ipvs,
         )  # fmt: skip
         if interfaces is old.interfaces and frozen.routes == old.routes and frozen.rules == old.rules:
             object.__setattr__(frozen, "cache", old.cache)  # the indexes are of interfaces, routes and rules alone

@@ -29,6 +29,7 @@ from .recent import Recent, RecentEntry
 from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket
 
 if TYPE_CHECKING:
+    from .ipvs_hooks import IpvsTable
     from .nftables import Table
 
 CLIENT = "client"  # the process that waits for the reply, where the packet's sender was not named
@@ -45,7 +46,9 @@ def always(match: object, probability: Fraction) -> bool:
 class View:
     """A namespace during a trace: the frozen state and, on top, what the trace has learned. It is the ``env`` of rules as well."""
 
-    __slots__ = ("_ct", "bridged", "element", "engine", "fdb", "journey", "lists", "name", "neighbors", "ns", "tracked", "used")
+    __slots__ = (
+        "_ct", "_ipvs", "bridged", "element", "engine", "fdb", "journey", "lists", "name", "neighbors", "ns", "serves", "tracked", "used",
+    )  # fmt: skip
 
     def __init__(self, ns: NetNS, engine: Engine) -> None:
         self.ns, self.name, self.engine = ns, ns.name, engine
@@ -53,7 +56,11 @@ class View:
         self.fdb: dict[tuple[str, str], FdbEntry] = {}
         self.lists: dict[str, tuple[RecentEntry, ...]] = {}  # of the recent match
         self._ct: CtTable | None = None
-        self.tracked = {version: ruleset.tracks for version, ruleset in ns.rulesets.items()}
+        self._ipvs = None
+        self.serves = ns.ipvs is not None
+        self.tracked = {version: ruleset.tracks for version, ruleset in ns.rulesets.items()} | (
+            dict.fromkeys((4, 6), True) if self.serves else {}
+        )
         if ns.nftables is not None:
             self.tracked = {version: self.tracked.get(version, False) or ns.nftables.tracks(version) for version in (4, 6)}
             self.used: dict[tuple[str, str, str, str], tuple[float, float]] = {}
@@ -135,6 +142,21 @@ class View:
 
     def matched(self, hook: str, table: str, chain: str, index: int, rule: object, verdict: str, examined: int = 0) -> None:
         self.engine.emit(Matched(self.name, self.journey, hook, table, chain, index, rule, verdict, self.bridged, examined=examined))
+
+    def ipset(self, name: str) -> object | None:
+        return self.ns.ipsets.get(name)
+
+    @property
+    def ipvs(self) -> IpvsTable:
+        if self._ipvs is None:
+            from .ipvs_hooks import IpvsTable
+
+            self._ipvs = IpvsTable(self)
+        return self._ipvs
+
+    def ipvs_connection(self, skb: Skb) -> object | None:
+        """The connection of IPVS by which the packet goes to its real server."""
+        return self.ipvs.reply(skb.packet, inverse=True) if self.serves else None
 
     def listening(self, proto: str, address: IPAddress, port: int) -> Socket | None:
         return forward.find_socket(self, proto, address, port)

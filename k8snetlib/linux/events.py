@@ -121,6 +121,17 @@ class Chose:
 
 
 @value
+class Scheduled:
+    """IPVS gave a new connection for a virtual server to a real one; ``why`` is the scheduler, or "persistent"."""
+
+    netns: str
+    journey: int
+    server: object  # ipvs.VirtualServer
+    real: object  # ipvs.RealServer
+    why: str
+
+
+@value
 class Rewritten:
     """A header was changed: ``what`` says why (``DNAT``, ``SNAT``, ``TTL``, ``MARK`` …), old and new are the whole packet."""
 
@@ -261,7 +272,7 @@ class Dropped:
 
 
 Event = Union[
-    Sent, Received, Transmitted, Bridged, Tracked, Matched, Chose, Rewritten, Marked, Routed, Resolved, Asked, Learned,
+    Sent, Received, Transmitted, Bridged, Tracked, Matched, Chose, Scheduled, Rewritten, Marked, Routed, Resolved, Asked, Learned,
     Encapsulated, Decapsulated, Fragmented, Reassembled, Answered, Delivered, Dropped,
 ]  # fmt: skip
 

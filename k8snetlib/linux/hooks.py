@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import UnsupportedError
 from . import conntrack, forward
 from .conntrack import Ct
 from .events import Dropped, Rewritten, Tracked
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FIRST, LAST = ("PREROUTING", "OUTPUT"), ("INPUT", "POSTROUTING")
 DESTINATION_NAT = ("PREROUTING", "OUTPUT")
+BEHIND_IPVS = {"INPUT": "nat", "OUTPUT": "filter"}  # the table that comes next after IPVS (ip_vs_ops4); at FORWARD it comes last
 
 
 def run_hook(e: Engine, v: View, hook: str, skb: Skb) -> bool:
@@ -30,13 +32,16 @@ def run_hook(e: Engine, v: View, hook: str, skb: Skb) -> bool:
     if v.ns.nftables is not None:
         return _run_merged(e, v, hook, skb)
     ruleset = v.ns.rulesets.get(version)
-    if ruleset is None:
+    if ruleset is None and not v.serves:
         return True
-    v.journey, tracks = skb.journey, v.tracked[version]
-    if "raw" not in ruleset.tables and tracks and hook in FIRST:
+    tables = ruleset.tables if ruleset is not None else {}
+    v.journey, tracks = skb.journey, v.tracked.get(version, False)
+    if "raw" not in tables and tracks and hook in FIRST:
         _track(e, v, skb)
     for name in ORDER[hook]:
-        table = ruleset.tables.get(name)
+        if v.serves and name == BEHIND_IPVS.get(hook) and not _ipvs(e, v, hook, skb):
+            return False
+        table = tables.get(name)
         if name == "nat":
             if tracks and not _nat(e, v, hook, skb, () if table is None else (("xtables", name, table),)):
                 return False
@@ -47,15 +52,25 @@ def run_hook(e: Engine, v: View, hook: str, skb: Skb) -> bool:
                 return False
         if name == "raw" and table is not None and tracks and hook in FIRST:
             _track(e, v, skb)
+    if v.serves and hook == "FORWARD" and not _ipvs(e, v, hook, skb):
+        return False
     if tracks and hook in LAST:
         _confirm(v, skb)
     return True
+
+
+def _ipvs(e: Engine, v: View, hook: str, skb: Skb) -> bool:
+    from . import ipvs_hooks
+
+    return ipvs_hooks.run(e, v, hook, skb)
 
 
 def _run_merged(e: Engine, v: View, hook: str, skb: Skb) -> bool:
     """As ``run_hook`` in a namespace with nftables: the chains of both, by priority."""
     from .nftables_walk import plan
 
+    if v.serves:
+        raise UnsupportedError("IPVS beside nftables tables is not modelled")
     version = skb.packet.version
     tracks = v.tracked.get(version, False)
     v.journey = skb.journey

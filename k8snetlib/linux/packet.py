@@ -302,8 +302,10 @@ class Skb:
         "ct",
         "ctdir",
         "ctstate",
-        "frag_max", "frame",
+        "frag_max",
+        "frame",
         "iif",
+        "ipvs",
         "journey",
         "mark",
         "nexthop",
@@ -326,6 +328,7 @@ class Skb:
         self.frame: Frame | None = None  # the Ethernet header it came with
         self.frag_max = 0  # bytes of the longest fragment, if it came in fragments and that is still known
         self.pieces: tuple[int, ...] = ()  # bytes of data in each of these fragments
+        self.ipvs = False  # IPVS has handled it
         self.prerouted = False  # br_netfilter has already taken it through PREROUTING
         self.then: Callable[[str], None] | None = None  # what to do with the next hop's MAC address, if not just to send
 

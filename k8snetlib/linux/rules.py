@@ -94,12 +94,6 @@ class RuleLines(Sequence):
     def __iter__(self) -> Iterator[Rule]:
         return (self[i] for i in range(len(self.lines)))
 
-    def __add__(self, other: Sequence[Rule]) -> tuple[Rule, ...]:
-        return (*self, *other)
-
-    def __radd__(self, other: Sequence[Rule]) -> tuple[Rule, ...]:
-        return (*other, *self)
-
     def __eq__(self, other: object) -> bool:
         if isinstance(other, RuleLines) and self.version == other.version and self.lines == other.lines:
             return True

@@ -24,7 +24,7 @@ def quote(text: str) -> str:
     """As iptables-save quotes a string: only when it holds something other than a plain character (xtables.c)."""
     if text and all(c.isalnum() or c in "_-.,:@%/=+" for c in text) and "/" not in text and "." not in text:
         return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + "".join("\\" + c if c in "\"\\'" else c for c in text) + '"'
 
 
 def bang(negated: bool) -> str:

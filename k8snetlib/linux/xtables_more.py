@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from typing import ClassVar
 
 from ..errors import UnsupportedError
@@ -145,8 +147,8 @@ class Verbatim:
 # The other matches of iptables 1.8 (iptables-extensions(8)).
 VERBATIM_MATCHES = frozenset((
     "ah", "bpf", "cgroup", "cluster", "connbytes", "connlabel", "connlimit", "connmark", "cpu", "dccp", "devgroup", "dscp", "dst", "ecn", 
-    "esp", "eui64", "frag", "hashlimit", "hbh", "helper", "hl", "iprange", "ipv6header", "ipvs", "length", "limit", "mac", "mh", "osf", "owner",
-    "pkttype", "policy", "quota", "rateest", "realm", "rpfilter", "rt", "set", "string", "tcpmss", "time", "tos", "ttl", "u32",
+    "esp", "eui64", "frag", "hashlimit", "hbh", "helper", "hl", "iprange", "ipv6header", "length", "limit", "mac", "mh", "osf", "owner",
+    "pkttype", "policy", "quota", "rateest", "realm", "rpfilter", "rt", "string", "tcpmss", "time", "tos", "ttl", "u32",
 ))  # fmt: skip
 # Options of the matches below that are real and that the model does not decide.
 UNMODELLED = {
@@ -157,7 +159,21 @@ UNMODELLED = {
     "addrtype": ("--limit-iface-in", "--limit-iface-out"),
     "recent": ("--rttl",),
     "socket": ("--restore-skmark",),
+    "set": ("--return-nomatch", "--update-counters", "--update-subcounters", "--packets-eq", "--packets-lt", "--packets-gt", "--bytes-eq",
+            "--bytes-lt", "--bytes-gt"),
+    "ipvs": ("--vdir", "--vmethod", "--vportctl"),
 }  # fmt: skip
+
+
+def _late(module: str, name: str) -> Callable[[list[Option], int], object]:
+    """The reader of a match whose module is loaded when a rule has it."""
+
+    def read(options: list[Option], version: int) -> object:
+        return getattr(import_module(f".{module}", __package__), name).read(options, version)
+
+    return read
+
+
 READERS = {
     "comment": (Comment.read, Comment.options),
     "tcp": (Ports.make("tcp"), Ports.options),
@@ -175,4 +191,6 @@ READERS = {
     "recent": (Recent.read, Recent.options),
     "socket": (SocketMatch.read, SocketMatch.options),
     "nfacct": (Nfacct.read, Nfacct.options),
+    "set": (_late("ipset", "SetMatch"), {"--match-set": 2}),
+    "ipvs": (_late("ipvs_match", "IpvsMatch"), {"--ipvs": 0, "--vproto": 1, "--vaddr": 1, "--vport": 1}),
 }

@@ -196,7 +196,7 @@ class _Walker:
     def _routed(self) -> bool:
         """Whether the waiting events are the host's own forwarding, which is drawn as a place of its own."""
         return any(type(e) is Routed and e.direction == "forward" for e in self.waiting) or any(
-            type(e) is Sent and e.process for e in self.waiting
+            (type(e) is Sent and e.process) or (type(e) is Rewritten and e.what == "IPVS") for e in self.waiting
         )
 
 

@@ -65,7 +65,8 @@ def growth(mode: str, aim: str) -> Iterator[Row]:
         given = services(count), slices(count, 10)
         seconds, text = timed(lambda given=given: str(MODES[mode](*given, config())))
         lines = text.count("\n") + 1
-        yield f"{mode}: {count:,} Services, {count * 10:,} endpoints: {lines:,} lines of rules", seconds, aim if count == 10_000 else "(none)"
+        what = f"{mode}: {count:,} Services, {count * 10:,} endpoints: {lines:,} lines of rules"
+        yield what, seconds, aim if count == 10_000 else "(none)"
 
 
 def packets(mode: str) -> Iterator[Row]:
@@ -81,7 +82,8 @@ def packets(mode: str) -> Iterator[Row]:
         LinkAdd("node", "veth0", "veth", peer=("pod", "eth0")), LinkAdd("node", "eth0", "veth", peer=("world", "eth0")),
         *(LinkSet(name, dev, up=True) for name, dev in (("node", "veth0"), ("node", "eth0"), ("pod", "eth0"), ("world", "eth0"))),
         address("node", "veth0", "10.244.1.1/24"), address("pod", "eth0", "10.244.1.2/24"), route("pod", "default", via="10.244.1.1"),
-        address("node", "eth0", "192.168.50.11/24"), address("world", "eth0", "192.168.50.1/24"), route("node", "default", via="192.168.50.1"),
+        address("node", "eth0", "192.168.50.11/24"), address("world", "eth0", "192.168.50.1/24"),
+        route("node", "default", via="192.168.50.1"),
     ]  # fmt: skip
     given = services(10_000), slices(10_000, 10)
     seconds, network = timed(lambda: build([*around, *proxy.ops(mode, "node", *given, [config()])]))

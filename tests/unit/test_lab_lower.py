@@ -14,8 +14,10 @@ import pytest
 
 from k8snetlib import lab as lab_package
 from k8snetlib.errors import LabError
-from k8snetlib.lab.lower import LOWER, PROTOS, SCOPES, TYPES, lower, proto_number, table_number
+from k8snetlib.lab.lower import LOWER, LOWER_IPVS, PROTOS, SCOPES, TYPES, lower, proto_number, table_number
 from k8snetlib.linux import ops as o
+from k8snetlib.linux import ops_ipvs as i
+from k8snetlib.linux.ipvs import RealServer, ServerKey, VirtualServer
 from k8snetlib.linux.packet import tcp
 from k8snetlib.linux.state import Conntrack, FdbEntry, Neighbor, PolicyRule, Route, Socket, VxlanConfig
 
@@ -66,7 +68,7 @@ def test_every_op_has_an_entry() -> None:
         (o.FdbAdd("a", FdbEntry("v", "0a:58:00:00:00:01", master="br0")), "fdb_add", {"dst": None, "state": "static"}),
         (o.FdbDel("a", FdbEntry("x", "0a:58:00:00:00:01", ip("10.0.0.2"))), "fdb_del", {"dst": "10.0.0.2"}),
         (o.SysctlSet("a", "net.ipv4.ip_forward", 1), "sysctl_set", {"key": "net.ipv4.ip_forward", "value": "1"}),
-        (o.RulesRestore("a", "*nat\nCOMMIT", 6), "load", {"argv": ["ip6tables-restore"], "stdin": b"*nat\nCOMMIT\n"}),
+        (o.RulesRestore("a", "*nat\nCOMMIT", 6), "load_parts", {"runs": [(["ip6tables-restore"], b"*nat\nCOMMIT\n")]}),
         (o.Listen("a", Socket("udp", 53, ip("10.0.0.2"))), "listen", {"proto": "udp", "port": 53, "address": "10.0.0.2"}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, tuple(LOWER)) else "",
@@ -87,6 +89,20 @@ def test_what_the_lab_cannot_do_is_refused() -> None:
 
     with pytest.raises(LabError, match="no way to carry out Unheard"):
         lower([Unheard()])
+
+
+def test_ops_of_ipvs() -> None:
+    classes = {name for name, c in vars(i).items() if inspect.isclass(c) and hasattr(c, "command") and hasattr(c, "apply")}
+    assert classes - set(LOWER_IPVS) == {"IpvsConnSet", "IpvsConnDel", "IpvsMarkSet"}  # a kernel alone makes these
+    key, real = ServerKey("udp", ip("10.96.0.10"), 53), RealServer(ip("10.0.0.2"), 53, 2)
+    server = VirtualServer(key, real=(real,))
+    assert one(i.IpsetRestore("a", "create s hash:ip"))[1]["argv"] == ["ipset", "restore", "-exist"]
+    assert one(i.IpvsRestore("a", (server,)))[1]["stdin"] == b"-A -u 10.96.0.10:53 -s rr\n-a -u 10.96.0.10:53 -r 10.0.0.2:53 -m -w 2\n"
+    assert b"ipvsadm -a -u 10.96.0.10:53 -r 10.0.0.2:53 -m -w 2" in one(i.RealServerSet("a", key, real))[1]["stdin"]
+    assert one(i.RealServerDel("a", key, real))[1]["stdin"] == b"ipvsadm -d -u 10.96.0.10:53 -r 10.0.0.2:53\n"
+    assert "ipvsadm -d -u" in i.RealServerDel("a", key, real).command() and " || " in i.RealServerSet("a", key, real).command()
+    with pytest.raises(LabError, match="no way to carry out IpvsMarkSet"):
+        one(i.IpvsMarkSet("a", key, (None,)))
 
 
 @pytest.mark.parametrize(("name", "number"), [("main", 254), ("local", 255), ("default", 253), ("100", 100)])

@@ -103,7 +103,8 @@ def outcome(told: Trace) -> Outcome:
     here = [event for event in told.events if event.netns == NODE and event.journey == 0]
     for event in here:
         if type(event) is Dropped and event.reason == "NETFILTER_DROP":
-            return ("REJECT" if event.detail.startswith("REJECT") else "DROP"), None, None
+            refused = event.detail.startswith("REJECT") or "no real server" in event.detail
+            return ("REJECT" if refused else "DROP"), None, None
     entry = next(event.op.entry for event in here if type(event) is Learned and type(event.op) is ConntrackAdd)
     original, reply = entry.original, entry.reply
     dnat = None if (reply.src, reply.sport) == (original.dst, original.dport) else _pair(reply.src, reply.sport)

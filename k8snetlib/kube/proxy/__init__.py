@@ -1,8 +1,8 @@
 """kube-proxy: Services and EndpointSlices in, one node's rule set out. One file for each mode; what they share is in ``endpoints``.
 
-A mode is ``compile(services, slices, config) -> rule set`` for one address family of one node, and ``ops(netns, services, slices, configs)``,
-which sets a node up. Nothing here looks at a packet: rule sets are run by the kernel half (``linux.netfilter``, ``linux.nftables``,
-``linux.ipvs``), which does not know what a Service is.
+A mode is ``compile(services, slices, config) -> rule set`` for one address family of one node, and ``ops(netns, services, slices,
+configs)``, which sets a node up. Nothing here looks at a packet: rule sets are run by the kernel half (``linux.netfilter``,
+``linux.nftables``, ``linux.ipvs``), which does not know what a Service is.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ def _compiler(mode: str) -> Callable:
 MODES: dict[str, Callable] = {
     "iptables": _compiler("iptables"),
     "nftables": _compiler("nftables"),
+    "ipvs": _compiler("ipvs"),
+    "userspace": _compiler("userspace"),
 }
 """Mode → ``compile(services, slices, config)``; a mode's file is read when it is first used."""
 
