@@ -21,6 +21,7 @@ class NsDraft:
     """A namespace while ops are being applied: the fields of ``NetNS``, mutable."""
 
     __slots__ = (
+        "carrying",
         "conntrack",
         "fdb",
         "frozen",
@@ -50,6 +51,7 @@ class NsDraft:
         self.rulesets, self.sysctls, self.sockets = dict(frozen.rulesets), dict(frozen.sysctls), list(frozen.sockets)
         self.recent, self.ipsets, self.ipvs = dict(frozen.recent), dict(frozen.ipsets), frozen.ipvs
         self.nftables, self.hooked = frozen.nftables, frozen.hooked
+        self.carrying: dict[str, tuple[tuple, set]] = {}
         self.slots: set | None = None  # what identifies each route, made when the first route is added
         self.next_index = max((i.index for i in self.interfaces.values()), default=0) + 1
 
@@ -75,6 +77,11 @@ class NsDraft:
             return self.interfaces[name]
         except KeyError:
             raise ModelError(f"{self.name} has no interface {name!r} (it has {', '.join(self.interfaces) or 'none'})") from None
+
+    def carried(self, interface: Interface) -> set[IPInterface]:
+        """The device's addresses as a set, kept while they are added one by one: a node may carry thousands."""
+        known, found = self.carrying.get(interface.name, ((), set()))
+        return found if known is interface.addresses else set(interface.addresses)
 
     def ipv6(self) -> bool:
         return not self.sysctls.get("net.ipv6.conf.all.disable_ipv6", 0)
@@ -110,8 +117,10 @@ class NsDraft:
         if address.version == 6:  # metric 256 and no preferred source
             self.routes[Route(network, interface.name, proto="kernel", metric=256)] = None
             return
+        if interface.kind == "loopback" or network.prefixlen == 32:
+            return
         secondary = next(a for a in interface.addresses if a.version == 4 and a.network == network) != address
-        if interface.kind != "loopback" and network.prefixlen < 32 and not secondary:
+        if not secondary:
             self.routes[Route(network, interface.name, src=address.ip, scope="link", proto="kernel")] = None
 
 

@@ -15,6 +15,7 @@ from ..value import value
 from .packet import Icmp, Sctp, Skb, Tcp, Udp
 from .xtables import Option, Test, bang
 
+MAXELEM = 65536  # the default, and what kube-proxy asks for
 TYPES = {
     "hash:ip": ("ip",),
     "hash:net": ("net",),
@@ -38,12 +39,15 @@ class IpSet:
     def __post_init__(self) -> None:
         if self.type not in TYPES:
             raise UnsupportedError(f"the set type {self.type!r} is not modelled (there are {', '.join(TYPES)})")
+        if len(self.entries) > MAXELEM:
+            raise ModelError(f"the set {self.name!r} is full: it holds {MAXELEM} elements")
         if len(self.name) > 31:
             raise ModelError(f"the set name {self.name!r} is longer than 31 characters")
 
     def __str__(self) -> str:
-        """The set as ``ipset save`` prints it, without the size of its hash table, which the kernel chooses."""
-        how = "range 0-65535" if self.type == "bitmap:port" else f"family inet{'6' if self.version == 6 else ''}"
+        """The set as ``ipset save`` prints it, but for what the kernel draws by lot (initval) or grows by itself (hashsize)."""
+        family = "inet6" if self.version == 6 else "inet"
+        how = "range 0-65535" if self.type == "bitmap:port" else f"family {family} hashsize 1024 maxelem {MAXELEM}"
         return "\n".join([f"create {self.name} {self.type} {how}", *(f"add {self.name} {entry}" for entry in self.entries)])
 
     def has(self, skb: Skb, sides: tuple[str, ...]) -> bool:

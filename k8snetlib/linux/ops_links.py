@@ -216,11 +216,14 @@ class AddrAdd:
             return
         ns = draft.ns(self.netns)
         interface = ns.interface(self.dev)
-        if self.address in interface.addresses:
+        carried = ns.carried(interface)
+        if self.address in carried:
             raise ModelError("the address is there already")
         if self.address.version == 6 and not ns.ipv6():
             raise ModelError(f"IPv6 is disabled in {self.netns}")
         interface = ns.interfaces[self.dev] = replace(interface, addresses=(*interface.addresses, self.address))
+        carried.add(self.address)
+        ns.carrying[self.dev] = interface.addresses, carried
         if interface.up:
             ns.add_connected(interface, self.address)
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from k8snetlib.kube.proxy.iptables import LAST_RULE, compile, restore_input
+from k8snetlib.kube.proxy.iptables import JUMPS, LAST_RULE, compile, restore_input
 from k8snetlib.linux.netfilter import Ruleset
 from tests.vectors.cases import cases
 from tests.vectors.objects import proxy_config, services, slices
@@ -68,3 +68,13 @@ def test_as_kube_proxy_pipes_it(case: dict) -> None:
     }  # of the case before, in the same run
     wanted = "\n".join(line for line in case["restoreInput"].splitlines() if line.split(" ")[0][1:] not in removed)
     assert comparable(got) == comparable(wanted), differences(got, wanted)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+def test_what_is_piped_becomes_what_is_printed(case: dict) -> None:
+    given = services(case), slices(case), proxy_config(case)
+    version = given[2].version
+    found = Ruleset({}, version)
+    for table, chain, to, rule in JUMPS:
+        found = found.restore(f"*{table}\n-N {to}\n-I {chain} {rule}\nCOMMIT", noflush=True)
+    assert found.restore(restore_input(*given), noflush=True) == compile(*given)

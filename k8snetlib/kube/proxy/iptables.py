@@ -96,7 +96,12 @@ def own_chains(ruleset: Ruleset) -> Ruleset:
 def chain_hash(text: str) -> str:
     """The 16 characters at the end of a chain's name: SHA-256 in base 32."""
     bits = int.from_bytes(sha256(text.encode()).digest()[:10], "big")
-    return "".join([_PAIRS[bits >> shift & 1023] for shift in (70, 60, 50, 40, 30, 20, 10, 0)])
+    p = _PAIRS
+    parts = (
+        p[bits >> 70], p[bits >> 60 & 1023], p[bits >> 50 & 1023], p[bits >> 40 & 1023],
+        p[bits >> 30 & 1023], p[bits >> 20 & 1023], p[bits >> 10 & 1023], p[bits & 1023],
+    )  # fmt: skip
+    return "".join(parts)
 
 
 def _write(out: Saved | Piped, services: Iterable[Service], slices: Iterable[EndpointSlice], config: ProxyConfig) -> None:
@@ -108,9 +113,9 @@ def _write(out: Saved | Piped, services: Iterable[Service], slices: Iterable[End
     ports = service_ports(services, config.version)
     endpoints = endpoints_by_port(slices, config)
     found = [(info, endpoints.get((info.service.key, info.port.name, info.port.protocol), ())) for info in ports]
-    comments = sum(len(each) for _, each in found) <= LARGE_CLUSTER
+    comments, local = sum(len(each) for _, each in found) <= LARGE_CLUSTER, local_words(config)
     for info, each in found:
-        _ServiceRules(out, info, categorize(each, info, config), config, comments).write()
+        _ServiceRules(out, info, categorize(each, info, config), config, comments, local).write()
     _node_port_jumps(out, config)
     out.add("filter", "KUBE-FORWARD", "DROP", match="-m conntrack --ctstate INVALID")
     out.add("filter", "KUBE-FORWARD", "ACCEPT", "kubernetes forwarding rules", match=out.forwarding_mark())
@@ -156,9 +161,11 @@ def local_words(config: ProxyConfig) -> tuple[str, ...]:
 class _ServiceRules:
     """The rules of one Service port."""
 
-    def __init__(self, out: Saved | Piped, info: ServicePortInfo, found: Categories, config: ProxyConfig, comments: bool) -> None:
+    def __init__(
+        self, out: Saved | Piped, info: ServicePortInfo, found: Categories, config: ProxyConfig, comments: bool, local: tuple[str, ...]
+    ) -> None:
         self.out, self.info, self.found, self.config = out, info, found, config
-        self.name, self.proto, self.local = info.name, info.protocol, local_words(config)
+        self.name, self.proto, self.local = info.name, info.protocol, local
         self.comment = info.name if comments else ""
         end = chain_hash(info.name + info.protocol)
         self.svc, self.svl, self.ext, self.fw = (f"KUBE-{kind}-{end}" for kind in ("SVC", "SVL", "EXT", "FW"))

@@ -194,7 +194,7 @@ class _Proxier:
 
     def serve(self, info: ServicePortInfo, ip: IPAddress, port: int, endpoints: Iterable[ProxyEndpoint], bind: bool) -> None:
         key = ServerKey(info.protocol, ip, port)
-        real = tuple(RealServer(ip_interface(each.ip).ip, each.port) for each in endpoints)
+        real = tuple(RealServer(type(ip)(each.ip), each.port) for each in endpoints)
         self.servers[key] = VirtualServer(key, self.scheduler, info.affinity_seconds, real)
         if bind:
             self.addresses[ip] = None

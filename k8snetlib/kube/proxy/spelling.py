@@ -15,7 +15,7 @@ from ...linux.recent import ALL_ONES
 from .config import MASQUERADE_MARK
 
 MARK_MASQ = "KUBE-MARK-MASQ"
-Lines = dict[str, list[str]]
+Lines = dict[str, list[str] | tuple[str, ...]]
 
 
 @cache
@@ -104,10 +104,10 @@ class Saved:
         """An endpoint's own chain: masquerade what comes from itself, then DNAT."""
         comment = f' -m comment --comment "{name}"' if name else ""
         recent = f" -m recent --set --name {sep} {self.recent}" if sticky else ""
-        self.nat[sep] = [
+        self.nat[sep] = (  # a tuple of strings costs the garbage collector nothing, and there is one for each endpoint
             f"-s {ip}/{self.bits}{comment} -j {MARK_MASQ}",
             f"-p {proto}{comment}{recent} -m {proto} -j DNAT --to-destination {text}",
-        ]
+        )
 
     def ruleset(self) -> Ruleset:
         """The collected chains, each table's in the order of iptables-save."""
