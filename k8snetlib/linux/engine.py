@@ -125,10 +125,8 @@ class View:
         self.engine.emit(Learned(self.name, self.journey, NftElementAdd(self.name, *where, key, timeout, self.engine.now)))
 
     def nft_matched(self, hook: str, table: Table, chain: str, index: int, rule: object, verdict: str) -> None:
-        element = self.element
-        self.engine.emit(
-            Matched(self.name, self.journey, hook, table.name, chain, index, rule, verdict, self.bridged, table.family, element)
-        )
+        where = (self.name, self.journey, hook, table.name, chain, index)
+        self.engine.emit(Matched(*where, rule, verdict, self.bridged, family=table.family, element=self.element))
 
     def matched(self, hook: str, table: str, chain: str, index: int, rule: object, verdict: str) -> None:
         self.engine.emit(Matched(self.name, self.journey, hook, table, chain, index, rule, verdict, self.bridged))
@@ -144,7 +142,7 @@ class Engine:
 
     __slots__ = ("chance", "emit", "events", "fragments", "network", "next_journey", "now", "queue", "steps", "views", "waiting")
 
-    def __init__(self, network: Network, chance: Chance = always, now: float = 0.0) -> None:
+    def __init__(self, network: Network, chance: Chance = always, now: float = 0) -> None:
         self.network, self.chance, self.now = network, chance, now
         self.events: list[Event] = []
         self.emit = self.events.append
@@ -179,33 +177,32 @@ class Engine:
             link.receive(self, self.view(name), dev, frame, journey, mark)
 
 
-def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "", *, now: float = 0.0) -> Trace:
-    """What happens to the packet when a process in namespace ``at`` sends it. Pure: the network stays as it is.
+def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "", now: float = 0) -> Trace:
+    """What happens to the packet when a process in namespace ``at`` sends it at ``now`` seconds. Pure: the network stays as it is.
 
-    ``now`` is the time in seconds: what expires is measured by it, and what the packet leaves behind bears it.
     ModelError if there is no such namespace; UnsupportedError if the packet meets a rule that the model does not honour.
     """
     engine = Engine(network, chance, now)
     forward.send(engine, engine.view(at), packet, 0, process=process)
     engine.run()
-    return Trace(engine.events, at, packet, network)
+    return Trace(engine.events, at, packet, network, now)
 
 
-def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always, *, now: float = 0.0) -> Trace:
+def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always, now: float = 0) -> Trace:
     """What happens to a frame that comes in on interface ``dev`` of namespace ``at`` from outside the model."""
     engine = Engine(network, chance, now)
     engine.view(at).ns.interface(dev)
     engine.queue.append((at, dev, frame, 0, 0))
     engine.run()
-    return Trace(engine.events, at, frame.payload if isinstance(frame.payload, Packet) else None, network)
+    return Trace(engine.events, at, frame.payload if isinstance(frame.payload, Packet) else None, network, now)
 
 
-def traces(network: Network, at: str, packet: Packet, *, now: float = 0.0) -> list[tuple[Fraction, Trace]]:
+def traces(network: Network, at: str, packet: Packet, now: float = 0) -> list[tuple[Fraction, Trace]]:
     """Every outcome of the random choices that rules make, each with its exact weight; the weights sum to 1."""
-    return list(iter_traces(network, at, packet, now=now))
+    return list(iter_traces(network, at, packet, now))
 
 
-def iter_traces(network: Network, at: str, packet: Packet, *, now: float = 0.0) -> Iterator[tuple[Fraction, Trace]]:
+def iter_traces(network: Network, at: str, packet: Packet, now: float = 0) -> Iterator[tuple[Fraction, Trace]]:
     """As ``traces``, one at a time, in the order of the rules."""
     pending: list[tuple[bool, ...]] = [()]
     while pending:
@@ -242,7 +239,7 @@ def reply(request: Trace) -> Trace | None:
         if not answers:
             return None
         events = [replace(event, journey=0) for event in request.of(answers[-1])]
-        return Trace(events, end.netns, events[0].packet, after(request.network, request))
+        return Trace(events, end.netns, events[0].packet, after(request.network, request), request.now)
     payload = packet.payload
     if isinstance(payload, Tcp):
         back = Tcp(payload.dport, payload.sport, "SA", 0, payload.seq + 1 + len(payload.data))
@@ -255,7 +252,7 @@ def reply(request: Trace) -> Trace | None:
         if packet.proto in ("tcp", "udp", "sctp")
         else request.network
     )
-    return trace(asked, end.netns, answer, process=end.socket.process)
+    return trace(asked, end.netns, answer, process=end.socket.process, now=request.now)
 
 
 def captures(trace: Trace) -> list[Capture]:

@@ -287,11 +287,11 @@ class Trace(Sequence):
     ``events`` has all events, of every journey. ``outcome`` is "delivered" or "dropped"; ``end`` is the event that says so.
     """
 
-    __slots__ = ("_cache", "events", "network", "sent", "start")
+    __slots__ = ("_cache", "events", "network", "now", "sent", "start")
 
-    def __init__(self, events: Sequence[Event], start: str, sent: Packet, network: Network | None = None) -> None:
+    def __init__(self, events: Sequence[Event], start: str, sent: Packet, network: Network | None = None, now: float = 0) -> None:
         self.events: tuple[Event, ...] = tuple(events)
-        self.start, self.sent, self.network = start, sent, network
+        self.start, self.sent, self.network, self.now = start, sent, network, now
         self._cache: dict = {}
 
     def of(self, journey: int) -> tuple[Event, ...]:

@@ -312,6 +312,7 @@ class Skb:
         "physin",
         "physout",
         "prerouted",
+        "reroute",
         "then",
     )
 
@@ -325,6 +326,7 @@ class Skb:
         self.frame: Frame | None = None  # the Ethernet header it came with
         self.frag_max = 0  # bytes of the longest fragment if it came in fragments, -1 if only that is known
         self.prerouted = False  # br_netfilter has already taken it through PREROUTING
+        self.reroute = True  # whether a new mark asks for a new route (nftables: only from a chain of type route)
         self.then: Callable[[str], None] | None = None  # what to do with the next hop's MAC address, if not just to send
 
 
