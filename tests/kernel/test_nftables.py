@@ -18,7 +18,7 @@ from k8snetlib.lab import Lab
 from k8snetlib.linux import ops as o
 from k8snetlib.linux.engine import after, captures, iter_traces, trace
 from k8snetlib.linux.events import Answered, Asked, Matched
-from k8snetlib.linux.nftables import Ruleset
+from k8snetlib.linux.nftables import Ruleset, Table
 from k8snetlib.linux.nftables_stmts import Counter as Counted
 from k8snetlib.linux.packet import Packet, ping, tcp, udp
 from k8snetlib.linux.state import Neighbor, PolicyRule
@@ -235,6 +235,20 @@ def test_elements_that_packets_leave() -> None:
         time.sleep(2.2)
         assert elements(lab.nft_list("r")) == elements(network["r"].nftables.listing(2.1))
         assert len(list(iter_traces(network, "client", tcp("10.0.1.2", VIP[4], 80, 50009), now=2.1))) == 2
+
+
+@pytest.mark.needs("ip")
+def test_what_commands_do() -> None:
+    """What one would type, run by a shell, does what the lab does by itself."""
+    table = Table.parse(LISTING.replace("table inet shop", "table inet other"))
+    ops = [o.NetnsAdd("r"), o.NftRestore("r", f"{STICKY}\n{LISTING}"), o.NftReplace("r", table), o.NftReplace("r", table)]
+    ops += [o.NftElementAdd("r", "ip", "t", "one", "10.0.1.2", 3600.0)]
+    texts = []
+    with Lab(ops) as by_run, Lab() as by_commands:
+        by_commands.shell(o.commands(ops))
+        texts += [re.sub(r"expires \S+", "expires", lab.nft_list("r")).strip() for lab in (by_run, by_commands)]
+    assert texts[0] == texts[1]
+    assert re.sub(r"expires \S+", "expires", o.build(ops)["r"].nftables.listing(1.0)) == texts[0]
 
 
 def test_an_element_by_hand_stands_in_the_kernel_too(host: Lab) -> None:

@@ -17,6 +17,7 @@ from k8snetlib.errors import LabError
 from k8snetlib.lab.lower import LOWER, PROTOS, SCOPES, TYPES, lower, proto_number, table_number
 from k8snetlib.linux import ops as o
 from k8snetlib.linux.packet import tcp
+from k8snetlib.linux.nftables import Table
 from k8snetlib.linux.state import Conntrack, FdbEntry, Neighbor, PolicyRule, Route, Socket, VxlanConfig
 
 FOLDER = Path(lab_package.__file__).parent
@@ -67,6 +68,9 @@ def test_every_op_has_an_entry() -> None:
         (o.FdbDel("a", FdbEntry("x", "0a:58:00:00:00:01", ip("10.0.0.2"))), "fdb_del", {"dst": "10.0.0.2"}),
         (o.SysctlSet("a", "net.ipv4.ip_forward", 1), "sysctl_set", {"key": "net.ipv4.ip_forward", "value": "1"}),
         (o.RulesRestore("a", "*nat\nCOMMIT", 6), "load", {"argv": ["ip6tables-restore"], "stdin": b"*nat\nCOMMIT\n"}),
+        (o.NftRestore("a", "flush ruleset"), "load", {"argv": ["nft", "-f", "-"], "stdin": b"flush ruleset\n"}),
+        (o.NftReplace("a", Table("ip", "t")), "load", {"stdin": b"table ip t\ndelete table ip t\ntable ip t {\n}\n"}),
+        (o.NftElementAdd("a", "ip", "t", "s", "10.0.0.1", 60.0), "load", {"stdin": b"add element ip t s { 10.0.0.1 timeout 1m }\n"}),
         (o.Listen("a", Socket("udp", 53, ip("10.0.0.2"))), "listen", {"proto": "udp", "port": 53, "address": "10.0.0.2"}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, tuple(LOWER)) else "",
