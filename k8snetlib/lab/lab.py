@@ -226,6 +226,10 @@ class Lab:
         """The rules with their packet counters: the text of ``iptables-save -c``, or of ``ip6tables-save -c``."""
         return self.exec(netns, ["iptables-save" if version == 4 else "ip6tables-save", "-c"]).out
 
+    def nft_list(self, netns: str) -> str:
+        """The text of ``nft list ruleset``: tables, counters, and the elements that packets left in sets."""
+        return self.exec(netns, ["nft", "list", "ruleset"]).out
+
 
 # ``sh`` runs the text itself; this only adds the baseline to a namespace as soon as ``ip netns add`` has made it.
 _PRELUDE = (

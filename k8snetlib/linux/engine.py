@@ -183,7 +183,7 @@ class Engine:
         "chance", "emit", "events", "fragments", "identification", "network", "next_journey", "now", "queue", "steps", "views", "waiting",
     )  # fmt: skip
 
-    def __init__(self, network: Network, chance: Chance = always, now: float = 0.0) -> None:
+    def __init__(self, network: Network, chance: Chance = always, now: float = 0) -> None:
         self.network, self.chance, self.now = network, chance, now
         self.events: list[Event] = []
         self.emit = self.events.append
@@ -227,7 +227,6 @@ class Engine:
 def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "", now: float = 0.0) -> Trace:
     """What happens to the packet when a process in namespace ``at`` sends it at ``now`` seconds. Pure: the network stays as it is.
 
-    ``now`` is the time in seconds: what expires is measured by it, and what the packet leaves behind bears it.
     ModelError if there is no such namespace; UnsupportedError if the packet meets a rule that the model does not honour.
     """
     engine = Engine(network, chance, now)

@@ -291,7 +291,8 @@ def send(
         return
     if not hooks.run_hook(e, v, "OUTPUT", skb):
         return
-    if skb.packet.dst != packet.dst or skb.packet.src != packet.src or skb.mark != mark:  # ip_route_me_harder: the source stays
+    remarked = skb.mark != mark and skb.reroute
+    if skb.packet.dst != packet.dst or skb.packet.src != packet.src or remarked:  # ip_route_me_harder: the source stays
         route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, mark=skb.mark)
         if route is None or route.type not in ("unicast", "local", "broadcast"):
             drop(e, v, skb, "IP_OUTNOROUTES", f"no route to {skb.packet.dst} after OUTPUT changed the packet")

@@ -74,6 +74,7 @@ def _run_merged(e: Engine, v: View, hook: str, skb: Skb) -> bool:
     version = skb.packet.version
     tracks = v.tracked.get(version, False)
     v.journey = skb.journey
+    skb.reroute = False
     for step in plan(v.ns, version, hook):
         kind = step[0]
         if kind == "track":
@@ -83,7 +84,9 @@ def _run_merged(e: Engine, v: View, hook: str, skb: Skb) -> bool:
             if tracks and not _nat(e, v, hook, skb, step[1]):
                 return False
         else:
+            mark = skb.mark
             verdict = _ask(step, hook, skb, v)
+            skb.reroute |= skb.mark != mark and (step[1] == "mangle" if kind == "xtables" else step[2].hook.type == "route")
             if not isinstance(verdict, Verdict) or verdict.name != "ACCEPT":
                 _refuse(e, v, hook, skb, step, verdict)
                 return False

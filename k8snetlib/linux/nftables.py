@@ -87,6 +87,7 @@ class Table:
     chains: Mapping[str, Chain] = field(default_factory=_empty)
     sets: Mapping[str, NftSet] = field(default_factory=_empty)
     comment: str = ""
+    others: tuple[str, ...] = ()  # named counters, quotas, flow tables …: kept as they are written
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -144,7 +145,10 @@ class Table:
     def listing(self, elements: Mapping[str, list[Element]] = EMPTY) -> str:
         """``nft list table``; ``elements`` of a set in place of its own, where a namespace has learned more."""
         head = f"table {self.title} {{\n" + (f'\tcomment "{self.comment}"\n' if self.comment else "")
-        parts = [part.text(elements.get(part.name)) for part in self.sets.values()]
+        late = [other.startswith("flowtable") for other in self.others]
+        parts = [f"\t{other}" for other, last in zip(self.others, late, strict=True) if not last]
+        parts += [part.text(elements.get(part.name)) for part in self.sets.values()]
+        parts += [f"\t{other}" for other, last in zip(self.others, late, strict=True) if last]
         parts += [part.text() for part in self.chains.values()]
         return head + "\n\n".join(parts) + ("\n}" if parts else "}")
 

@@ -25,6 +25,7 @@ class _Table:
 
     def __init__(self, family: str, name: str, old: Table | None = None) -> None:
         self.family, self.name, self.comment = family, name, old.comment if old else ""
+        self.others = old.others if old else ()
         self.chains: dict[str, Chain] = dict(old.chains) if old else {}
         self.sets: dict[str, NftSet] = dict(old.sets) if old else {}
         self.rules: dict[str, list[str]] = {}  # chains whose rules this transaction changes
@@ -48,7 +49,7 @@ class _Table:
             if name in sets:
                 own = sets[name]
                 sets[name] = replace(own, elements=arranged(own.kinds(), found.values(), "interval" in own.flags))
-        table = Table(self.family, self.name, MappingProxyType(chains), MappingProxyType(sets), self.comment)
+        table = Table(self.family, self.name, MappingProxyType(chains), MappingProxyType(sets), self.comment, self.others)
         for name in self.rules:
             self._check(table, table.rules(name) if name in chains else ())
         for name in self.elements:
@@ -139,8 +140,10 @@ class _Transaction:
                 later.append((words[1], inner))
             elif kind == "comment":
                 table.comment = comment_of(part)
+            elif kind in ("counter", "quota", "ct", "limit", "secmark", "synproxy", "flowtable"):
+                table.others = (*table.others, part)  # a rule that uses one is kept too, and refuses to be asked
             else:
-                raise UnsupportedError(f"nftables: a table's {kind!r} is not modelled")
+                raise ModelError(f"nftables: a table has no {kind!r}")
         for chain, inner in later:
             for line in rules_in(inner):
                 table.lines(chain).append(self._rule(table, line))

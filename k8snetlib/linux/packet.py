@@ -315,6 +315,7 @@ class Skb:
         "physout",
         "pieces",
         "prerouted",
+        "reroute",
         "then",
     )
 
@@ -330,6 +331,7 @@ class Skb:
         self.pieces: tuple[int, ...] = ()  # bytes of data in each of these fragments
         self.ipvs = False  # IPVS has handled it
         self.prerouted = False  # br_netfilter has already taken it through PREROUTING
+        self.reroute = True  # whether a new mark asks for a new route (nftables: only from a chain of type route)
         self.then: Callable[[str], None] | None = None  # what to do with the next hop's MAC address, if not just to send
 
 

@@ -18,12 +18,13 @@ from k8snetlib.lab import Lab
 from k8snetlib.linux import ops as o
 from k8snetlib.linux.engine import after, captures, iter_traces, trace
 from k8snetlib.linux.events import Answered, Asked, Matched
-from k8snetlib.linux.nftables import Ruleset
+from k8snetlib.linux.nftables import Ruleset, Table
 from k8snetlib.linux.nftables_stmts import Counter as Counted
 from k8snetlib.linux.packet import Packet, ping, tcp, udp
-from k8snetlib.linux.state import Neighbor
+from k8snetlib.linux.state import Neighbor, PolicyRule
 from k8snetlib.linux.wire import from_bytes, to_bytes
 from tests.kernel.test_model_and_kernel import Side, difference
+from tests.nft_drawing import ADDRESSES, SPARE, VIP, draw
 from tests.unit.test_nftables import BEGIN, LISTING, PAIRS
 from tests.vectors.cases import cases
 from tests.vectors.objects import proxy_config, services, slices
@@ -83,15 +84,7 @@ def test_rules_are_listed_as_printed(host: Lab) -> None:
         assert lines[3:-2] == [listed], typed
 
 
-# Packets: a client, a router with the rules, a server; addresses of both families
-
-
-ADDRESSES = {
-    4: {"client": "10.0.1.2/24", "east": "10.0.1.1/24", "west": "10.0.2.1/24", "server": "10.0.2.2/24", "other": "10.0.2.3/32"},
-    6: {"client": "fd00:1::2/64", "east": "fd00:1::1/64", "west": "fd00:2::1/64", "server": "fd00:2::2/64", "other": "fd00:2::3/128"},
-}
-VIP = {4: "10.9.9.9", 6: "fd00:9::9"}
-SPARE = {4: "10.0.2.77", 6: "fd00:2::77"}
+# Packets
 
 
 def routed(version: int) -> list[o.Op]:
@@ -112,104 +105,6 @@ def routed(version: int) -> list[o.Op]:
         for ip in (a["west"].split("/")[0], SPARE[version])
     ]
     return [*ops, o.SysctlSet("r", "net.ipv4.ip_forward" if version == 4 else "net.ipv6.conf.all.forwarding", 1)]
-
-
-# {client}, {server}, {other}, {vip} are addresses, {s} is ip or ip6, {icmp} the family's protocol. A counter stands where nothing after it
-# can end the rule: it counts what it sees, whatever becomes of the rule.
-FILTER = (
-    "{s} saddr {client} counter drop",
-    "tcp dport 80 counter reject",
-    "tcp dport 8080 counter reject with tcp reset",
-    "udp dport {{ 53, 5353 }} counter reject",
-    "{s} saddr . tcp dport {{ {client} . 80, {server} . 8080 }} counter drop",
-    "ct state invalid counter drop",
-    "ct state established,related counter accept",
-    "ct state vmap {{ established : accept, related : accept, invalid : drop }}",
-    "ct status dnat counter accept",
-    "ct direction reply counter drop",
-    "meta mark & 0x4000 != 0 counter accept",
-    "meta mark set meta mark | 0x4000 counter",
-    "meta mark 0x4000 counter meta mark set meta mark ^ 0x4000",
-    "meta l4proto {icmp} counter drop",
-    "meta l4proto {{ tcp, {icmp} }} counter jump other",
-    "fib daddr type local counter accept",
-    "fib saddr type != local counter jump other",
-    'iifname "ea*" counter drop',
-    'iifname != "east" counter accept',
-    'oifname {{ "east", "lo" }} counter drop',
-    "th dport vmap {{ 80 : jump other, 53 : drop, 8000-8100 : goto other }}",
-    "{s} daddr . meta l4proto . th dport vmap @doors",
-    "{s} daddr @friends counter accept",
-    "{s} daddr != @friends counter drop",
-    "{s} saddr @net counter jump other",
-    "tcp flags & (fin | syn | rst | ack) == syn counter jump other",
-    "tcp sport 1024-65535 tcp dport != 80 counter drop",
-    "counter return",
-    "counter continue",
-    "goto other",
-)
-DNAT = (
-    "{s} daddr {vip} tcp dport 80 counter dnat to {server80}",
-    "{s} daddr {vip} counter dnat to {other}",
-    "tcp dport 8080 counter redirect to :80",
-    "{s} daddr {vip} counter dnat to {s} saddr map {{ {client} : {other}, {server} : {client} }}",
-    "meta l4proto tcp {s} daddr {vip} dnat {s} addr . port to tcp dport map {{ 80 : {other} . 8080, 8080 : {server} . 80 }}",
-    "{s} daddr . meta l4proto . th dport vmap @doors",
-    "udp dport 53 counter dnat to {server}",
-    "counter accept",
-    "udp dport 5353 counter drop",
-)
-SNAT = (
-    "counter masquerade",
-    "tcp dport 80 counter masquerade fully-random",
-    "{s} daddr {other} counter snat to {spare}",
-    "meta mark & 0x4000 != 0 counter meta mark set meta mark ^ 0x4000 masquerade",
-    "ct status dnat {s} saddr . {s} daddr . meta l4proto . th dport @pairs counter masquerade",
-    "oifname west counter masquerade",
-)
-MORE = """
-    set friends {{ type {addr}; elements = {{ {server}, {client} }}; }}
-    set net {{ type {addr}; flags interval; elements = {{ {range} }}; }}
-    set pairs {{ type {addr} . {addr} . inet_proto . inet_service; elements = {{ {client} . {other} . tcp . 8080 }}; }}
-    map doors {{ type {addr} . inet_proto . inet_service : verdict;
-        elements = {{ {vip} . tcp . 80 : goto end, {server} . udp . 53 : jump other, {other} . tcp . 8080 : accept }}; }}
-    chain other {{ tcp dport 80 counter accept; udp dport 5353 counter; counter return; }}
-"""
-
-
-def draw(rng: random.Random, version: int) -> str:
-    """Tables for nft: a few base chains with a few rules each."""
-    a = {who: text.split("/")[0] for who, text in ADDRESSES[version].items()}
-    server80 = f"[{a['server']}]:80" if version == 6 else f"{a['server']}:80"
-    words = {
-        **a, "vip": VIP[version], "s": "ip" if version == 4 else "ip6", "icmp": "icmp" if version == 4 else "ipv6-icmp",
-        "server80": server80, "addr": f"ipv{version}_addr", "range": "10.0.1.0/24" if version == 4 else "fd00:1::/64",
-        "spare": SPARE[version],
-    }  # fmt: skip
-    family = rng.choice(["ip" if version == 4 else "ip6"] * 3 + ["inet"])
-    tables = []
-    for number in range(rng.randint(1, 2)):
-        chains = []
-        for hook in rng.sample(["prerouting", "input", "forward", "output", "postrouting"], rng.randint(1, 3)):
-            rules = rng.sample([r for r in FILTER if hook in ("input", "forward", "output") or "reject" not in r], rng.randint(1, 4))
-            rules = [r for r in rules if (hook != "output" or "iif" not in r) and (hook not in ("prerouting", "input") or "oif" not in r)]
-            priority = rng.choice(["-150", "dstnat - 10" if hook == "prerouting" else "-110", "0", "0", "10"])
-            policy = rng.choice(["accept", "accept", "drop"])
-            chains.append((f"type filter hook {hook} priority {priority}; policy {policy};", rules))
-        if rng.random() < 0.7 and number == 0:
-            chains.append(("type nat hook prerouting priority dstnat;", rng.sample(DNAT, rng.randint(1, 2))))
-        if rng.random() < 0.6:
-            chains.append(("type nat hook postrouting priority srcnat;", rng.sample(SNAT, rng.randint(1, 2))))
-        kind = "nat" if any(head.startswith("type nat hook pre") for head, _ in chains) else "filter"
-        end = f"chain end {{ meta l4proto tcp counter dnat to {a['other']}; }}" if kind == "nat" else "chain end { counter drop; }"
-        if kind == "nat":  # a map that leads to NAT may be asked in NAT chains alone
-            chains = [(head, [r for r in rules if "@doors" not in r or head.startswith("type nat hook pre")]) for head, rules in chains]
-        if family == "inet":
-            end = end.replace("dnat to", f"dnat {words['s']} to")
-            chains = [(head, [re.sub(r"(dnat|snat) to", r"\1 {s} to", r) for r in rules]) for head, rules in chains]
-        bodies = [f"chain c{i} {{ {head}\n" + "\n".join(r.format(**words) for r in rules) + "\n}" for i, (head, rules) in enumerate(chains)]
-        tables.append(f"table {family} t{number} {{\n{MORE.format(**words)}\n{end}\n" + "\n".join(bodies) + "\n}")
-    return "\n".join(tables)
 
 
 def packet_of(rng: random.Random, version: int) -> tuple[str, Packet]:
@@ -259,7 +154,7 @@ def test_model_and_kernel_agree(seed: int) -> None:
     with Lab(ops, answer=False) as lab:
         with lab.capture():
             pass  # until the new devices have said what they say by themselves
-        quiet = counters(lab.exec("r", ["nft", "list", "ruleset"]).out)
+        quiet = counters(lab.nft_list("r"))
         for _ in range(rng.randint(3, 8)):
             at, packet = packet_of(rng, version)
             told = trace(network, at, packet)
@@ -272,7 +167,7 @@ def test_model_and_kernel_agree(seed: int) -> None:
             network = after(network, told)
         said, seen = model.connections(network["r"].conntrack), kernel.connections(lab.conntrack("r"))
         assert said == seen, f"connections: only the model {said - seen}, only the kernel {seen - said}"
-        there = counters(lab.exec("r", ["nft", "list", "ruleset"]).out) - quiet
+        there = counters(lab.nft_list("r")) - quiet
         assert +hits == there, f"rule counters: model {dict(hits - there)}, kernel {dict(there - hits)}"
 
 
@@ -332,16 +227,52 @@ def test_elements_that_packets_leave() -> None:
         told = list(iter_traces(network, "client", tcp("10.0.1.2", VIP[4], 80, 50000)))[chosen][1]
         network = after(network, told)
         assert str(told.all(Matched)[-1].verdict) == f"dnat to {gone['kernel'][0]}"
-        assert elements(lab.exec("r", ["nft", "list", "ruleset"]).out) == elements(network["r"].nftables.listing(1.0))
+        assert elements(lab.nft_list("r")) == elements(network["r"].nftables.listing(1.0))
         again = {
             str(each.all(Matched)[-1].verdict) for _, each in iter_traces(network, "client", tcp("10.0.1.2", VIP[4], 80, 50009), now=1.9)
         }
         assert again == {f"dnat to {gone['kernel'][0]}"}
         time.sleep(2.2)
-        assert elements(lab.exec("r", ["nft", "list", "ruleset"]).out) == elements(network["r"].nftables.listing(2.1))
+        assert elements(lab.nft_list("r")) == elements(network["r"].nftables.listing(2.1))
         assert len(list(iter_traces(network, "client", tcp("10.0.1.2", VIP[4], 80, 50009), now=2.1))) == 2
+
+
+@pytest.mark.needs("ip")
+def test_what_commands_do() -> None:
+    """What one would type, run by a shell, does what the lab does by itself."""
+    table = Table.parse(LISTING.replace("table inet shop", "table inet other"))
+    ops = [o.NetnsAdd("r"), o.NftRestore("r", f"{STICKY}\n{LISTING}"), o.NftReplace("r", table), o.NftReplace("r", table)]
+    ops += [o.NftElementAdd("r", "ip", "t", "one", "10.0.1.2", 3600.0)]
+    texts = []
+    with Lab(ops) as by_run, Lab() as by_commands:
+        by_commands.shell(o.commands(ops))
+        texts += [re.sub(r"expires \S+", "expires", lab.nft_list("r")).strip() for lab in (by_run, by_commands)]
+    assert texts[0] == texts[1]
+    assert re.sub(r"expires \S+", "expires", o.build(ops)["r"].nftables.listing(1.0)) == texts[0]
 
 
 def test_an_element_by_hand_stands_in_the_kernel_too(host: Lab) -> None:
     host.run([o.NftRestore("host", f"flush ruleset\n{STICKY}"), o.NftElementAdd("host", "ip", "t", "one", "10.0.1.2", 60.0)])
     assert re.search(r"10\.0\.1\.2 timeout 1m expires \S+", nft(host, "list", "set", "ip", "t", "one"))
+
+
+@pytest.mark.parametrize(("kind", "way"), [("route", "fast"), ("filter", "slow")])
+def test_a_mark_asks_for_a_new_route_from_a_chain_of_type_route_alone(kind: str, way: str) -> None:
+    """Two ways to one destination, one of them for marked packets."""
+    ops: list[o.Op] = [o.NetnsAdd("r"), o.NetnsAdd("far"), o.SysctlSet("r", "net.ipv4.conf.all.rp_filter", 0)]
+    for dev, last in (("slow", 1), ("fast", 2)):
+        ops += [o.LinkAdd("r", dev, "veth", peer=("far", dev)), o.LinkSet("r", dev, up=True), o.LinkSet("far", dev, up=True)]
+        ops += [o.address("r", dev, f"10.0.{last}.1/24")]
+        ops += [o.NeighAdd("r", Neighbor(dev, ip_address(f"10.0.{last}.9"), o.stable_mac("far", dev)))]
+    ops += [o.route("r", "10.9.0.0/16", via="10.0.1.9"), o.route("r", "10.9.0.0/16", "fast", via="10.0.2.9", table="100")]
+    ops += [o.RuleAdd("r", PolicyRule(100, "100", fwmark=1))]
+    rule = f"table ip t {{ chain c {{ type {kind} hook output priority mangle; meta mark set 0x1;\n}}\n}}"
+    ops += [o.NftRestore("r", rule)]
+    packet = udp("10.0.1.1", "10.9.0.1", 80)
+    shown = [(c.dev, c.direction) for c in captures(trace(o.build(ops), "r", packet)) if c.netns == "r"]
+    with Lab(ops, answer=False) as lab:
+        with lab.capture():
+            pass
+        with lab.capture() as frames:
+            lab.send("r", packet)
+    assert shown == [(c.dev, c.direction) for c in frames if c.netns == "r"] == [(way, "out")]

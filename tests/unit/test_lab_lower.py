@@ -18,6 +18,7 @@ from k8snetlib.lab.lower import LOWER, LOWER_IPVS, PROTOS, SCOPES, TYPES, lower,
 from k8snetlib.linux import ops as o
 from k8snetlib.linux import ops_ipvs as i
 from k8snetlib.linux.ipvs import RealServer, ServerKey, VirtualServer
+from k8snetlib.linux.nftables import Table
 from k8snetlib.linux.packet import tcp
 from k8snetlib.linux.state import Conntrack, FdbEntry, Neighbor, PolicyRule, Route, Socket, VxlanConfig
 
@@ -69,6 +70,17 @@ def test_every_op_has_an_entry() -> None:
         (o.FdbDel("a", FdbEntry("x", "0a:58:00:00:00:01", ip("10.0.0.2"))), "fdb_del", {"dst": "10.0.0.2"}),
         (o.SysctlSet("a", "net.ipv4.ip_forward", 1), "sysctl_set", {"key": "net.ipv4.ip_forward", "value": "1"}),
         (o.RulesRestore("a", "*nat\nCOMMIT", 6), "load_parts", {"runs": [(["ip6tables-restore"], b"*nat\nCOMMIT\n")]}),
+        (o.NftRestore("a", "flush ruleset"), "load_parts", {"runs": [(["nft", "-f", "-"], b"flush ruleset\n")]}),
+        (
+            o.NftReplace("a", Table("ip", "t")),
+            "load_parts",
+            {"runs": [(["nft", "-f", "-"], b"table ip t\ndelete table ip t\ntable ip t {\n}\n")]},
+        ),
+        (
+            o.NftElementAdd("a", "ip", "t", "s", "10.0.0.1", 60.0),
+            "load_parts",
+            {"runs": [(["nft", "-f", "-"], b"add element ip t s { 10.0.0.1 timeout 1m }\n")]},
+        ),
         (o.Listen("a", Socket("udp", 53, ip("10.0.0.2"))), "listen", {"proto": "udp", "port": 53, "address": "10.0.0.2"}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, tuple(LOWER)) else "",

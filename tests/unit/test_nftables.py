@@ -144,6 +144,32 @@ def test_a_file_with_braces_and_shorthand() -> None:
     assert str(ruleset) == LISTING
 
 
+OBJECTS = """table ip t {
+    counter seen {
+        packets 0 bytes 0
+    }
+
+    set s {
+        type ipv4_addr . ether_addr
+        elements = { 10.0.0.1 . 00:11:22:33:44:55 }
+    }
+
+    chain forward {
+        type filter hook forward priority filter; policy accept;
+        tcp dport 443 counter name "seen"
+        ip saddr . ether saddr @s drop
+    }
+}""".replace("    ", "\t")
+
+
+def test_what_is_not_modelled_is_kept_and_printed() -> None:
+    assert str(Table.parse(OBJECTS)) == OBJECTS
+    with pytest.raises(UnsupportedError, match=r"counter name"):
+        passes(routed(OBJECTS), tcp("10.0.1.2", "10.0.2.2", 443))
+    with pytest.raises(UnsupportedError, match="ether saddr"):
+        passes(routed(OBJECTS))
+
+
 def test_commands_take_away() -> None:
     ruleset = Ruleset().restore(LISTING)
     assert "tls" not in str(ruleset.restore("delete element inet shop doors { 443 }"))
