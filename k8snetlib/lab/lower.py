@@ -21,6 +21,7 @@ Request = tuple[str, dict]
 TEXT = {
     "unknown": "the lab has no way to carry out {op}",
     "conntrack": "the kernel makes connection-tracking entries from packets; send the packet in the lab instead of adding the entry",
+    "pmtu": "the lab cannot put a path MTU in place: the kernel takes it from ICMP messages alone",
     "recent": "the kernel fills the lists of the recent match from packets; send the packet in the lab instead",
     "table": "a routing table is main, local, default or a number in the lab, not {table!r}",
     "proto": "a route's protocol is one of {known} or a number in the lab, not {proto!r}",
@@ -249,6 +250,10 @@ def _conntrack_add(op: o.ConntrackAdd) -> Request:
     raise LabError(TEXT["conntrack"])
 
 
+def _pmtu_add(op: o.PmtuAdd) -> Request:
+    raise LabError(TEXT["pmtu"])
+
+
 def _conntrack_del(op: o.ConntrackDel) -> Request:
     f = op.original
     proto = PROTO_NUMBERS.get(f.proto) or int(f.proto)
@@ -282,6 +287,7 @@ LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
         o.Listen: _listen,
         o.ConntrackAdd: _conntrack_add,
         o.ConntrackDel: _conntrack_del,
+        o.PmtuAdd: _pmtu_add,
     }
 )
 

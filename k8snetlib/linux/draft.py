@@ -33,6 +33,7 @@ class NsDraft:
         "neighbors",
         "next_index",
         "nftables",
+        "pmtu",
         "recent",
         "routes",
         "rules",
@@ -49,6 +50,7 @@ class NsDraft:
         self.rules, self.neighbors, self.fdb = list(frozen.rules), dict(frozen.neighbors), dict(frozen.fdb)
         self.conntrack = {entry.original: entry for entry in frozen.conntrack}
         self.rulesets, self.sysctls, self.sockets = dict(frozen.rulesets), dict(frozen.sysctls), list(frozen.sockets)
+        self.pmtu = dict(frozen.pmtu)
         self.recent, self.ipsets, self.ipvs = dict(frozen.recent), dict(frozen.ipsets), frozen.ipvs
         self.nftables, self.hooked = frozen.nftables, frozen.hooked
         self.carrying: dict[str, tuple[tuple, set]] = {}
@@ -61,7 +63,7 @@ class NsDraft:
         frozen = NetNS(
             self.name, interfaces, tuple(self.routes), tuple(self.rules), proxy(self.neighbors), proxy(self.fdb),
             tuple(self.conntrack.values()), proxy(self.rulesets), proxy(self.sysctls), tuple(self.sockets),
-            proxy(self.recent), self.nftables, self.hooked, proxy(self.ipsets), self.ipvs,
+            proxy(self.recent), self.nftables, self.hooked, proxy(self.pmtu), proxy(self.ipsets), self.ipvs,
         )  # fmt: skip
         if interfaces is old.interfaces and frozen.routes == old.routes and frozen.rules == old.rules:
             object.__setattr__(frozen, "cache", old.cache)  # the indexes are of interfaces, routes and rules alone

@@ -23,7 +23,7 @@ from .conntrack import CtTable
 from .draft import build
 from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Sent, Trace, Transmitted
 from .fib import address_type
-from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd, NftElementAdd, RecentSet
+from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd, NftElementAdd, PmtuAdd, RecentSet
 from .packet import Frame, IPAddress, Packet, Skb, Tcp
 from .recent import Recent, RecentEntry
 from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket
@@ -47,13 +47,14 @@ class View:
     """A namespace during a trace: the frozen state and, on top, what the trace has learned. It is the ``env`` of rules as well."""
 
     __slots__ = (
-        "_ct", "_ipvs", "bridged", "element", "engine", "fdb", "journey", "lists", "name", "neighbors", "ns", "serves", "tracked", "used",
+        "_ct", "_ipvs", "bridged", "element", "engine", "fdb", "journey", "lists", "name", "neighbors", "ns", "pmtu", "serves", "tracked", "used",
     )  # fmt: skip
 
     def __init__(self, ns: NetNS, engine: Engine) -> None:
         self.ns, self.name, self.engine = ns, ns.name, engine
         self.neighbors: dict[tuple[str, IPAddress], Neighbor] = {}
         self.fdb: dict[tuple[str, str], FdbEntry] = {}
+        self.pmtu: dict[IPAddress, int] = {}
         self.lists: dict[str, tuple[RecentEntry, ...]] = {}  # of the recent match
         self._ct: CtTable | None = None
         self._ipvs = None
@@ -97,6 +98,14 @@ class View:
             return
         self.fdb[key] = entry
         self.engine.emit(Learned(self.name, journey, FdbAdd(self.name, entry)))
+
+    def path_mtu(self, dst: IPAddress) -> int | None:
+        """What is known of the path to a destination, in bytes."""
+        return self.pmtu.get(dst) or self.ns.pmtu.get(dst)
+
+    def learn_path_mtu(self, journey: int, dst: IPAddress, mtu: int) -> None:
+        self.pmtu[dst] = mtu
+        self.engine.emit(Learned(self.name, journey, PmtuAdd(self.name, dst, mtu)))
 
     def learn_connection(self, journey: int, ct) -> None:
         self.engine.emit(Learned(self.name, journey, ConntrackAdd(self.name, ct.freeze())))

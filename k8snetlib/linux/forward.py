@@ -13,13 +13,14 @@ from ..value import replace
 from . import hooks, link, neighbor
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
 from .fib import address_on, address_type, lookup, reverse_path, source_for
-from .fragments import fragment, reassemble
+from .fragments import fragment, reassemble, with_transport
 from .packet import Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Skb, Tcp, Udp, icmp_name, is_loopback, is_multicast
 from .state import Route, Socket
 
 if TYPE_CHECKING:
     from .engine import Engine, View
 
+MIN_PATH_MTU = {4: 552, 6: 1280}  # bytes: net.ipv4.route.min_pmtu, and what every IPv6 link takes
 SOLICITED = 0xFF02 << 88 | 0x1FF  # ff02::1:ff00:0/104, without its last three bytes
 ICMP_TOS = 0xC0  # errors carry the precedence "internetwork control" (net/ipv4/icmp.c)
 
@@ -201,6 +202,8 @@ def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
         drop(e, v, skb, "INVALID_PROTO", "a ping to everybody is not answered (net.ipv4.icmp_echo_ignore_broadcasts = 1)")
         return
     e.emit(Delivered(v.name, skb.journey, packet, None))
+    if message.is_error:
+        _learn_path_mtu(v, skb)
     if message.type != (8 if packet.version == 4 else 128):
         return
     journey = e.new_journey()
@@ -232,7 +235,7 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
         icmp_error(e, v, skb, *((11, 0) if packet.version == 4 else (3, 0)))
         drop(e, v, skb, "IP_INHDR", "TTL used up")
         return
-    mtu = route.mtu or v.interface(route.dev).mtu
+    mtu = _mtu(v, route, route.dev, packet.dst if packet.version == 6 else None)
     came_in_pieces = packet.version == 6 and bool(skb.pieces) and skb.frag_max <= mtu  # ip6_pkt_too_big
     if len(packet) > mtu and (packet.df or packet.version == 6) and not came_in_pieces:
         icmp_error(e, v, skb, *((3, 4) if packet.version == 4 else (2, 0)), mtu=mtu)
@@ -306,17 +309,50 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
     """POSTROUTING, then to the next hop's MAC address (ip_output, ip_finish_output2)."""
     if not hooks.run_hook(e, v, "POSTROUTING", skb):
         return
-    mtu = route.mtu or v.interface(skb.oif).mtu
+    forwarded = packet_came_in(skb)
+    mtu = _mtu(v, route, skb.oif, None if forwarded and skb.packet.version == 4 else skb.packet.dst)
     if len(skb.packet) <= mtu and not skb.frag_max:
         neighbor.resolve(e, v, skb)
         return
     if skb.packet.df and not skb.pieces:
+        if not forwarded:  # too big for the path as it is known: the sender is told as if by a router
+            icmp_error(e, v, skb, *((3, 4) if skb.packet.version == 4 else (2, 0)), mtu=mtu)
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(skb.packet)} bytes do not fit through {skb.oif} (MTU {mtu})")
         return
     for piece in pieces(e, v, skb, mtu):
         part = Skb(piece, skb.iif, skb.oif, skb.mark, skb.journey)
         part.nexthop = skb.nexthop
         neighbor.resolve(e, v, part)
+
+
+def packet_came_in(skb: Skb) -> bool:
+    """Whether the packet is being forwarded, not sent by this host."""
+    return bool(skb.iif)
+
+
+def _mtu(v: View, route: Route, dev: str, dst: IPAddress | None) -> int:
+    """Bytes that fit: the route's MTU or the device's, or what ICMP has told of the path to ``dst``. A router goes by that in IPv6 alone
+    (ip_dst_mtu_maybe_forward, ip6_dst_mtu_maybe_forward)."""
+    own = route.mtu or v.interface(dev).mtu
+    known = v.path_mtu(dst) if dst is not None else None
+    return own if known is None else min(own, known)
+
+
+def _learn_path_mtu(v: View, skb: Skb) -> None:
+    """A router says that one of our packets was too big (ipv4_update_pmtu, ip6_update_pmtu): remembered for echo requests, which the kernel's
+    own handler sees to, and for others where the socket that sent them is there."""
+    message, quoted = skb.packet.payload, skb.packet.payload.data
+    too_big = (message.type, message.code) == (3, 4) if skb.packet.version == 4 else message.type == 2
+    if not too_big or not isinstance(quoted, Packet):
+        return
+    sent = with_transport(quoted)
+    known = sent.proto in ("icmp", "ipv6-icmp") or (
+        sent.proto in ("tcp", "udp", "sctp") and find_socket(v, sent.proto, sent.src, sent.sport) is not None
+    )
+    mtu = max(message.mtu, MIN_PATH_MTU[skb.packet.version])
+    route, _ = lookup(v.ns, sent.dst, sent.src)
+    if known and route is not None and route.dev is not None and mtu < _mtu(v, route, route.dev, sent.dst):
+        v.learn_path_mtu(skb.journey, sent.dst, mtu)
 
 
 def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:

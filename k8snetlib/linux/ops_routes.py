@@ -73,6 +73,23 @@ def _device_for(ns: NsDraft, via: IPAddress) -> str | None:
 
 
 @value
+class PmtuAdd:
+    """The MTU of the path to a destination, in bytes, as an ICMP message told it (a route exception, fib_nhc_exception in the kernel);
+    packets leave these behind. No command makes one: the printed line says how to see it."""
+
+    netns: str
+    dst: IPAddress
+    mtu: int
+
+    def apply(self, draft: Draft) -> None:
+        if not draft.outside(self.netns):
+            draft.ns(self.netns).pmtu[self.dst] = self.mtu
+
+    def command(self) -> str:
+        return f": mtu {self.mtu}, as ICMP told: ip -n {self.netns} route get {self.dst}"
+
+
+@value
 class RouteDel:
     """Remove a route: the one equal to ``route``, or the first with its destination, table and (where given) next hop."""
 

@@ -237,6 +237,7 @@ class NetNS:
     recent: Mapping[str, tuple] = field(default_factory=_empty)  # lists of the recent match: recent.RecentEntry, least recently seen first
     nftables: object | None = None  # nftables.Ruleset
     hooked: tuple[tuple, ...] = ()  # tables and chains in the order in which they were registered with netfilter
+    pmtu: Mapping[IPAddress, int] = field(default_factory=_empty)  # path MTU in bytes, learned from ICMP, by destination
     ipsets: Mapping[str, object] = field(default_factory=_empty)  # by name: ipset.IpSet
     ipvs: object | None = None  # ipvs.Ipvs, where there is a virtual server
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)  # indexes derived from the rest

@@ -16,6 +16,7 @@ from spaces import Loop, Spaces, errno_name
 ETH_P_ALL, SO_TIMESTAMPNS, SO_RCVBUFFORCE, SOL_PACKET, PACKET_STATISTICS, PACKET_OUTGOING = 0x0003, 35, 33, 263, 6, 4
 PACKET_RX_RING, PACKET_COPY_THRESH, PACKET_VERSION, TPACKET_V2 = 5, 7, 10, 1
 TP_STATUS_USER, TP_STATUS_COPY, SOCKADDR_LL = 1, 2, 32  # struct tpacket2_hdr has 32 bytes, struct sockaddr_ll comes next
+IPV6_MTU = 24
 IP_PKTINFO, IPV6_HDRINCL, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT, CAPTURE_BUFFER = 8, 36, 10, 23, 0, 8 << 20
 
 
@@ -33,6 +34,12 @@ class Sender:
         The source goes along as packet information too, since routing rules that look at it do not read the header.
         """
         self.spaces.enter(netns)
+        if version == 6 and not df and len(data) > _ipv6_path_mtu(dst):  # with a header of ours the kernel would refuse it, and say so by ICMP
+            try:
+                self._fragmenting(netns, version, (src, dst), data)
+            except OSError as error:
+                return errno_name(error.errno)
+            return ""
         family, level, option = (socket.AF_INET, socket.IPPROTO_IP, socket.IP_HDRINCL)
         if version == 6:
             family, level, option = (socket.AF_INET6, socket.IPPROTO_IPV6, IPV6_HDRINCL)
@@ -98,6 +105,16 @@ class Sender:
             except OSError:
                 return ""
             return probe.getsockname()[0]
+
+
+def _ipv6_path_mtu(dst: str) -> int:
+    """What the kernel knows of the path to an address, in bytes; without a route, more than any packet has."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((dst, 9))
+            return probe.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
+        except OSError:
+            return 1 << 16
 
 
 def _address(version: int, host: str) -> tuple:
