@@ -18,7 +18,6 @@ from typing import NamedTuple
 from ..errors import ModelError, UnsupportedError
 from ..value import value
 from .packet import IPAddress, Packet
-from .state import _empty
 
 GOLDEN_RATIO_32 = 0x61C88647
 TABLE_BITS = 8  # IP_VS_SH_TAB_BITS, IP_VS_DH_TAB_BITS
@@ -119,9 +118,9 @@ class IpvsConn:
 class Ipvs:
     """All of a namespace's IPVS: servers, the schedulers' places in their rounds, and connections."""
 
-    servers: Mapping[ServerKey, VirtualServer] = field(default_factory=_empty)
-    marks: Mapping[ServerKey, tuple] = field(default_factory=_empty)
-    conns: Mapping[tuple, IpvsConn] = field(default_factory=_empty)
+    servers: Mapping[ServerKey, VirtualServer] = field(default_factory=dict)
+    marks: Mapping[ServerKey, tuple] = field(default_factory=dict)
+    conns: Mapping[tuple, IpvsConn] = field(default_factory=dict)
 
     def listing(self, now: float = 0) -> str:
         """What ``ipvsadm -Ln`` prints at that time."""
