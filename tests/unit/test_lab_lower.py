@@ -16,8 +16,8 @@ from k8snetlib import lab as lab_package
 from k8snetlib.errors import LabError
 from k8snetlib.lab.lower import LOWER, PROTOS, SCOPES, TYPES, lower, proto_number, table_number
 from k8snetlib.linux import ops as o
-from k8snetlib.linux.packet import tcp
 from k8snetlib.linux.nftables import Table
+from k8snetlib.linux.packet import tcp
 from k8snetlib.linux.state import Conntrack, FdbEntry, Neighbor, PolicyRule, Route, Socket, VxlanConfig
 
 FOLDER = Path(lab_package.__file__).parent
