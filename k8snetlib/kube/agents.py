@@ -10,6 +10,7 @@ from .cni.sandbox import Host
 from .control import ControlPlane
 from .proxy import ops
 from .proxy.config import ProxyConfig
+from .proxy.endpoints import watched
 
 NO_PROXY = "none"
 """The mode of a cluster whose nodes run no kube-proxy: there, a Service's address leads nowhere."""
@@ -34,4 +35,4 @@ def proxy_ops(mode: str, host: Host, hosts: Sequence[Host], control: ControlPlan
     """kube-proxy's work on one node; nothing where it does not run."""
     if mode == NO_PROXY:
         return ()
-    return ops(mode, host.name, control.services, control.slices, proxy_configs(host, hosts))
+    return ops(mode, host.name, watched(control.services), watched(control.slices), proxy_configs(host, hosts))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import UnsupportedError
+from ..errors import ModelError, UnsupportedError
 from . import conntrack, forward
 from .conntrack import Ct
 from .events import Dropped, Rewritten, Tracked
@@ -87,6 +87,8 @@ def _run_merged(e: Engine, v: View, hook: str, skb: Skb) -> bool:
             mark = skb.mark
             verdict = _ask(step, hook, skb, v)
             skb.reroute |= skb.mark != mark and (step[1] == "mangle" if kind == "xtables" else step[2].hook.type == "route")
+            if isinstance(verdict, Nat):
+                raise ModelError(f"{verdict.name} was reached from a chain that is not of type nat ({step[2].name})")
             if not isinstance(verdict, Verdict) or verdict.name != "ACCEPT":
                 _refuse(e, v, hook, skb, step, verdict)
                 return False

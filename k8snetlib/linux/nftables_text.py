@@ -10,86 +10,29 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from ..errors import ModelError, UnsupportedError
-from .nftables import VERSIONS, Chain, Hook, Rule, Ruleset, Table
+from .nftables import VERSIONS, Chain, Hook, Rule, Ruleset
 from .nftables_blocks import ELEMENT_OPTION, block, comment_of, element_of, family_of, pieces, priority_number, rules_in, split_commas
-from .nftables_sets import Element, NftSet, arranged
-from .nftables_stmts import Verdict, Vmap, verdict
+from .nftables_draft import TableDraft
+from .nftables_sets import Element, NftSet
 from .nftables_types import canonical_key, merged, seconds, types_of
 
 _BASE = re.compile(r"type (\w+) hook (\w+)(?: devices? \S+)? priority ([^;]+?)\s*(?:;|$)(?:\s*policy (\w+))?")
 HOOKS = ("ingress", "prerouting", "input", "forward", "output", "postrouting")
 
 
-class _Table:
-    """A table while a transaction runs."""
-
-    def __init__(self, family: str, name: str, old: Table | None = None) -> None:
-        self.family, self.name, self.comment = family, name, old.comment if old else ""
-        self.others = old.others if old else ()
-        self.chains: dict[str, Chain] = dict(old.chains) if old else {}
-        self.sets: dict[str, NftSet] = dict(old.sets) if old else {}
-        self.rules: dict[str, list[str]] = {}  # chains whose rules this transaction changes
-        self.elements: dict[str, dict[str, Element]] = {}  # sets whose elements it changes
-        self.flushed: set[str] = set()  # sets emptied or gone: what packets left there is gone too
-
-    def lines(self, chain: str) -> list[str]:
-        if chain not in self.chains:
-            raise ModelError(f"table {self.family} {self.name} has no chain {chain!r}")
-        return self.rules.setdefault(chain, list(self.chains[chain].lines))
-
-    def members(self, name: str) -> dict[str, Element]:
-        if name not in self.sets:
-            raise ModelError(f"table {self.family} {self.name} has no set or map {name!r}")
-        return self.elements.setdefault(name, dict(self.sets[name].elements))
-
-    def freeze(self) -> Table:
-        chains = {name: replace(c, lines=tuple(self.rules[name])) if name in self.rules else c for name, c in self.chains.items()}
-        sets = dict(self.sets)
-        for name, found in self.elements.items():
-            if name in sets:
-                own = sets[name]
-                sets[name] = replace(own, elements=arranged(own.kinds(), found.values(), "interval" in own.flags))
-        table = Table(self.family, self.name, MappingProxyType(chains), MappingProxyType(sets), self.comment, self.others)
-        for name in self.rules:
-            self._check(table, table.rules(name) if name in chains else ())
-        for name in self.elements:
-            for element in self.elements[name].values() if name in sets and sets[name].data == "verdict" else ():
-                _known_chain(table, verdict(element.data))
-        return table
-
-    @staticmethod
-    def _check(table: Table, rules: tuple[Rule, ...]) -> None:
-        """Chains and sets that rules name must be there."""
-        for rule in rules:
-            for statement in rule.statements:
-                if isinstance(statement, Verdict):
-                    _known_chain(table, statement)
-                source = getattr(statement, "source", None) or getattr(statement, "right", None)
-                if isinstance(statement, Vmap) and hasattr(source, "entries"):
-                    for entry in source.entries:
-                        _known_chain(table, verdict(entry.data))
-                if type(source).__name__ == "Named":
-                    table.set_named(source.name)
-
-
-def _known_chain(table: Table, found: Verdict) -> None:
-    if found.chain and found.chain not in table.chains:
-        raise ModelError(f"there is no chain {found.chain!r} in table {table.title}")
-
-
 class _Transaction:
     def __init__(self, ruleset: Ruleset, listed: bool) -> None:
         self.old, self.listed = ruleset, listed
-        self.tables: dict[tuple[str, str], _Table] = {}
+        self.tables: dict[tuple[str, str], TableDraft] = {}
         self.gone: set[tuple[str, str]] = set()
 
-    def table(self, family: str, name: str, make: bool = False) -> _Table:
+    def table(self, family: str, name: str, make: bool = False) -> TableDraft:
         key = (family, name)
         if key not in self.tables:
             old = None if key in self.gone else self.old.tables.get(key)
             if old is None and not make:
                 raise ModelError(f"there is no table {family} {name}")
-            self.tables[key] = _Table(family, name, old)
+            self.tables[key] = TableDraft(family, name, old)
         return self.tables[key]
 
     def freeze(self) -> Ruleset:
@@ -142,6 +85,8 @@ class _Transaction:
                 table.comment = comment_of(part)
             elif kind in ("counter", "quota", "ct", "limit", "secmark", "synproxy", "flowtable"):
                 table.others = (*table.others, part)  # a rule that uses one is kept too, and refuses to be asked
+            elif kind == "flags":
+                raise UnsupportedError(f"nftables: a table's {part} is not modelled")
             else:
                 raise ModelError(f"nftables: a table has no {kind!r}")
         for chain, inner in later:
@@ -179,12 +124,12 @@ class _Transaction:
         else:
             raise UnsupportedError(f"nftables: {verb} {kind} is not modelled")
 
-    def _rule(self, table: _Table, text: str) -> str:
+    def _rule(self, table: TableDraft, text: str) -> str:
         """The rule as nft will print it."""
         text = " ".join(text.split()) if '"' not in text else text.strip()
         return str(Rule.parse(text, table.family, table.sets, self.listed))
 
-    def _declare_chain(self, table: _Table, name: str, body: str) -> None:
+    def _declare_chain(self, table: TableDraft, name: str, body: str) -> None:
         chain = table.chains.get(name) or Chain(name)
         hook, comment = chain.hook, chain.comment
         flat = "; ".join(part for part in pieces(body, True) if part.split(None, 1)[0] in ("type", "policy", "comment"))
@@ -192,6 +137,8 @@ class _Transaction:
             kind, at, priority, policy = found.groups()
             if at not in HOOKS or table.family not in VERSIONS or at == "ingress":
                 raise UnsupportedError(f"nftables: a {kind} chain at {at} of family {table.family} is not modelled")
+            if kind not in ("filter", "nat", "route") or (kind == "nat" and at == "forward") or (kind == "route" and at != "output"):
+                raise ModelError(f"nftables: a {kind} chain at {at}: Operation not supported")
             hook = Hook(kind, at, priority_number(priority), policy or (hook.policy if hook else "accept"))
         if found := re.search(r"(?:^|; )policy (\w+)", flat):
             hook = replace(hook, policy=found[1]) if hook else None
@@ -199,7 +146,7 @@ class _Transaction:
             comment = found[1].strip('"')
         table.chains[name] = replace(chain, hook=hook, comment=comment)
 
-    def _declare_set(self, table: _Table, kind: str, name: str, body: str) -> None:
+    def _declare_set(self, table: TableDraft, kind: str, name: str, body: str) -> None:
         fields: dict = {"name": name}
         unknown, members = [], ""
         for part in pieces(body, True):
@@ -230,7 +177,7 @@ class _Transaction:
         if members.strip():
             self._add_elements(table, name, members)
 
-    def _add_elements(self, table: _Table, name: str, body: str) -> None:
+    def _add_elements(self, table: TableDraft, name: str, body: str) -> None:
         members, own = table.members(name), table.sets[name]
         kinds = own.kinds()
         data = types_of(own.data) if own.data and own.data != "verdict" else ()
@@ -271,10 +218,12 @@ class _Transaction:
             elif words[0] == "chain":
                 table.lines(names[1])
                 del table.chains[names[1]], table.rules[names[1]]
+                table.deleted = True
             elif words[0] in ("set", "map"):
                 table.members(names[1])
                 del table.sets[names[1]], table.elements[names[1]]
                 table.flushed.add(names[1])
+                table.deleted = True
             elif words[0] == "element":
                 self._delete_elements(table, names[1], body)
             else:
@@ -283,7 +232,7 @@ class _Transaction:
             if verb != "destroy":
                 raise
 
-    def _delete_elements(self, table: _Table, name: str, body: str) -> None:
+    def _delete_elements(self, table: TableDraft, name: str, body: str) -> None:
         members, kinds = table.members(name), table.sets[name].kinds()
         for text in split_commas(body):
             key = canonical_key(kinds, ELEMENT_OPTION.sub("", text.partition(" : ")[0]).strip())

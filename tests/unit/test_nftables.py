@@ -191,12 +191,25 @@ def test_commands_take_away() -> None:
         "table ip t { chain c { type filter hook input priority soon; }; }",
         "table ip t { chain c { accept ",
         "frobnicate",
+        "table ip t { chain c { type filter hook prerouting priority 0; dnat to 10.0.0.1; }; }",
+        "table ip t { chain c { type nat hook prerouting priority 0; masquerade; }; }",
+        "table ip t { chain c { type nat hook forward priority 0; }; }",
+        "table ip t { chain c { update @nobody { ip saddr }; }; }",
+        "table ip t { chain c { type nat hook prerouting priority 0; dnat to ip saddr map @nobody; }; }",
         "delete table ip t",
     ],
 )
 def test_a_wrong_text_changes_nothing(text: str) -> None:
     with pytest.raises(ModelError):
         Ruleset().restore(text)
+
+
+@pytest.mark.parametrize("gone", ["chain inet shop admin", "set inet shop friends"])
+def test_what_is_named_elsewhere_stays(gone: str) -> None:
+    ruleset = Ruleset().restore(LISTING)
+    with pytest.raises(ModelError):
+        ruleset.restore(f"delete {gone}")
+    assert ruleset.restore(f"flush chain inet shop admin\nflush map inet shop doors\ndelete {gone}")
 
 
 # Packets: a client, a router with the rules, a server
