@@ -7,13 +7,18 @@ from pathlib import Path
 
 import yaml  # noqa: F401  (with the reader below: imported with the package, so that loading manifests costs no imports)
 
+from ..linux.addresses import ip_address
+from ..value import replace
 from . import schema, schema_reader  # noqa: F401
 from .agents import NO_PROXY
 from .apiserver import services  # noqa: F401
 from .cluster import Cluster
+from .manifests import Manifests, load
+from .objects import Service
 
 schema.types()
 DATA = Path(__file__).parent / "data"
+DNS6 = ip_address("fd00:10:96::a")
 SHOP, NODE_C, COREDNS = DATA / "shop.yaml", DATA / "node-c.yaml", DATA / "coredns.yaml"
 
 
@@ -32,4 +37,17 @@ def shop(
     ``outside`` adds the client on the Internet, ``balancer`` a load balancer.
     """
     files = (SHOP, *((NODE_C,) if node_c else ()), *((COREDNS,) if proxy != NO_PROXY else ()), *more)
-    return Cluster.load(*files, cni=cni, families=families, proxy=proxy, outside=outside, balancer=balancer)
+    settings = {"cni": cni, "families": families, "proxy": proxy, "outside": outside, "balancer": balancer}
+    manifests = load(*files)
+    return Cluster.of(manifests if tuple(families[:1]) != ("IPv6",) else _in_ipv6(manifests), **settings)
+
+
+def _in_ipv6(manifests: Manifests) -> Manifests:
+    """The manifests for a cluster without IPv4: the Services' own addresses are IPv4 ones, so others are allocated, save that of DNS."""
+
+    def moved(thing: object) -> object:
+        if not isinstance(thing, Service) or thing.headless:
+            return thing
+        return replace(thing, cluster_ips=(DNS6,) if thing.name == "kube-dns" else ())
+
+    return replace(manifests, objects=tuple(map(moved, manifests.objects)))

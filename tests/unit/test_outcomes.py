@@ -115,3 +115,13 @@ def test_shares(weight: Fraction, words: str) -> None:
 
 def test_modes_are_those_that_can_be_asked_for() -> None:
     assert list(MODES)[:2] == ["iptables", "nftables"]
+
+
+@pytest.mark.parametrize("mode", list(MODES))
+@pytest.mark.parametrize("families", [("IPv4",), ("IPv6",), ("IPv4", "IPv6"), ("IPv6", "IPv4")])
+def test_every_mode_in_every_family(mode: str, families: tuple[str, ...]) -> None:
+    cluster = shop(proxy=mode, families=families)
+    found = all_outcomes(cluster.traces("pod/web", "svc/api:80"))
+    assert all(each.delivered for each in found) and sum(each.weight for each in found) == 1
+    first = cluster.trace("pod/web", "svc/api:80")
+    assert first.reply.delivered and first.reply.end.netns == ("web" if mode != "userspace" else first.reply.end.netns)
