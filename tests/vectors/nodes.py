@@ -17,7 +17,7 @@ from tests.vectors.objects import proxy_config, services, slices
 
 NODE, PODS, OUTSIDE = "node", "pods", "outside"
 PORT, SPORT = "veth0", 40000
-TESTED = {"iptables": "iptables"}
+TESTED = {"iptables": "iptables", "nftables": "nftables"}
 """Modes whose flows are traced: a mode of the vectors → the name in ``kube.proxy.MODES``."""
 
 Outcome = tuple[str, str | None, str | None]  # verdict, DNAT to, SNAT to
@@ -103,7 +103,7 @@ def outcome(told: Trace) -> Outcome:
     here = [event for event in told.events if event.netns == NODE and event.journey == 0]
     for event in here:
         if type(event) is Dropped and event.reason == "NETFILTER_DROP":
-            refused = event.detail.startswith("REJECT") or "no real server" in event.detail
+            refused = event.detail.lower().startswith("reject") or "no real server" in event.detail
             return ("REJECT" if refused else "DROP"), None, None
     entry = next(event.op.entry for event in here if type(event) is Learned and type(event.op) is ConntrackAdd)
     original, reply = entry.original, entry.reply
@@ -112,7 +112,7 @@ def outcome(told: Trace) -> Outcome:
 
 
 def masqueraded(told: Trace) -> bool:
-    return any(event.verdict == "MASQUERADE" for event in told.all(Matched))
+    return any(event.verdict.upper() == "MASQUERADE" for event in told.all(Matched))
 
 
 def _pair(ip: IPAddress, port: int) -> str:

@@ -27,9 +27,10 @@ def config_of(case: dict) -> ProxyConfig:
     primary = next(ip for ip in local if ip.version == version)
     detect = conf["detectLocal"]
     networks = tuple(map(ip_network, re.findall(r"[^\[\] ]+", conf["nodePortAddresses"])))
+    services = tuple(map(ip_network, filter(None, conf.get("serviceCIDRs", "").split(","))))
     return ProxyConfig(
-        conf["nodeName"], primary, local, ip_network(detect[1]) if detect else None, (), "ClusterCIDR" if detect else "None", "",
-        conf["masqueradeAll"], conf["localhostNodePorts"], networks, (conf["topologyLabels"] or {}).get("topology.kubernetes.io/zone", ""),
+        conf["nodeName"], primary, local, ip_network(detect[-1]) if detect else None, services, "ClusterCIDR" if detect else "None", "",
+        conf["masqueradeAll"], conf.get("localhostNodePorts", True), networks, (conf["topologyLabels"] or {}).get("topology.kubernetes.io/zone", ""),
     )  # fmt: skip
 
 
