@@ -49,6 +49,7 @@ _LATER = {
     "pcap": "views.pcap",
     "pod_picture": "views.pod_picture",
     "questions": "views.questions",
+    "resolv_conf": "views.questions",
     "service_picture": "views.service_picture",
     "ss": "views.tools",
     "steps": "views.walk",
@@ -58,6 +59,7 @@ _LATER = {
     "table": "views.tables",
     "tcpdump": "views.text",
     "text": "views.text",
+    "translated": "views.outcomes",
     "write_pcap": "views.pcap",
 }
 

@@ -334,8 +334,8 @@ class Network(Mapping):
         return Network({**self._built, **changed}, self._groups, self._members, self._hints)
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._built
-        yield from (name for name in self._members if name not in self._built)
+        # a list, for a look at one namespace builds others while somebody goes through the names
+        return iter([*self._built, *(name for name in self._members if name not in self._built)])
 
     def __len__(self) -> int:
         return len(self._built) + sum(name not in self._built for name in self._members)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from ..errors import ModelError
+from ..kube import resolver
+from ..kube.cluster import Cluster
 from ..kube.dns import UNKNOWN, Answer
 from ..kube.resolver import Lookup
 from .tables import Table
+from .tools import Text
 
 TEXT = {
     "number": "question", "name": "name asked for", "type": "type", "answer": "answer",
     "empty": "no record of this type",
     "unknown": "forwarded to the resolver outside",
     "hosts": "answered from /etc/hosts: {lines}",
+    "no-pod": "{reference} is no Pod: it has no /etc/resolv.conf of the kubelet's",
     "caption": "{name}: {n} question{s} to {server}",
 }  # fmt: skip
+
+
+def resolv_conf(cluster: Cluster, pod: str, namespace: str = "") -> Text:
+    """``cat /etc/resolv.conf`` in a Pod. ModelError for what is none."""
+    found = cluster.find(pod, namespace).pod
+    if found is None:
+        raise ModelError(TEXT["no-pod"].format(reference=pod))
+    return Text(resolver.resolv_conf(found, cluster.dns))
 
 
 def questions(lookup: Lookup) -> Table:

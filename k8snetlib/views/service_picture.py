@@ -6,11 +6,11 @@ who asks and what DNS answers, the ways in, the Service, its EndpointSlices, the
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ..kube.cluster import Cluster
 from ..kube.objects import Pod, Service
-from ..kube.proxy.endpoints import HEADLESS_LABEL
 from ..kube.slices import Endpoint, EndpointSlice
 from ..kube.targets import find_service
 from .figure import Figure
@@ -139,7 +139,7 @@ class _Drawing:
         shown = self.endpoints[:MOST_PODS]
         for part, endpoint in shown:
             pod = self._pod_of(endpoint)
-            node, state = f"pod-{endpoint.addresses[0]}".replace(":", "_"), condition(endpoint)
+            node, state = _node(endpoint.addresses[0]), condition(endpoint)
             usable = endpoint.ready is not False and part.ports
             label = self._pod_label(pod) if pod else str(endpoint.addresses[0])
             self.graph.node(node, label, **{"class": "pod" if usable else "outside"})
@@ -148,16 +148,20 @@ class _Drawing:
             self.graph.node("more", TEXT["more"].format(n=len(self.endpoints) - MOST_PODS), **{"class": "pod dim"})
             self.graph.edge(f"slice-{self.slices[0].name}", "more", **{"class": "link dim"})
         if self.others:
-            self._other_pods({f"pod-{each.addresses[0]}".replace(":", "_") for _, each in self.endpoints})
+            self._other_pods({_node(each.addresses[0]) for _, each in shown})
 
     def _other_pods(self, taken: set[str]) -> None:
-        """Beside the Pods that were picked: those of the namespace that were not, each with its labels."""
-        for pod in [each for each in self.cluster.pods if each.namespace == self.service.namespace and each.pod_ips][: 2 * MOST_PODS]:
-            node = f"pod-{pod.pod_ips[0]}".replace(":", "_")
-            if node not in taken:
-                self.graph.node(node, self._pod_label(pod), **{"class": "outside"})
-                above = f"slice-{self.slices[0].name}" if self.slices else "none" if self.service.type != "ExternalName" else "service"
-                self.graph.edge(above, node, style="invis")
+        """Beside the Pods that were picked, and in the cluster's order: those of the namespace that were not, each with its labels."""
+        pods = [each for each in self.cluster.pods if each.namespace == self.service.namespace and each.pod_ips][: 2 * MOST_PODS]
+        above = f"slice-{self.slices[0].name}" if self.slices else "none" if self.service.type != "ExternalName" else "service"
+        for pod in pods:
+            if _node(pod.pod_ips[0]) not in taken:
+                self.graph.node(_node(pod.pod_ips[0]), self._pod_label(pod), **{"class": "outside"})
+                self.graph.edge(above, _node(pod.pod_ips[0]), style="invis")
+        with self.graph.subgraph() as rank:
+            rank.attr(rank="same")
+            for left, right in pairwise(pods):
+                rank.edge(_node(left.pod_ips[0]), _node(right.pod_ips[0]), style="invis")
 
     def _pod_label(self, pod: Pod) -> str:
         ports = [p for box in pod.running_containers for p in box.ports]
@@ -180,13 +184,10 @@ class _Drawing:
         if self.service.headless and lookup.addresses:
             for _, endpoint in self.endpoints[:MOST_PODS]:
                 if endpoint.addresses[0] in lookup.addresses:
-                    self.graph.edge("dns", f"pod-{endpoint.addresses[0]}".replace(":", "_"), dir="forward", **{"class": "path"})
+                    self.graph.edge("dns", _node(endpoint.addresses[0]), dir="forward", **{"class": "path"})
             self.graph.edge("dns", "service", style="invis")
         elif set(lookup.addresses) & set(self.service.cluster_ips):
             self.graph.edge("dns", "service", dir="forward", **{"class": "path"})
-            for part, endpoint in self.endpoints[:MOST_PODS]:
-                if endpoint.ready is not False and part.ports and HEADLESS_LABEL not in part.labels:
-                    self.graph.edge("service", f"pod-{endpoint.addresses[0]}".replace(":", "_"), style="invis")
         else:
             self.graph.edge("dns", "service", style="invis")
 
@@ -212,6 +213,10 @@ class _Drawing:
 def condition(endpoint: Endpoint) -> str:
     """ "ready", "terminating" or "not-ready": what the conditions of an endpoint come to."""
     return "ready" if endpoint.ready is not False else "terminating" if endpoint.terminating else "not-ready"
+
+
+def _node(address: object) -> str:
+    return f"pod-{address}".replace(":", "_")  # in DOT, a colon would begin the name of a port
 
 
 def _prefix(name: str) -> str:
