@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ..errors import ModelError
 from ..kube.cni.sandbox import UNDERLAY
 from ..linux.events import Trace
+from .outcomes import translations
 from .tables import Table
 from .walk import steps
 
@@ -14,6 +15,7 @@ TEXT = {
     "comparison": "mode|carried by|key points|seen in this lesson",
     "later": "lessons {lessons}",
     "underlay": "underlay",
+    "rules": "rules ({what})",
     "routing": "routing",
     "seen": "{places}, {spaces}; TTL {first} → {last}; {own} bytes, at most {wire} on the wire",
     "mode": "there is no mode {number!r} (there are {modes})",
@@ -56,6 +58,7 @@ def _components(trace: Trace) -> str:
             found.append(TEXT["underlay" if step.place.netns == UNDERLAY else "routing"])
         else:
             found.append(f"{interface.kind} {interface.name}" if interface.kind in NAMED else interface.kind)
+    found += [TEXT["rules"].format(what=what) for what in dict.fromkeys(event.what for event in translations(trace))]
     return ", ".join(dict.fromkeys(found))
 
 

@@ -34,6 +34,7 @@ PACKETS: Mapping[str, tuple[str, str]] = {
     "1": ("pod/web", "127.0.0.1:8080"),
     "2.1": ("pod/web", "pod/api-1:8080"),
     "2.2": ("pod/web", "pod/api-2:8080"),
+    "3": ("pod/web", "svc/api:80"),
 }
 """Mode → the two ends of the packet that shows it; the other modes have lessons of their own."""
 
@@ -57,7 +58,7 @@ def view(cluster: Cluster, mode: str) -> Answer:
     if mode not in PACKETS:
         summary = TEXT["later"].format(who=who, points=points, lessons=lessons)
         return Answer(summary, (mode_picture(mode), _facts([(TEXT["carrier"], carrier), taken], TEXT["untraced"])))
-    trace = cluster.trace(*PACKETS[mode])
+    trace = (cluster.with_proxy("iptables") if mode == "3" else cluster).trace(*PACKETS[mode])
     facts = [(TEXT["carrier"], carrier), *_told(trace), taken]
     return Answer(TEXT["traced"].format(who=who, points=points), (Columns((diagram(trace=trace),), (_facts(facts, TEXT["columns"]),)),))
 

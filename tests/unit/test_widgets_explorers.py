@@ -92,7 +92,7 @@ def test_a_mistake_of_the_library_is_shown_as_its_message():
     ("1", "container ↔ container. One address", ["1 place, inside web", "64: nobody routed it"]),
     ("2.1", "Pod ↔ Pod, one node. Switched", ["5 places in web, node-a, api-1", "64: nobody routed it"]),
     ("2.2", "Pod ↔ Pod, across nodes. No NAT", ["13 places", "64 → 62: 2 hosts routed it", "54 bytes, 104 at most"]),
-    ("3", "lessons 05–07 do it", ["kube-proxy"]),
+    ("3", "Pod ↔ Service. A stable virtual address", ["lessons 05–07", "web, node-a, api-1"]),
     ("4", "lessons 07–09 do it", ["Ingress"]),
 ])  # fmt: skip
 def test_map(mode, summary, facts):
