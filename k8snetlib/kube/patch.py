@@ -33,8 +33,8 @@ DELETED = "2026-11-01T12:00:00Z"
 def patched(cluster: Cluster, reference: str, namespace: str = "", **changes: Any) -> Cluster:
     """The cluster with other fields in one Service or Pod: ``patched(cluster, "svc/api", selector={"app": "apo"})``.
 
-    A Service's fields are those of :class:`~k8snetlib.kube.objects.Service`, and ``target_port`` for the target of its only port. A Pod's are
-    ``labels``, ``ready`` (the condition Ready), ``terminating`` (it was asked to stop and is still there), ``hostname`` and ``subdomain``.
+    A Service's fields are those of :class:`~k8snetlib.kube.objects.Service`, and ``target_port`` for the target of its only port. A Pod's
+    are ``labels``, ``ready`` (the condition Ready), ``terminating`` (asked to stop, and still there), ``hostname`` and ``subdomain``.
     ModelError for anything else, and for labels and ports that the API server would refuse.
     """
     kind, _, name = reference.partition("/")

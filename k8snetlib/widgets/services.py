@@ -15,7 +15,7 @@ from ..kube.patch import patched
 from ..linux.events import Answered, Trace
 from ..linux.packet import Icmp
 from ..views.kubectl import endpoints, get_endpointslices
-from ..views.outcomes import Outcome, all_outcomes, share
+from ..views.outcomes import Outcome, outcome, share
 from ..views.service_picture import service_picture
 from .base import Answer, Explorer
 from .twin import table
@@ -41,6 +41,7 @@ TEXT = {
     "no-selector": " It has no selector, so nobody writes EndpointSlices for it.",
     "columns": "chance|reaches|sees as its sender",
     "outcomes": "Where the connection goes",
+    "fallback": " It is terminating and still serves: no ready one is left.",
     "nobody": "nobody: {what}",
     "rst": "TCP reset by {who}", "icmp": "ICMP port unreachable, from the node",
     "answer": "answer",
@@ -80,7 +81,7 @@ class ServiceExplorer(Explorer):
 def view(cluster: Cluster, selector: str, target: str, first: str, second: str, caller: str, publish: bool) -> Answer:
     """One setting of the Service and its Pods, and one call: pure. ModelError for a selector or port that cannot be."""
     changed = service(cluster, selector, target, first, second, publish)
-    found = all_outcomes(changed.traces(f"pod/{caller}", f"svc/{SERVICE}:80"))
+    found = [outcome(weight, trace) for weight, trace in changed.traces(f"pod/{caller}", f"svc/{SERVICE}:80")]
     listed = f"<pre>{escape(TEXT['slices'])}\n{escape(get_endpointslices(changed, SERVICE))}</pre>"
     conditions = endpoints(changed, SERVICE)
     shown = conditions.html() if conditions.rows else f"<p>{TEXT['no-endpoints']}</p>"
@@ -116,7 +117,8 @@ def pairs(text: str) -> dict[str, str]:
 def _summary(cluster: Cluster, found: Sequence[Outcome], caller: str, target: str) -> str:
     reached = [o for o in found if o.delivered]
     if len(reached) == len(found):
-        return TEXT["reached"].format(caller=caller, who=" or ".join(_who(o, caller, len(found) > 1) for o in reached))
+        who = " or ".join(_who(o, caller, len(found) > 1) for o in reached)
+        return TEXT["reached"].format(caller=caller, who=who) + (TEXT["fallback"] if _none_ready(cluster) else "")
     resets = [o for o in found if _reset_by(o.trace)]
     if len(resets) == len(found):
         who = " or ".join(dict.fromkeys(_reset_by(o.trace) for o in resets))
@@ -146,6 +148,12 @@ def _why(cluster: Cluster) -> str:
     if not any(part.endpoints for part in parts):
         return TEXT["no-pod"]
     return TEXT["not-one-ready"] if any(part.ports for part in parts if part.endpoints) else TEXT["no-port"]
+
+
+def _none_ready(cluster: Cluster) -> bool:
+    """Whether no endpoint is ready, so that a connection that arrives has reached one that is terminating."""
+    parts = [each for each in cluster.control.slices if each.service_key.endswith(f"/{SERVICE}")]
+    return all(endpoint.ready is False for part in parts for endpoint in part.endpoints)
 
 
 def _reset_by(trace: Trace) -> str:

@@ -9,7 +9,7 @@ from tests.browser.conftest import EXPLORERS
 
 @pytest.fixture(scope="module")
 def explorers(lab, page) -> dict:
-    """All four, live in one notebook: name → its part of the page."""
+    """All of them, live in one notebook: name → its part of the page."""
     lab.write("explorers", *(f"{name}()" for name in EXPLORERS))
     lab.open(page, "explorers")
     lab.run_all(page, "explorers")
@@ -115,6 +115,32 @@ def test_tunnel(page, explorers):
     expect(explorer, "It is delivered in pieces")
     choose(explorer, "CNI:", "bridge")
     expect(explorer, "This plug-in alone does not connect nodes")
+
+
+def test_service(page, explorers):
+    explorer = explorers["ServiceExplorer"]
+    expect(explorer, "web calls api and reaches api-1 (chance 1/2) or api-2 (chance 1/2).")
+    choose(explorer, "api-1 is:", "not ready")
+    expect(explorer, "web calls api and reaches api-2.")
+    assert "✕ not ready" in explorer.locator("svg").text_content()
+    choose(explorer, "api-2 is:", "terminating, still serving")
+    expect(explorer, "reaches api-2. It is terminating and still serves: no ready one is left.")
+    assert "yes: no ready one is left" in explorer.inner_text()
+    choose(explorer, "api-2 is:", "not ready")
+    expect(explorer, "None of the Pods that it picks is ready.")
+    explorer.get_by_label("publishNotReadyAddresses").check()
+    expect(explorer, "reaches api-1 (chance 1/2) or api-2")
+    choose(explorer, "Who calls:", "api-1")
+    expect(explorer, "api-1 calls api and reaches itself, which sees 10.244.1.1 as the sender")
+    explorer.get_by_label("selector:").fill("app=db")
+    page.keyboard.press("Enter")
+    expect(explorer, "The targetPort names a container port that the Pods do not have.")
+    explorer.get_by_label("targetPort:").fill("postgres")
+    page.keyboard.press("Tab")
+    expect(explorer, "api-1 calls api and reaches db.")
+    explorer.get_by_label("selector:").fill("app")
+    page.keyboard.press("Enter")
+    expect(explorer, "Not possible: a selector is label=value pairs")
 
 
 def test_the_controls_are_reached_with_the_keyboard(page, explorers):

@@ -9,9 +9,9 @@ import pytest
 from k8snetlib import shop
 from k8snetlib.errors import ModelError
 from k8snetlib.kube.cluster import Cluster
-from k8snetlib.widgets import MapExplorer, PodPairExplorer, PortsExplorer, TunnelExplorer
+from k8snetlib.widgets import MapExplorer, PodPairExplorer, PortsExplorer, ServiceExplorer, TunnelExplorer
 
-ALL = (MapExplorer, PortsExplorer, PodPairExplorer, TunnelExplorer)
+ALL = (MapExplorer, PortsExplorer, PodPairExplorer, TunnelExplorer, ServiceExplorer)
 
 
 def moved(explorer, **choices):
@@ -214,3 +214,45 @@ def test_the_plug_ins_of_the_dropdown_are_those_that_there_are():
 
     assert TunnelExplorer().controls["cni"].options == tuple(CNIS)
     assert TunnelExplorer(shop("ptp")).controls["cni"].value == "ptp"
+
+
+# A Service
+
+@pytest.mark.parametrize(("choices", "summary", "shown"), [
+    ({}, "web calls api and reaches api-1 (chance 1/2) or api-2 (chance 1/2).", "10.244.1.3,10.244.2.2"),
+    ({"caller": "api-1"}, "api-1 calls api and reaches itself, which sees 10.244.1.1 as the sender (chance 1/2) or", "10.244.1.1</td>"),
+    ({"selector": "app=apo"}, "“connection refused”: the Service has no endpoint that is in use, so the node rejects it. The selector "
+     "picks no Pod.", "no endpoints"),
+    ({"selector": ""}, "It has no selector, so nobody writes EndpointSlices for it.", "No resources found"),
+    ({"selector": "app"}, "Not possible: a selector is label=value pairs", ""),
+    ({"selector": "=api"}, "Not possible: a selector is label=value pairs", ""),
+    ({"selector": "app=a b"}, "Not possible: svc/api selector: invalid value", ""),
+    ({"selector": " app = api "}, "web calls api and reaches api-1", ""),
+    ({"selector": "app=db", "target": "postgres"}, "web calls api and reaches db.", "db at 10.244.2.3:5432"),
+    ({"selector": "app=db"}, "The targetPort names a container port that the Pods do not have.", "no port: no container"),
+    ({"target": "8080"}, "reaches api-1 (chance 1/2) or api-2", "targetPort 8080"),
+    ({"target": "9090"}, "“connection refused” from api-1 or api-2: no process listens on port 9090 there.", "TCP reset by api-1"),
+    ({"target": "0"}, "Not possible: svc/api target_port", ""),
+    ({"first": "not-ready"}, "web calls api and reaches api-2.", "✕ not ready"),
+    ({"first": "draining"}, "web calls api and reaches api-2.", "✕ terminating"),
+    ({"first": "not-ready", "second": "draining"}, "reaches api-2. It is terminating and still serves: no ready one is left.",
+     "yes: no ready one is left"),
+    ({"first": "not-ready", "second": "stopping"}, "None of the Pods that it picks is ready.", "ICMP port unreachable, from the node"),
+    ({"first": "not-ready", "second": "not-ready", "publish": True}, "reaches api-1 (chance 1/2) or api-2 (chance 1/2).", "✓ ready"),
+    ({"caller": "api-1", "second": "not-ready"}, "api-1 calls api and reaches itself, which sees 10.244.1.1 as the sender.", ""),
+])  # fmt: skip
+def test_service(choices, summary, shown):
+    explorer = moved(ServiceExplorer(), **choices)
+    assert summary in explorer.value.summary
+    assert shown in explorer._html.value
+
+
+def test_service_where_one_pod_listens_and_another_does_not():
+    pod = ("apiVersion: v1\nkind: Pod\nmetadata: {{name: {0}, namespace: shop, labels: {{app: {2}}}}}\n"
+           "spec: {{containers: [{{name: c, image: i, ports: [{{containerPort: {1}}}]}}]}}\n---\n")
+    service = ("apiVersion: v1\nkind: Service\nmetadata: {name: api, namespace: shop}\n"
+               "spec: {selector: {app: api}, ports: [{port: 80, targetPort: 8080}]}")
+    cluster = Cluster.loads(pod.format("api-1", 8080, "api") + pod.format("api-2", 9090, "api") + pod.format("web", 80, "web") + service)
+    explorer = moved(ServiceExplorer(cluster), target="8080")
+    assert explorer.value.summary == "web calls api: api-1 (chance 1/2), refused by api-2 (chance 1/2)."
+    assert explorer.value.tone == "bad"
