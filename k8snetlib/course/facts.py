@@ -135,6 +135,37 @@ FACTS: dict[str, Fact] = {
         "Calico 3.24",
         (Source("Calico 3.24.1: custom-resources.yaml", f"{_GITHUB}projectcalico/calico/blob/v3.24.1/manifests/custom-resources.yaml"),
          Source("Calico: VXLAN and IPIP", "https://docs.tigera.io/calico/latest/networking/configuring/vxlan-ipip"))),
+    "pods-have-no-service-route": Fact(
+        "Pods have a route to the Service range.",
+        "They have none: the packet takes the default route to the node, where DNAT replaces the address before the node looks for a "
+        "route. Only the IPVS mode gives nodes, not Pods, a local route, by putting the addresses on kube-ipvs0.",
+        "Kubernetes as of 2026",
+        (_github("kubernetes/kubernetes", "issues", 26292), _github("kubernetes/kubernetes", "issues", 65158))),
+    "cluster-ip-ping": Fact(
+        "A ClusterIP that does not answer ping is broken.",
+        "A ClusterIP is an address with ports, and nobody answers ICMP there: not in the iptables mode, and since 1.27 not in the IPVS "
+        "mode either, which did before.",
+        "Kubernetes 1.27 (IPVS)",
+        (_github("kubernetes/kubernetes", "issues", 47156), _github("kubernetes/website", "issues", 41002),
+         _github("kubernetes/kubernetes", "issues", 72236))),
+    "endpoints-deprecated": Fact(
+        "kubectl get endpoints shows what kube-proxy uses.",
+        "kube-proxy reads EndpointSlices. The older Endpoints API is deprecated and answers with a warning; it knows no dual stack, no "
+        "terminating endpoints and no more than 1000 addresses.",
+        "Kubernetes 1.33 (deprecated)",
+        (_kep(4974, "sig-network/4974-deprecate-endpoints"),)),
+    "random-endpoint": Fact(
+        "kube-proxy hands connections out round robin.",
+        "The iptables and nftables modes pick an endpoint at random, for each connection and not for each request. If it does not answer, "
+        "no other is tried.",
+        "Kubernetes as of 2026",
+        (Source("Virtual IPs and Service Proxies", "https://kubernetes.io/docs/reference/networking/virtual-ips/"),)),
+    "external-name-alias": Fact(
+        "An ExternalName Service forwards to another host.",
+        "It is a CNAME record and nothing else: no ClusterIP, no rules, no change of port. The client connects to the other host itself, "
+        "and HTTP's Host header and TLS still carry the name that the client used.",
+        "Kubernetes as of 2026",
+        (Source("Service: ExternalName", "https://kubernetes.io/docs/concepts/services-networking/service/#externalname"),)),
     "proxy-modes": Fact(
         "kube-proxy has three modes: userspace, iptables and IPVS.",
         "On Linux: iptables (the default), nftables (stable) and IPVS (deprecated). The userspace mode is gone.",

@@ -62,7 +62,7 @@ def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target
         host = cluster._host(name)
         return Target(reference, host.name, tuple(a.ip for a in host.addresses), _number(port, reference) if colon else None)
     if kind in ("svc", "service", "services", "lb"):
-        return _service(cluster, reference, _find_service(cluster, reference, name, namespace), kind, port if colon else "")
+        return _service(cluster, reference, find_service(cluster, reference, name, namespace), kind, port if colon else "")
     if kind == CLIENT or (not slash and name == CLIENT and cluster.outside and not cluster.pods_named(name)):
         return _client(cluster, reference)
     if kind not in ("pod", "pods", "po", *WORKLOADS):
@@ -104,7 +104,8 @@ def _pod(cluster: Cluster, reference: str, pod: Pod, port: str) -> Target:
     return Target(reference, netns, addresses, None, "icmp" if not declared else "tcp", _process(pod), pod)
 
 
-def _find_service(cluster: Cluster, reference: str, name: str, namespace: str) -> Service:
+def find_service(cluster: Cluster, reference: str, name: str, namespace: str = "") -> Service:
+    """The Service of that name, allocated. ModelError, with what was perhaps meant, if there is none, or more than one."""
     same = [each for each in cluster.control.services if each.name == name and namespace in ("", each.namespace)]
     if len(same) == 1:
         return same[0]

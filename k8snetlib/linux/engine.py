@@ -293,7 +293,9 @@ def reply(request: Trace) -> Trace | None:
     else:
         back = replace(payload, sport=payload.dport, dport=payload.sport)
     answer = Packet(packet.dst, packet.src, back, df=isinstance(payload, Tcp))
-    client = Socket(packet.proto, request.sent.sport, request.sent.src, request.all(Sent, 0)[0].process or CLIENT)
+    sent = request.sent
+    peer = (sent.dst, sent.dport) if packet.proto == "tcp" else None  # connected: it hears the address that it asked, and no other
+    client = Socket(packet.proto, sent.sport, sent.src, request.all(Sent, 0)[0].process or CLIENT, peer)
     asked = (
         build([Listen(request.start, client)], after(request.network, request))
         if packet.proto in ("tcp", "udp", "sctp")

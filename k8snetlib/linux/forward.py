@@ -145,7 +145,7 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
     elif type(payload) is Udp and _vxlan_port(v, payload.dport, packet.version):
         link.vxlan_receive(e, v, skb)
     elif packet.proto in ("tcp", "udp", "sctp"):
-        socket = find_socket(v, packet.proto, packet.dst, payload.dport)
+        socket = find_socket(v, packet.proto, packet.dst, payload.dport, (packet.src, payload.sport))
         if socket is not None:
             e.emit(Delivered(v.name, skb.journey, packet, socket))
             return
@@ -173,11 +173,11 @@ def _vxlan_port(v: View, port: int, version: int) -> bool:
     return any(i.vxlan.port == port and i.vxlan.local.version == version for i in devices)
 
 
-def find_socket(v: View, proto: str, address, port: int) -> Socket | None:
-    """The listening socket for that address and port: one bound to the address before one bound to all."""
+def find_socket(v: View, proto: str, address, port: int, peer: tuple | None = None) -> Socket | None:
+    """The socket for that address and port: one connected to ``peer`` (who sent the packet), one bound to the address, one bound to all."""
     best = None
     for socket in v.ns.sockets:
-        if socket.proto == proto and socket.port == port:
+        if socket.proto == proto and socket.port == port and socket.peer in (None, peer):
             if socket.address == address:
                 return socket
             if socket.address is None:
@@ -192,6 +192,11 @@ def _no_socket(e: Engine, v: View, skb: Skb) -> None:
             _reset(e, v, skb)
     elif packet.proto == "udp":
         icmp_error(e, v, skb, *((3, 3) if packet.version == 4 else (1, 4)))
+    peers = [s.peer for s in v.ns.sockets if s.peer and (s.proto, s.port) == (packet.proto, packet.dport)]
+    if peers:
+        told = f"the connection of port {packet.dport} is to {peers[0][0]} port {peers[0][1]}, not to {packet.src} port {packet.sport}"
+        drop(e, v, skb, "NO_SOCKET", told)
+        return
     drop(e, v, skb, "NO_SOCKET", f"nothing listens on {packet.proto} port {packet.dport}")
 
 

@@ -20,6 +20,8 @@ class SysctlSet:
     def apply(self, draft: Draft) -> None:
         if draft.outside(self.netns):
             return
+        if not isinstance(self.value, int):  # "0" would count as switched on
+            raise ModelError(f"sysctl {self.key}: the value is a whole number, not {self.value!r}")
         ns = draft.ns(self.netns)
         ns.sysctls[self.key] = self.value
         if self.key == "net.ipv6.conf.all.disable_ipv6":

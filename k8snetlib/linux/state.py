@@ -206,18 +206,25 @@ class Conntrack:
 
 @value
 class Socket:
-    """A bound socket: ``address`` None listens on every address of both families; ``process`` says whose it is."""
+    """A bound socket: ``address`` None listens on every address of both families; ``process`` says whose it is.
+
+    One that has connected to a ``peer`` (address and port) hears that one alone: a TCP client takes an answer from nobody else.
+    """
 
     proto: str  # tcp, udp, sctp
     port: int
     address: IPAddress | None = None
     process: str = ""
+    peer: tuple[IPAddress, int] | None = None
 
     def __str__(self) -> str:
-        where = "*" if self.address is None else f"[{self.address}]" if self.address.version == 6 else self.address
-        return f"{self.proto} {'LISTEN' if self.proto == 'tcp' else 'UNCONN'} {where}:{self.port}" + (
-            f" {self.process}" if self.process else ""
-        )
+        state = ("LISTEN" if self.proto == "tcp" else "UNCONN") if self.peer is None else "SYN-SENT" if self.proto == "tcp" else "ESTAB"
+        ends = [_end(self.address, self.port), *([_end(*self.peer)] if self.peer else []), *([self.process] if self.process else [])]
+        return f"{self.proto} {state} {' '.join(ends)}"
+
+
+def _end(address: IPAddress | None, port: int) -> str:
+    return f"{'*' if address is None else f'[{address}]' if address.version == 6 else address}:{port}"
 
 
 @value
@@ -329,8 +336,8 @@ class Network(Mapping):
         return Network({**self._built, **changed}, self._groups, self._members, self._hints)
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._built
-        yield from (name for name in self._members if name not in self._built)
+        # a list, for a look at one namespace builds others while somebody goes through the names
+        return iter([*self._built, *(name for name in self._members if name not in self._built)])
 
     def __len__(self) -> int:
         return len(self._built) + sum(name not in self._built for name in self._members)

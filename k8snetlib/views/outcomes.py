@@ -20,6 +20,7 @@ TEXT = {
     "dropped": "dropped: {reason}",
     "nobody": "–",
     "about": "≈ {share}",
+    "translated": "{client} asked {asked}; {answers} answers, to {to}",
     "why": "≈: the kernel keeps a rule's probability as a whole number of 1/2147483648, so {n} endpoints do not get exactly 1/{n} each.",
 }
 CLOSE = Fraction(1, 1 << 29)
@@ -129,6 +130,18 @@ def deciding_rules(trace: Trace) -> tuple[str, ...]:
         if shown is not None:
             found.append(f"{event.netns}: {shown.text}")
     return tuple(dict.fromkeys(found))
+
+
+def translated(entries: Iterable[Conntrack]) -> tuple[str, ...]:
+    """Connections as one reads them, sorted: who asked whom, who answers, and to whom. The ports that a kernel chose are left out, so that
+    two machines can be compared; tunnels' own connections, whose every port is one, are too."""
+    lines = []
+    for entry in entries:
+        original, reply = entry.original, entry.reply
+        if original.proto == "tcp":
+            asked, answers = _pair(original.dst, original.dport), _pair(reply.src, reply.sport)
+            lines.append(TEXT["translated"].format(client=original.src, asked=asked, answers=answers, to=reply.dst))
+    return tuple(sorted(lines))
 
 
 def connection(trace: Trace, netns: str) -> Conntrack | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .packet_walk import PacketWalk
     from .pod_pair import PodPairExplorer
     from .ports import PortsExplorer
+    from .services import ServiceExplorer
     from .tunnel import TunnelExplorer
 
 _LATER = {
@@ -23,10 +24,11 @@ _LATER = {
     "PacketWalk": "packet_walk",
     "PodPairExplorer": "pod_pair",
     "PortsExplorer": "ports",
+    "ServiceExplorer": "services",
     "TunnelExplorer": "tunnel",
 }
 
-__all__ = ["MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "TunnelExplorer"]
+__all__ = ["MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ServiceExplorer", "TunnelExplorer"]
 
 
 def __getattr__(name: str):
