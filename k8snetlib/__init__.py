@@ -28,6 +28,7 @@ _LATER = {
     "conntrack": "views.tools",
     "course_map": "views.course_map",
     "deciding_rules": "views.outcomes",
+    "decisions": "views.service_types",
     "diagram": "views.diagrams",
     "endpoints": "views.kubectl",
     "Figure": "views.figure",
@@ -36,6 +37,7 @@ _LATER = {
     "get_services": "views.kubectl",
     "graph": "views.graph",
     "headers": "views.tables",
+    "health_checks": "views.service_types",
     "ip_addr": "views.tools",
     "ip_link": "views.tools",
     "ip_neigh": "views.tools",
@@ -60,6 +62,7 @@ _LATER = {
     "tcpdump": "views.text",
     "text": "views.text",
     "translated": "views.outcomes",
+    "way_picture": "views.way_picture",
     "write_pcap": "views.pcap",
 }
 
