@@ -22,6 +22,7 @@ from .linux.packet import Frame, Packet, ping, tcp, udp
 from .linux.state import Network
 
 _LATER = {
+    "applied": "kube.apply",
     "bridge_fdb": "views.tools",
     "bridge_link": "views.tools",
     "comparison": "views.comparison",
