@@ -22,12 +22,14 @@ from .linux.packet import Frame, Packet, ping, tcp, udp
 from .linux.state import Network
 
 _LATER = {
+    "applied": "kube.apply",
     "bridge_fdb": "views.tools",
     "bridge_link": "views.tools",
     "comparison": "views.comparison",
     "conntrack": "views.tools",
     "course_map": "views.course_map",
     "deciding_rules": "views.outcomes",
+    "decisions": "views.service_types",
     "diagram": "views.diagrams",
     "endpoints": "views.kubectl",
     "Figure": "views.figure",
@@ -36,6 +38,7 @@ _LATER = {
     "get_services": "views.kubectl",
     "graph": "views.graph",
     "headers": "views.tables",
+    "health_checks": "views.service_types",
     "ip_addr": "views.tools",
     "ip_link": "views.tools",
     "ip_neigh": "views.tools",
@@ -60,6 +63,7 @@ _LATER = {
     "tcpdump": "views.text",
     "text": "views.text",
     "translated": "views.outcomes",
+    "way_picture": "views.way_picture",
     "write_pcap": "views.pcap",
 }
 

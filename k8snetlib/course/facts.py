@@ -87,6 +87,10 @@ def _kep(number: int, folder: str) -> Source:
     return Source(f"KEP-{number}", f"{_GITHUB}kubernetes/enhancements/tree/master/keps/{folder}")
 
 
+def _kep_page(number: int) -> Source:
+    return Source(f"KEP-{number}", f"https://www.kubernetes.dev/resources/keps/{number}/")
+
+
 def _github(repository: str, kind: str, number: int) -> Source:
     return Source(f"{repository}#{number}", f"{_GITHUB}{repository}/{kind}/{number}")
 
@@ -96,6 +100,7 @@ def _file(repository: str, path: str, branch: str = "main") -> Source:
 
 
 _SANDBOX = _file("containerd/containerd", "internal/cri/server/sandbox_run.go")
+_VIRTUAL_IPS = Source("Virtual IPs and Service Proxies", "https://kubernetes.io/docs/reference/networking/virtual-ips/")
 _NFTABLES, _DEFAULT = _kep(3866, "sig-network/3866-nftables-proxy"), _kep(5343, "sig-network/5343-nftables-to-default")
 
 FACTS: dict[str, Fact] = {
@@ -182,6 +187,40 @@ FACTS: dict[str, Fact] = {
         "It is stable and needs Linux 5.13, but iptables remains the default; the switch is planned for 1.40.",
         "Kubernetes 1.33 (stable)",
         (_NFTABLES, _DEFAULT)),
+    "balancer-node-ports": Fact(
+        "A LoadBalancer Service is a NodePort Service with a balancer in front.",
+        "By default. With allocateLoadBalancerNodePorts: false it has no node ports, for balancers that do not need them.",
+        "Kubernetes 1.24 (stable)",
+        (_kep_page(1864),)),
+    "balancer-short-circuit": Fact(
+        "A Pod that calls a load balancer's address goes through the load balancer.",
+        "The rules of its own node know the address and send the packet to an endpoint. What the balancer would have done, such as ending "
+        "TLS or adding the PROXY protocol, is missing then. A balancer that reports ipMode: Proxy is left alone.",
+        "Kubernetes 1.32 (ipMode stable)",
+        (_kep_page(1860), _github("digitalocean/digitalocean-cloud-controller-manager", "issues", 811),
+         _github("hetznercloud/hcloud-cloud-controller-manager", "issues", 727))),
+    "node-port-addresses": Fact(
+        "A node port is open on every address of every node, localhost included.",
+        "In the iptables mode. The nftables mode answers at a node's primary address alone, unless nodePortAddresses says more; and "
+        "127.0.0.1 works in the iptables mode over IPv4 alone.",
+        "Kubernetes 1.33 (nftables stable)",
+        (_VIRTUAL_IPS, _NFTABLES)),
+    "local-falls-back": Fact(
+        "With externalTrafficPolicy: Local, a node without a ready endpoint drops what comes.",
+        "If endpoints there are terminating and still serve, they get it: that gives the balancer time to notice.",
+        "Kubernetes 1.28 (stable)",
+        (_kep_page(1669),)),
+    "traffic-distribution": Fact(
+        "The annotation topology-mode: Auto keeps traffic in its zone.",
+        "spec.trafficDistribution took its place: PreferSameZone, which was called PreferClose at first, and PreferSameNode.",
+        "Kubernetes 1.33 (stable), 1.35 (PreferSameNode stable)",
+        (_kep_page(4444), _kep_page(3015))),
+    "external-ips-deprecated": Fact(
+        "spec.externalIPs publishes a Service at an address of yours.",
+        "It is deprecated: whoever may create a Service can take over any address, as far as Pods and nodes are concerned "
+        "(CVE-2020-8554). It is planned to be off by default in 1.40 and gone in 1.43.",
+        "Kubernetes 1.36 (deprecated)",
+        (_github("kubernetes/enhancements", "issues", 5707), _github("kubernetes/kubernetes", "pull", 137293))),
     "ingress-nginx-retired": Fact(
         "Use Ingress-NGINX as the Ingress controller.",
         "The project was retired: announced in November 2025, maintained until March 2026, no fixes since. "

@@ -31,7 +31,7 @@ from .control import ControlPlane, control_plane
 from .hosts import plan_hosts
 from .manifests import Manifests, Skipped, load, loads
 from .objects import Namespace, Node, Pod, Service, Workload
-from .outside import BALANCERS, CLIENT, outside_ops
+from .outside import BALANCERS, CLIENT, balanced, outside_ops
 from .proxy import MODES
 from .slices import Endpoints, EndpointSlice
 from .targets import Target, find_target
@@ -94,19 +94,23 @@ class Cluster:
         proxy: str = "iptables",
         families: Sequence[str] = ("IPv4",),
         outside: bool = False,
-        balancer: bool = False,
+        balancer: bool | str = False,
     ) -> Cluster:
         """The cluster of objects that have been read already.
 
         ``proxy`` is kube-proxy's mode, or "none" for a cluster without it; ``outside`` adds a client on the Internet, and ``balancer``
-        a load balancer that gives LoadBalancer Services an address. ModelError for a name or family that there is not.
+        a load balancer that gives LoadBalancer Services an address (of ``ipMode: VIP``, or as it says, "VIP" or "Proxy"). ModelError for
+        a name or family that there is not.
         """
         _check_names(cni, proxy)
         if not families or any(family not in FAMILIES for family in families):
             raise ModelError(f"address families are {' and '.join(FAMILIES)}, not {', '.join(families) or 'none'}")
         placed = plan_hosts(manifests, tuple(FAMILIES[family] for family in families))
         sandboxes, clashes = _sandboxes(placed.pods, placed.hosts, placed.prefixes)
-        pools = (BalancerPool(tuple(BALANCERS[FAMILIES[family]] for family in families)),) if balancer else ()
+        if balancer not in (False, True, "VIP", "Proxy"):
+            raise ModelError(f'a balancer\'s ipMode is "VIP" or "Proxy", not {balancer!r}')
+        ranges = tuple(BALANCERS[FAMILIES[family]] for family in families)
+        pools = (BalancerPool(ranges, ip_mode=balancer if isinstance(balancer, str) else "VIP"),) if balancer else ()
         made = cls(
             placed.nodes, placed.pods, manifests.of(Workload), manifests.of(Service), manifests.of(Namespace), cni, tuple(families),
             placed.hosts, sandboxes, placed.pending, manifests.skipped, (*manifests.notes, *placed.notes, *clashes), proxy,
@@ -184,8 +188,8 @@ class Cluster:
         """The network below the nodes and, if there is one, the client beyond it."""
         if not self.outside:
             return tuple(underlay_ops(self.hosts))
-        balanced = [each.ip for service in self.control.services for each in service.load_balancer_ingress if each.ip is not None]
-        return (*underlay_ops(self.hosts), *outside_ops([FAMILIES[family] for family in self.families], self.hosts, balanced))
+        ways = tuple(balanced(self.control.services, self.control.slices, self.hosts))
+        return (*underlay_ops(self.hosts), *outside_ops([FAMILIES[family] for family in self.families], self.hosts, ways))
 
     def ops(self) -> tuple[Op, ...]:
         """The whole configuration as one list, the underlay first."""

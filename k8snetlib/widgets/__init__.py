@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .packet_walk import PacketWalk
     from .pod_pair import PodPairExplorer
     from .ports import PortsExplorer
+    from .service_types import ServiceTypeExplorer
     from .services import ServiceExplorer
     from .tunnel import TunnelExplorer
 
@@ -25,10 +26,13 @@ _LATER = {
     "PodPairExplorer": "pod_pair",
     "PortsExplorer": "ports",
     "ServiceExplorer": "services",
+    "ServiceTypeExplorer": "service_types",
     "TunnelExplorer": "tunnel",
 }
 
-__all__ = ["MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ServiceExplorer", "TunnelExplorer"]
+__all__ = [
+    "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ServiceExplorer", "ServiceTypeExplorer", "TunnelExplorer",
+]  # fmt: skip
 
 
 def __getattr__(name: str):

@@ -1,0 +1,169 @@
+"""Tables about Service types: what each lets whom do, computed from traces, and what a load balancer hears from the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ..errors import ModelError
+from ..kube.allocation import needs_health_check
+from ..kube.cluster import Cluster
+from ..kube.objects import Service
+from ..kube.outside import CLIENT, local_endpoints
+from ..kube.patch import patched
+from ..kube.targets import find_service
+from ..linux.events import Trace
+from ..linux.packet import IPAddress
+from ..linux.state import Network
+from ..value import value
+from .outcomes import Outcome, all_outcomes
+from .tables import Table
+from .topology import HOST, role
+from .way_picture import legs
+
+TEXT = {
+    "heads": "type and policy|from a Pod, seen as|from a node, seen as|from outside, seen as|extra hop, from outside",
+    "caption": "Service {name}, traced from every Pod that is not behind it, from every node, and from outside through every node",
+    "yes": "yes: {seen}", "no": "no",
+    "some": "from {names} alone: {seen}",
+    "doors": "at every node: {seen}",
+    "some-doors": "at {names} alone: {seen}",
+    "and": " and ",
+    "alias": "a name alone: {name}",
+    "pending": "<pending>; by node port {where}",
+    "own": "its own address",
+    "node": "a node's address",
+    "balancer": "the balancer's address",
+    "nobody": "–",
+    "often": "yes", "sometimes": "sometimes",
+    "health": "node|asked at|answer|ready endpoints there",
+    "health-port": "{address}:{port}",
+    "up": "200 OK", "down": "503 Service Unavailable",
+    "no-check": "{reference}: kube-proxy answers health checks of type LoadBalancer with externalTrafficPolicy Local alone",
+}  # fmt: skip
+
+
+@value
+class Kind:
+    """A row of the table: its name, and the fields of a Service that make it; ``balancer`` says whether there is one."""
+
+    name: str
+    changes: tuple[tuple[str, object], ...]
+    balancer: bool = True
+
+
+def _kind(name: str, *, balancer: bool = True, **changes: object) -> Kind:
+    return Kind(name, tuple(changes.items()), balancer)
+
+
+KINDS = (
+    _kind("ClusterIP", type="ClusterIP"),
+    _kind("ClusterIP, internal Local", type="ClusterIP", internal_traffic_policy="Local"),
+    _kind("headless", type="ClusterIP", cluster_ips=("None",)),
+    _kind("NodePort, Cluster", type="NodePort"),
+    _kind("NodePort, Local", type="NodePort", external_traffic_policy="Local"),
+    _kind("LoadBalancer, Cluster", type="LoadBalancer"),
+    _kind("LoadBalancer, Local", type="LoadBalancer", external_traffic_policy="Local"),
+    _kind("LoadBalancer, nobody to assign", type="LoadBalancer", balancer=False),
+    _kind("ExternalName", type="ExternalName", external_name="api.example.com", cluster_ips=()),
+)
+
+
+def decisions(cluster: Cluster, service: str, namespace: str = "", kinds: Sequence[Kind] = KINDS) -> Table:
+    """What a Service would do under each type and policy, traced: a row for each of ``kinds``.
+
+    Pods and nodes call it by its name's address, the client outside through what the type offers there, at every node that it can enter
+    by. The cluster needs a client outside and a load balancer. ModelError if there is none, or no such Service.
+    """
+    found = find_service(cluster, f"svc/{service}", service, namespace)
+    cluster.find(CLIENT)
+    heads = tuple(TEXT["heads"].split("|"))
+    rows = tuple(_row(cluster, found, kind) for kind in kinds)
+    return Table(heads, rows, TEXT["caption"].format(name=found.key), whole=frozenset(heads[:1]))
+
+
+def _row(cluster: Cluster, service: Service, kind: Kind) -> tuple[str, ...]:
+    made = patched(cluster, f"svc/{service.name}", service.namespace, **dict(kind.changes))
+    made = made if kind.balancer else replace(made, pools=())
+    changed = find_service(made, "", service.name, service.namespace)
+    if changed.type == "ExternalName":
+        return kind.name, TEXT["alias"].format(name=changed.external_name), TEXT["no"], TEXT["no"], TEXT["nobody"]
+    target = f"svc/{service.namespace}/{service.name}:{service.ports[0].port}"
+    behind = {each.target for part in made.control.slices if part.service_key == changed.key for each in part.endpoints}
+    own = [pod for pod in made.pods if pod.namespace == service.namespace and pod.key in made.sandboxes]
+    pods = {pod.name: f"pod/{pod.key}" for pod in own if f"Pod {pod.key}" not in behind}
+    nodes = {host.name: f"node/{host.name}" for host in made.hosts}
+    inside = (_inside(made, callers, target) for callers in (pods, nodes))
+    return (kind.name, *inside, *_outside(made, changed, target))
+
+
+def _inside(cluster: Cluster, callers: Mapping[str, str], target: str) -> str:
+    found = {name: all_outcomes(cluster.traces(caller, target)) for name, caller in callers.items()}
+    good = {name: outcomes for name, outcomes in found.items() if _reaches(outcomes)}
+    if not good:
+        return TEXT["no"]
+    return TEXT["yes" if len(good) == len(found) else "some"].format(names=TEXT["and"].join(good), seen=_seen(good))
+
+
+def _outside(cluster: Cluster, service: Service, target: str) -> tuple[str, str]:
+    """For a client outside: (from where and what the Pod sees, whether there is another hop)."""
+    ways, doors, whole = "doors", node_doors(cluster, service), "{where}"
+    if service.type == "LoadBalancer" and not service.load_balancer_ingress:
+        whole = TEXT["pending"]
+    elif service.type == "LoadBalancer" or not doors:
+        kind = "lb" if service.type == "LoadBalancer" else "svc"
+        ways, doors = "yes", {"": target.replace("svc/", f"{kind}/", 1)}
+    found = {node: all_outcomes(cluster.traces(CLIENT, door)) for node, door in doors.items()}
+    good = {node: outcomes for node, outcomes in found.items() if _reaches(outcomes)}
+    if not good:
+        return whole.format(where=TEXT["no"]), TEXT["nobody"]
+    where = TEXT[ways if len(good) == len(found) else "some-doors"].format(names=TEXT["and"].join(good), seen=_seen(good))
+    hops = [extra_hop(outcome.trace) for outcomes in good.values() for outcome in outcomes]
+    return whole.format(where=where), TEXT["often"] if all(hops) else TEXT["sometimes"] if any(hops) else TEXT["no"]
+
+
+def _seen(found: Mapping[str, Iterable[Outcome]]) -> str:
+    return TEXT["and"].join(dict.fromkeys(TEXT[seen_as(outcome.trace)] for outcomes in found.values() for outcome in outcomes))
+
+
+def node_doors(cluster: Cluster, service: Service) -> dict[str, str]:
+    """Node → what a client outside calls to get in there by the Service's first node port; empty if it has none."""
+    number = service.ports[0].node_port if service.ports else 0
+    return {host.name: f"node/{host.name}:{number}" for host in cluster.hosts} if number else {}
+
+
+def _reaches(found: Iterable[Outcome]) -> bool:
+    return all(outcome.delivered for outcome in found)
+
+
+def seen_as(trace: Trace) -> str:
+    """Whose address a delivered packet's receiver sees: "own" (the sender's), "node" or "balancer"."""
+    source, network = trace.end.packet.src, trace.network
+    if source == trace.sent.src and role(network, trace.start) != HOST:
+        return "own"
+    return "node" if owner(network, source) else "balancer"
+
+
+def owner(network: Network, address: IPAddress) -> tuple[str, str] | None:
+    """The node, and its interface, that has an address; None if no node has."""
+    nodes = (name for name in network if role(network, name) == HOST)
+    return next(((n, i.name) for n in nodes for i in network[n].interfaces.values() if any(a.ip == address for a in i.addresses)), None)
+
+
+def extra_hop(trace: Trace) -> bool:
+    """Whether the node by which a packet came in sent it on to another one."""
+    machines = [leg.head for leg in legs(trace)]
+    return sum(role(trace.network, name) == HOST for name in machines) > 1
+
+
+def health_checks(cluster: Cluster, service: str, namespace: str = "") -> Table:
+    """What kube-proxy answers on each node at a Service's health check node port. ModelError for a Service that has none."""
+    found = find_service(cluster, f"svc/{service}", service, namespace)
+    if not needs_health_check(found):
+        raise ModelError(TEXT["no-check"].format(reference=f"svc/{service}"))
+    rows = []
+    for host in cluster.hosts:
+        count = local_endpoints(found, cluster.control.slices, host.name)
+        address = TEXT["health-port"].format(address=host.addresses[0].ip, port=found.health_check_node_port)
+        rows.append((host.name, address, TEXT["up" if count else "down"], str(count)))
+    return Table(tuple(TEXT["health"].split("|")), tuple(rows), whole=frozenset({"node", "answer"}))
