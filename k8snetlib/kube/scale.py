@@ -34,19 +34,19 @@ def config() -> ProxyConfig:
     return ProxyConfig("node-0", node, (node,), ip_network("10.128.0.0/9"), (ip_network("10.96.0.0/12"),), zone="zone-1")
 
 
-def services(count: int) -> list[Service]:
-    """ClusterIP Services svc-0 … in namespace default, 10.96.0.1 and on, port 80."""
+def services(count: int, start: int = 0) -> list[Service]:
+    """ClusterIP Services svc-0 … in namespace default, 10.96.0.1 and on, port 80; with ``start``, those from that number on alone."""
     return [
         Service(
             ObjectMeta(f"svc-{i}", "default"),
             (ServicePort(80, "http", "TCP", 8080),),
             cluster_ips=(cluster_ip(i),),
         )
-        for i in range(count)
+        for i in range(start, count)
     ]
 
 
-def slices(count: int, endpoints: int) -> list[EndpointSlice]:
+def slices(count: int, endpoints: int, start: int = 0) -> list[EndpointSlice]:
     """One slice for each of these Services, with as many endpoints, spread over the nodes."""
     port = (EndpointPort("http", 8080, "TCP"),)
     return [
@@ -58,7 +58,7 @@ def slices(count: int, endpoints: int) -> list[EndpointSlice]:
             ),
             port,
         )
-        for i in range(count)
+        for i in range(start, count)
     ]
 
 
@@ -72,13 +72,13 @@ def endpoint(service: int, number: int, endpoints: int) -> IPv4Address:
     return IPv4Address(PODS + service * endpoints + number)
 
 
-def rules(mode: str, count: int, endpoints: int = 1, *, lean: bool = False) -> tuple[Op, ...]:
-    """What kube-proxy does on the node of a cluster with ``count`` Services.
+def rules(mode: str, count: int, endpoints: int = 1, *, start: int = 0, lean: bool = False) -> tuple[Op, ...]:
+    """What kube-proxy does on the node of a cluster with ``count`` Services, or with those from number ``start`` on.
 
     ``lean``: the chains behind all Services but the last are there and empty. A packet to the last one never enters them, so it meets the
     same rules; loading them takes a tenth of the time.
     """
-    ops = tuple(proxy.ops(mode, NODE, services(count), slices(count, endpoints), [config()]))
+    ops = tuple(proxy.ops(mode, NODE, services(count, start), slices(count, endpoints, start), [config()]))
     return tuple(_lean(ops, count - 1)) if lean else ops
 
 
@@ -103,9 +103,9 @@ def node(count: int, endpoints: int = 1) -> tuple[Op, ...]:
     )
 
 
-def network(mode: str, count: int, endpoints: int = 1) -> Network:
+def network(mode: str, count: int, endpoints: int = 1, start: int = 0) -> Network:
     """The node of such a cluster in the model."""
-    return build([*node(count, endpoints), *rules(mode, count, endpoints)])
+    return build([*node(count, endpoints), *rules(mode, count, endpoints, start=start)])
 
 
 def first_packet(mode: str, count: int, endpoints: int = 1) -> Trace:

@@ -1,11 +1,11 @@
-"""Two small charts as figures: curves over numbers that span decades, and bars with the value that was expected. No library, no fonts to find.
+"""Two small charts as figures: curves, and bars with the value that was expected. No library, no fonts to find.
 
 A curve is told by its colour, by its mark and by its name at its end; a bar's expected value is a tick with a number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from math import ceil, floor, log10
 
@@ -38,23 +38,23 @@ LOOK = "".join(
 def curves(
     series: Mapping[str, Sequence[Point]], x: str, y: str, alt: str, caption: str = "", *, here: float | None = None, height: int = 330
 ) -> Figure:
-    """Curves over a logarithmic x (1 and more) and a y from 0; ``here`` marks an x. ModelError where there is nothing to draw."""
+    """Curves over x and y from 0, both in even steps; ``here`` marks an x. ModelError where there is nothing to draw."""
     points = [point for each in series.values() for point in each]
     if not points:
         raise ModelError(TEXT["empty"])
-    decades = max(1, ceil(log10(max(px for px, _ in points))))
-    step = _step(max(py for _, py in points))
-    top = step * max(1, ceil(max(py for _, py in points) / step))
+    across, up = (_step(max(point[axis] for point in points)) for axis in (0, 1))
+    right, top = (step * max(1, ceil(max(point[axis] for point in points) / step)) for axis, step in ((0, across), (1, up)))
     wide, high = WIDTH - LEFT - RIGHT, height - TOP - BOTTOM
 
     def at(px: float, py: float) -> Point:
-        return LEFT + wide * log10(max(px, 1)) / decades, TOP + high * (1 - py / top)
+        return LEFT + wide * px / right, TOP + high * (1 - py / top)
 
-    parts = [*_axes(decades, step, top, at, x, y, height)]
+    parts = [*_axes((across, right), (up, top), at, x, y, height)]
     if here is not None:
         hx, _ = at(here, 0)
         parts.append(f'<path class="here" d="M{hx:.1f} {TOP}V{TOP + high}"/>')
-        parts.append(_text(hx, TOP - 4, TEXT["mark"], "tick", "start" if hx < LEFT + wide / 2 else "end"))
+        side = (hx + 6, "start") if hx < LEFT + wide / 2 else (hx - 6, "end")
+        parts.append(_text(side[0], TOP + 12, TEXT["mark"], "tick", side[1]))
     ends = []
     for number, (name, own) in enumerate(series.items()):
         colour = COLOURS[number % len(COLOURS)]
@@ -62,7 +62,7 @@ def curves(
         parts.append(f'<path class="curve" style="stroke:{colour}" d="M' + "L".join(f"{px:.1f} {py:.1f}" for px, py in way) + '"/>')
         parts += [_mark(number, px, py, colour) for px, py in (way if len(way) <= 12 else ())]
         ends.append((way[-1][1], way[-1][0], name, colour))
-    parts += _names(ends)
+    parts += _names(ends, TOP + high)
     return _figure("".join(parts), alt, caption, height)
 
 
@@ -86,24 +86,24 @@ def columns(counts: Mapping[str, int], expected: Sequence[float], y: str, alt: s
     return _figure("".join(parts), alt, caption, height)
 
 
-def _axes(decades: int, step: float, top: float, at, x: str, y: str, height: int) -> Iterator[str]:
-    right = WIDTH - RIGHT
-    for number in range(round(top / step) + 1):
-        _, level = at(1, number * step)
-        yield f'<path class="grid" d="M{LEFT} {level:.1f}H{right}"/>' + _text(LEFT - 8, level + 4, f"{number * step:,g}", "tick", "end")
-    for power in range(decades + 1):
-        px, base = at(10**power, 0)
-        yield f'<path class="axis" d="M{px:.1f} {base:.1f}v5"/>' + _text(px, base + 18, f"{10**power:,}", "tick", "middle")
-    base = at(1, 0)[1]
-    yield f'<path class="axis" d="M{LEFT} {TOP}V{base:.1f}H{right}"/>'
-    yield _text((LEFT + right) / 2, height - 8, x, "title", "middle") + _text(12, TOP - 14, y, "title")
+def _axes(across: Point, up: Point, at: Callable[[float, float], Point], x: str, y: str, height: int) -> Iterator[str]:
+    """Lines, ticks and titles; ``across`` and ``up`` are (distance of ticks, last one)."""
+    end, base = WIDTH - RIGHT, at(0, 0)[1]
+    for number in range(round(up[1] / up[0]) + 1):
+        _, level = at(0, number * up[0])
+        yield f'<path class="grid" d="M{LEFT} {level:.1f}H{end}"/>' + _text(LEFT - 8, level + 4, f"{number * up[0]:,g}", "tick", "end")
+    for number in range(round(across[1] / across[0]) + 1):
+        px, _ = at(number * across[0], 0)
+        yield f'<path class="axis" d="M{px:.1f} {base:.1f}v5"/>' + _text(px, base + 18, f"{number * across[0]:,g}", "tick", "middle")
+    yield f'<path class="axis" d="M{LEFT} {TOP}V{base:.1f}H{end}"/>'
+    yield _text((LEFT + end) / 2, height - 8, x, "title", "middle") + _text(12, TOP - 14, y, "title")
 
 
-def _names(ends: list[tuple[float, float, str, str]]) -> Iterator[str]:
-    """Names at the curves' ends, from top to bottom, moved apart where they would overlap."""
-    last = -1000.0
-    for level, x, name, colour in sorted(ends):
-        last = max(level + 4, last + NEAR)
+def _names(ends: list[tuple[float, float, str, str]], base: float) -> Iterator[str]:
+    """Names at the curves' ends, from the lowest upwards, none below the axis, moved apart where they would overlap."""
+    last = base + NEAR
+    for level, x, name, colour in sorted(ends, reverse=True):
+        last = min(level + 4, last - NEAR)
         yield _text(x + 12, last, name, "name", "start", colour)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .packet_walk import PacketWalk
     from .pod_pair import PodPairExplorer
     from .ports import PortsExplorer
+    from .proxy import ProxyExplorer
     from .tunnel import TunnelExplorer
 
 _LATER = {
@@ -23,10 +24,11 @@ _LATER = {
     "PacketWalk": "packet_walk",
     "PodPairExplorer": "pod_pair",
     "PortsExplorer": "ports",
+    "ProxyExplorer": "proxy",
     "TunnelExplorer": "tunnel",
 }
 
-__all__ = ["MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "TunnelExplorer"]
+__all__ = ["MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "TunnelExplorer"]
 
 
 def __getattr__(name: str):
