@@ -51,6 +51,7 @@ _LATER = {
     "steps": "views.walk",
     "summary": "views.text",
     "sysctl": "views.tools",
+    "schedulers": "views.scheduling",
     "share": "views.outcomes",
     "table": "views.tables",
     "tcpdump": "views.text",
