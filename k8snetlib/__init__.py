@@ -27,6 +27,7 @@ _LATER = {
     "Table": "views.tables",
     "bridge_fdb": "views.tools",
     "bridge_link": "views.tools",
+    "chain_picture": "views.chains",
     "comparison": "views.comparison",
     "conntrack": "views.tools",
     "cost_curve": "views.scale",

@@ -8,7 +8,7 @@ from ..errors import ModelError
 from ..kube.cluster import Cluster
 from ..linux.draft import build
 from ..linux.engine import after
-from ..linux.events import Delivered
+from ..linux.events import Delivered, Trace
 from ..linux.ipvs import SCHEDULERS, VirtualServer
 from ..linux.ops_ipvs import IpvsRestore
 from ..linux.state import Network
@@ -19,7 +19,7 @@ TEXT = {
     "heads": "scheduler|{count} connections from one client, in order|shares",
     "proxy": "the cluster has no IPVS: use cluster.with_proxy('ipvs')",
     "weights": "{given} weights for {real} endpoints of {key}",
-    "caption": "Weights {weights}, in the order of the endpoints. None of the connections has ended.",
+    "caption": "Weights of the endpoints: {weights}. All connections stay open.",
 }
 
 
@@ -35,7 +35,7 @@ def schedulers(
         got = turns(cluster, source, target, name, count=count, weights=weights)
         shares = ", ".join(f"{who} {got.count(who)}" for who in sorted(set(got)))
         rows.append((name, " ".join(got), shares))
-    caption = TEXT["caption"].format(weights=", ".join(map(str, weights))) if weights else ""
+    caption = TEXT["caption"].format(weights=", ".join(map(str, weights)) or "1")
     return Table(tuple(TEXT["heads"].format(count=count).split("|")), tuple(rows), caption, whole=frozenset({"scheduler", "shares"}))
 
 
@@ -47,8 +47,17 @@ def turns(
     for number in range(count):
         told = cluster.trace(source, target, network=network, sport=40000 + number)
         found.append(told.end.netns if isinstance(told.end, Delivered) else "–")
-        network = after(network, told)
+        network = _established(cluster, source, target, after(network, told), told)
     return found
+
+
+def _established(cluster: Cluster, source: str, target: str, network: Network, first: Trace) -> Network:
+    """The rest of the handshake, since some schedulers count established connections alone."""
+    answer = first.reply
+    if answer is None or not answer.delivered:
+        return network
+    network = after(network, answer)
+    return after(network, cluster.trace(source, target, network=network, sport=first.sent.sport, flags="A"))
 
 
 def _network(cluster: Cluster, target: str, scheduler: str, weights: Sequence[int]) -> Network:
