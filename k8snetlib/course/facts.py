@@ -184,8 +184,9 @@ FACTS: dict[str, Fact] = {
         (_kep(5495, "sig-network/5495-deprecate-ipvs-mode-in-kube-proxy"), _github("kubernetes/enhancements", "pull", 6120))),
     "nftables-not-default": Fact(
         "nftables is the default mode of kube-proxy.",
-        "It is stable and needs Linux 5.13, but iptables remains the default; the switch is planned for 1.40.",
-        "Kubernetes 1.33 (stable)",
+        "It is stable and needs Linux 5.13, but iptables remains the default. Since 1.37 kube-proxy warns those who get it without asking; "
+        "the switch is planned for 1.40.",
+        "Kubernetes 1.33 (stable), 1.37 (warning)",
         (_NFTABLES, _DEFAULT)),
     "balancer-node-ports": Fact(
         "A LoadBalancer Service is a NodePort Service with a balancer in front.",
@@ -221,6 +222,17 @@ FACTS: dict[str, Fact] = {
         "(CVE-2020-8554). It is planned to be off by default in 1.40 and gone in 1.43.",
         "Kubernetes 1.36 (deprecated)",
         (_github("kubernetes/enhancements", "issues", 5707), _github("kubernetes/kubernetes", "pull", 137293))),
+    "random-not-round-robin": Fact(
+        "kube-proxy balances round robin.",
+        "The iptables and nftables modes choose an endpoint at random for each connection, and do not try another if it fails. "
+        "Only IPVS has a round robin, and each node has its own.",
+        "Kubernetes 1.36",
+        (_file("kubernetes/website", "content/en/docs/reference/networking/virtual-ips.md"),)),
+    "partial-sync": Fact(
+        "kube-proxy in the iptables mode rewrites all rules on every change.",
+        "It sends only the chains of Services that changed, with the lists that all share, at most once a second by default.",
+        "Kubernetes 1.28 (stable)",
+        (_kep(3453, "sig-network/3453-minimize-iptables-restore"),)),
     "ingress-nginx-retired": Fact(
         "Use Ingress-NGINX as the Ingress controller.",
         "The project was retired: announced in November 2025, maintained until March 2026, no fixes since. "

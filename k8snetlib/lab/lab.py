@@ -36,6 +36,7 @@ TEXT = {
     "lost": "{count} captured frames did not fit into the capture buffer: send less at a time",
     "restless": "packets were still under way after {limit:g} s; raise the limit of the capture",
     "carrier": "these devices are up but the kernel did not enable them within {limit:g} s: {devices}",
+    "unreached": "no connection to {address} port {port}: {error}",
     "no_source": "{netns} has no route to {dst}, so the kernel chooses no source address",
 }
 
@@ -190,6 +191,19 @@ class Lab:
         raw = self._ask("connect", "", timeout + 10, **wanted)
         seen = [accepted(entry) for entry in raw["accepted"]]
         return Connection(raw["error"], endpoint(raw["local"]), seen[-1] if seen else None, raw["answer"])
+
+    def latency(self, netns: str, address: str | IPAddress, port: int, *, count: int = 200, limit: float = 2.0) -> tuple[int, ...]:
+        """How many nanoseconds the kernel takes to open a TCP connection, once for each of ``count`` of them, or of fewer in ``limit`` seconds.
+
+        LabError when one of them is refused or does not come about.
+        """
+        self._rest()
+        to = ip_address(address)
+        wanted = {"netns": netns, "version": to.version, "address": str(to), "port": port, "count": count, "limit": limit}
+        raw = self._ask("latency", "", limit + 10, **wanted)
+        if raw["error"]:
+            raise LabError(TEXT["unreached"].format(address=to, port=port, error=raw["error"]))
+        return tuple(raw["taken"])
 
     def ping(self, netns: str, address: str | IPAddress, *, size: int = 56, timeout: float = 1.0) -> Pong:
         """Send one ICMP echo request with ``size`` bytes of data, and wait for what comes back."""

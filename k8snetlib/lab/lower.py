@@ -14,7 +14,7 @@ from ..errors import LabError
 from ..linux import ops as o
 from ..linux.packet import PROTO_NUMBERS
 from ..linux.state import Route
-from .parts import iptables_parts, nft_parts
+from .parts import iptables_parts, nft_parts, nft_table_parts
 
 Request = tuple[str, dict]
 
@@ -232,13 +232,13 @@ def _recent_set(op: o.RecentSet) -> Request:
     raise LabError(TEXT["recent"])
 
 
-def _nft(netns: str, text: str) -> Request:
-    return "load_parts", {"netns": netns, "runs": [(["nft", "-f", "-"], part.encode()) for part in nft_parts(text)], "timeout": 60.0}
+def _nft(netns: str, parts: list[str]) -> Request:
+    return "load_parts", {"netns": netns, "runs": [(["nft", "-f", "-"], part.encode()) for part in parts], "timeout": 60.0}
 
 
 def _nft_element_add(op: o.NftElementAdd) -> Request:
     """The time begins in the kernel when the element comes there."""
-    return _nft(op.netns, f"add element {op.family} {op.table} {op.set} {{ {op.element} }}")
+    return _nft(op.netns, [f"add element {op.family} {op.table} {op.set} {{ {op.element} }}\n"])
 
 
 def _listen(op: o.Listen) -> Request:
@@ -281,8 +281,8 @@ LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
         o.ChainAdd: lambda op: _script(op.netns, f"{shlex.join(op.argv())} 2>/dev/null || true\n"),
         o.RuleEnsure: lambda op: _script(op.netns, op.script() + "\n"),
         o.RecentSet: _recent_set,
-        o.NftRestore: lambda op: _nft(op.netns, op.text),
-        o.NftReplace: lambda op: _nft(op.netns, op.text),
+        o.NftRestore: lambda op: _nft(op.netns, nft_parts(op.text)),
+        o.NftReplace: lambda op: _nft(op.netns, nft_table_parts(op.table)),
         o.NftElementAdd: _nft_element_add,
         o.Listen: _listen,
         o.ConntrackAdd: _conntrack_add,

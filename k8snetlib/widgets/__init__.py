@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .packet_walk import PacketWalk
     from .pod_pair import PodPairExplorer
     from .ports import PortsExplorer
+    from .proxy import ProxyExplorer
+    from .proxy import ProxyExplorer
     from .service_types import ServiceTypeExplorer
     from .services import ServiceExplorer
     from .tunnel import TunnelExplorer
@@ -25,13 +27,15 @@ _LATER = {
     "PacketWalk": "packet_walk",
     "PodPairExplorer": "pod_pair",
     "PortsExplorer": "ports",
+    "ProxyExplorer": "proxy",
     "ServiceExplorer": "services",
     "ServiceTypeExplorer": "service_types",
     "TunnelExplorer": "tunnel",
 }
 
 __all__ = [
-    "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ServiceExplorer", "ServiceTypeExplorer", "TunnelExplorer",
+    "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "ServiceExplorer", "ServiceTypeExplorer",
+    "TunnelExplorer",
 ]  # fmt: skip
 
 

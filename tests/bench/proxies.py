@@ -4,51 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address
 
-from k8snetlib.kube.objects import ObjectMeta, Service, ServicePort
-from k8snetlib.kube.proxy.config import ProxyConfig
-from k8snetlib.kube.selectors import FrozenDict
-from k8snetlib.kube.slices import SERVICE_NAME_LABEL, Endpoint, EndpointPort, EndpointSlice
+from k8snetlib.kube.scale import SERVICES, config, services, slices
 
 Row = tuple[str, float, str]
-NODES = 100
-SERVICES, PODS = int(IPv4Address("10.96.0.0")), int(IPv4Address("10.128.0.0"))
-
-
-def config() -> ProxyConfig:
-    """A node of these clusters, node-0, with the default settings."""
-    node = ip_address("192.168.50.11")
-    return ProxyConfig("node-0", node, (node,), ip_network("10.128.0.0/9"), (ip_network("10.96.0.0/12"),), zone="zone-1")
-
-
-def services(count: int) -> list[Service]:
-    """ClusterIP Services svc-0 … in namespace default, 10.96.0.1 and on, port 80."""
-    return [
-        Service(
-            ObjectMeta(f"svc-{i}", "default"),
-            (ServicePort(80, "http", "TCP", 8080),),
-            cluster_ips=(IPv4Address(SERVICES + 1 + i),),
-        )
-        for i in range(count)
-    ]
-
-
-def slices(count: int, endpoints: int) -> list[EndpointSlice]:
-    """One slice for each of these Services, with as many endpoints, spread over the nodes."""
-    port = (EndpointPort("http", 8080, "TCP"),)
-    return [
-        EndpointSlice(
-            ObjectMeta(f"svc-{i}-slice", "default", FrozenDict({SERVICE_NAME_LABEL: f"svc-{i}"})),
-            "IPv4",
-            tuple(
-                Endpoint((IPv4Address(PODS + i * endpoints + j),), True, True, False, f"node-{(i * endpoints + j) % NODES}")
-                for j in range(endpoints)
-            ),
-            port,
-        )
-        for i in range(count)
-    ]
 
 
 def timed(action: Callable[[], object]) -> tuple[float, object]:

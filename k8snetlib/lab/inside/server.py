@@ -38,6 +38,7 @@ class Helper:
             "capture": self.capture.start, "fetch": self.capture.fetch,
             "send": sender.send, "inject": sender.inject, "source": sender.source,
             "listen": self.servers.listen, "log": lambda: list(self.servers.log), "connect": clients.connect, "ping": clients.ping,
+            "latency": clients.latency,
             "run": self.programs.run, "load": self.programs.load, "load_parts": self.programs.load_parts, "shell": self.shell,
             "clear": self.clear, "names": lambda: list(self.spaces.fds),
         }  # fmt: skip
