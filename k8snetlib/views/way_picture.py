@@ -33,7 +33,7 @@ TEXT = {
     "sees": "sees {src}",
     "chance": "chance {share}",
     "router": "router",
-    "balancer": "load balancer\n{address}",
+    "balancer": "load balancer\n{address}", "between": "load balancer",
     "drop": "✕ {reason}",
     "alt": "{ways}",
     "alt-way": "{way}: {end}",
@@ -44,6 +44,8 @@ TEXT = {
     "alt-no-back": "no answer comes back",
     "alt-lost": "the answer is dropped in {where}, {reason}",
 }
+BESIDE = "\u00a0" * 6
+"""Keeps an edge's label off its line, in fonts wider than that which Graphviz counts with, too."""
 KINDS = {"pod": "pod", "host": "host", "underlay": "underlay", "outside": "outside", "plain": "pod"}
 
 
@@ -99,6 +101,7 @@ class _Drawing:
     def __init__(self, weighted: list[tuple[Fraction, Trace]], back: bool) -> None:
         self.weighted, self.back = weighted, back
         self.graph: graphviz.Digraph = canvas("way", ranksep="0.75", nodesep="0.9")
+        self.graph.attr("node", margin="0.3,0.09")
         self.network: Network = weighted[0][1].network
         self.lines: dict[str, dict[str, None]] = {}
         self.rank: dict[str, int] = {}
@@ -112,8 +115,7 @@ class _Drawing:
             self.graph.node(_id(name), "\n".join([label, *self.lines.get(name, ())]), **{"class": kind})
         for (tail, head, label, kind), direction in self.edges.items():
             constraint = {} if self.rank[head] > self.rank[tail] else {"constraint": "false"}
-            gap = "\u00a0" * 3
-            text = "\n".join(gap + line + gap for line in label.split("\n")) if label else ""
+            text = "\n".join(f"{BESIDE}{line}\u00a0" for line in label.split("\n")) if label else ""
             self.graph.edge(_id(tail), _id(head), label=text, dir=direction, **constraint, **{"class": kind})
         return self.graph
 
@@ -202,7 +204,8 @@ def _answer(trace: Trace) -> str:
 
 
 def _way(trace: Trace) -> str:
-    return " → ".join([trace.start, *(leg.head for leg in legs(trace))])
+    between = TEXT["between"] if _of_balancer(trace.sent.dst) or _of_balancer(trace.end.packet.src) else TEXT["router"]
+    return " → ".join(between if name == UNDERLAY else name for name in [trace.start, *(leg.head for leg in legs(trace))])
 
 
 def _pair(address, port: int) -> str:

@@ -49,7 +49,7 @@ QUESTIONS = {
         why="A cloud's controller, or one that you install. If there is none, nobody is told, and nothing happens.",
     ),
     "07.inside": Question(
-        "Pod `api-2` calls the load balancer's address, 198.51.100.9. Does its packet pass the load balancer?",
+        "Pod `api-1` calls the load balancer's address, 198.51.100.9. Does its packet pass the load balancer?",
         {
             "yes, like everybody's": "It would, if its own node did not know that address. What do the rules look for?",
             "no": "",
