@@ -162,8 +162,8 @@ FACTS: dict[str, Fact] = {
     "random-endpoint": Fact(
         "kube-proxy hands connections out round robin.",
         "The iptables and nftables modes pick an endpoint at random, for each connection and not for each request. If it does not answer, "
-        "no other is tried.",
-        "Kubernetes as of 2026",
+        "no other is tried. Only IPVS has a round robin, and each node has its own.",
+        "Kubernetes 1.36",
         (Source("Virtual IPs and Service Proxies", "https://kubernetes.io/docs/reference/networking/virtual-ips/"),)),
     "external-name-alias": Fact(
         "An ExternalName Service forwards to another host.",
@@ -222,12 +222,6 @@ FACTS: dict[str, Fact] = {
         "(CVE-2020-8554). It is planned to be off by default in 1.40 and gone in 1.43.",
         "Kubernetes 1.36 (deprecated)",
         (_github("kubernetes/enhancements", "issues", 5707), _github("kubernetes/kubernetes", "pull", 137293))),
-    "random-not-round-robin": Fact(
-        "kube-proxy balances round robin.",
-        "The iptables and nftables modes choose an endpoint at random for each connection, and do not try another if it fails. "
-        "Only IPVS has a round robin, and each node has its own.",
-        "Kubernetes 1.36",
-        (_file("kubernetes/website", "content/en/docs/reference/networking/virtual-ips.md"),)),
     "partial-sync": Fact(
         "kube-proxy in the iptables mode rewrites all rules on every change.",
         "It sends only the chains of Services that changed, with the lists that all share, at most once a second by default.",
