@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from ..linux.addresses import ip_interface
 from ..linux.draft import build
 from ..linux.engine import Chance, always
 from ..linux.engine import trace as trace_packet
@@ -21,18 +19,19 @@ from ..linux.events import Trace
 from ..linux.fib import source_for
 from ..linux.ops import Op, RouteAdd, commands
 from ..linux.packet import IPAddress, Packet, Sctp, ping, tcp, udp
-from ..linux.state import NetNS, Network, Socket, link_local
+from ..linux.state import NetNS, Network
 from ..value import value
 from .agents import NO_PROXY, proxy_ops
 from .allocation import BalancerPool
 from .cni import CNIS
-from .cni.sandbox import UNDERLAY, Host, Sandbox, mac_for, segment_of, segments, socket_ops, underlay_ops, uplink_ops, veth_name
+from .cni.sandbox import UNDERLAY, Host, Sandbox, segment_of, segments, socket_ops, underlay_ops, uplink_ops
 from .control import ControlPlane, control_plane
 from .hosts import plan_hosts
 from .manifests import Manifests, Skipped, load, loads
 from .objects import Namespace, Node, Pod, Service, Workload
 from .outside import BALANCERS, CLIENT, balanced, outside_ops
 from .proxy import MODES
+from .sandboxes import answered, sandboxes_of, sockets_of
 from .slices import Endpoints, EndpointSlice
 from .targets import Target, find_target
 
@@ -106,7 +105,7 @@ class Cluster:
         if not families or any(family not in FAMILIES for family in families):
             raise ModelError(f"address families are {' and '.join(FAMILIES)}, not {', '.join(families) or 'none'}")
         placed = plan_hosts(manifests, tuple(FAMILIES[family] for family in families))
-        sandboxes, clashes = _sandboxes(placed.pods, placed.hosts, placed.prefixes)
+        sandboxes, clashes = sandboxes_of(placed.pods, placed.hosts, placed.prefixes)
         if balancer not in (False, True, "VIP", "Proxy"):
             raise ModelError(f'a balancer\'s ipMode is "VIP" or "Proxy", not {balancer!r}')
         ranges = tuple(BALANCERS[FAMILIES[family]] for family in families)
@@ -216,7 +215,7 @@ class Cluster:
             self.cache["by_host"] = by_host
             groups = {host.name: partial(self._build_host, host.name) for host in self.hosts}
             members = {host.name: host.name for host in self.hosts} | {s.netns: s.host for s in self.sandboxes.values()}
-            hints = {host.name: _answered(host, self.cni) for host in self.hosts}
+            hints = {host.name: answered(host, self.cni) for host in self.hosts}
             members |= dict.fromkeys([UNDERLAY, CLIENT] if self.outside else [UNDERLAY], UNDERLAY)
             self.cache["network"] = Network({}, {**groups, UNDERLAY: self._build_underlay}, members, hints)
         return self.cache["network"]
@@ -256,7 +255,7 @@ class Cluster:
 
     def _host_sockets(self, name: str) -> Iterable[Op]:
         pods = [pod for pod in self.pods if pod.host_network and pod.node_name == name]
-        sockets, _ = _sockets_of(pods)
+        sockets, _ = sockets_of(pods)
         return socket_ops(Sandbox(name, name, "", (), sockets))
 
     # Packets
@@ -354,52 +353,6 @@ def _check_names(cni: str, proxy: str) -> None:
         raise ModelError(f"there is no plug-in {cni!r} here: choose one of {', '.join(CNIS)}")
     if proxy not in MODES and proxy != NO_PROXY:
         raise ModelError(f"kube-proxy has no mode {proxy!r} here: choose one of {', '.join(MODES)}, or {NO_PROXY}")
-
-
-def _answered(host: Host, cni: str) -> frozenset[IPAddress]:
-    """Every address for which the node answers on its uplink: all its IPv4 addresses, and in IPv6 those of eth0 itself."""
-    from .cni.bridge import gateway_of
-
-    own = {a.ip for a in host.addresses} | {link_local(mac_for(host.addresses[0].ip, "52:54:00")).ip}
-    for cidr in host.pod_cidrs:
-        if cidr.version == 4:
-            own |= {gateway_of(cidr).ip} | ({cidr.network_address} if cni == "vxlan" else set())
-    return frozenset(own)
-
-
-def _sandboxes(pods: Sequence[Pod], hosts: Sequence[Host], prefixes: Mapping) -> tuple[dict[str, Sandbox], list[str]]:
-    """A sandbox for every Pod that has a place and a network of its own, and remarks about ports that two containers want."""
-    names = Counter(pod.name for pod in pods)
-    reserved = {host.name for host in hosts} | {UNDERLAY, CLIENT}
-    taken: dict[str, set[str]] = {host.name: {"eth0", "cni0"} for host in hosts}
-    found, remarks = {}, []
-    for pod in pods:
-        if not pod.node_name or pod.host_network or not pod.pod_ips:
-            continue
-        plain = names[pod.name] == 1 and pod.name not in reserved
-        netns = pod.name if plain else f"{pod.namespace}.{pod.name}"
-        addresses = tuple(ip_interface(f"{ip}/{prefixes[pod.node_name][ip.version]}") for ip in pod.pod_ips)
-        sockets, clashes = _sockets_of([pod])
-        remarks += clashes
-        veth = veth_name(pod.name, pod.namespace, taken[pod.node_name])
-        found[pod.key] = Sandbox(netns, pod.node_name, veth, addresses, sockets, pod)
-    return found, remarks
-
-
-def _sockets_of(pods: Sequence[Pod]) -> tuple[tuple[Socket, ...], list[str]]:
-    """What the containers listen on: the model takes a container's declared ports as bound by its process, the first one to come."""
-    bound: dict[tuple[str, int], Socket] = {}
-    remarks = []
-    for pod in pods:
-        for container in sorted(pod.running_containers, key=lambda each: each.kind != "sidecar"):  # sidecars start first (KEP-753)
-            for port in container.ports:
-                key = (port.protocol.lower(), port.container_port)
-                process = container.name if len(pod.running_containers) > 1 else pod.name
-                if key in bound and bound[key].process != process:
-                    remarks.append(f"Pod {pod.key}: container {container.name} cannot listen on {port.container_port}/{port.protocol}: "
-                                   f"{bound[key].process} does already, in the same network namespace")  # fmt: skip
-                bound.setdefault(key, Socket(*key, process=process))
-    return tuple(bound.values()), remarks
 
 
 def _some(names: Iterable[str], most: int = 8) -> str:

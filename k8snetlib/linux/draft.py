@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from ..value import replace
 from .addresses import ip_interface
-from .state import Interface, IPInterface, NetNS, Network, Route, link_local
+from .state import Interface, IPInterface, NetNS, Network, Route, Socket, link_local
 
 if TYPE_CHECKING:
     from .ops import Op
@@ -22,6 +22,7 @@ class NsDraft:
 
     __slots__ = (
         "carrying",
+        "bound",
         "conntrack",
         "fdb",
         "frozen",
@@ -54,6 +55,7 @@ class NsDraft:
         self.recent, self.ipsets, self.ipvs = dict(frozen.recent), dict(frozen.ipsets), frozen.ipvs
         self.nftables, self.hooked = frozen.nftables, frozen.hooked
         self.carrying: dict[str, tuple[tuple, set]] = {}
+        self.bound: dict[tuple[str, int], list[Socket]] | None = None  # sockets by port, made when the first one is added
         self.slots: set | None = None  # what identifies each route, made when the first route is added
         self.next_index = max((i.index for i in self.interfaces.values()), default=0) + 1
 
@@ -84,6 +86,14 @@ class NsDraft:
         """The device's addresses as a set, kept while they are added one by one: a node may carry thousands."""
         known, found = self.carrying.get(interface.name, ((), set()))
         return found if known is interface.addresses else set(interface.addresses)
+
+    def on_port(self, proto: str, port: int) -> list[Socket]:
+        """The sockets on a port, as a list to add to."""
+        if self.bound is None:
+            self.bound = {}
+            for socket in self.sockets:
+                self.bound.setdefault((socket.proto, socket.port), []).append(socket)
+        return self.bound.setdefault((proto, port), [])
 
     def ipv6(self) -> bool:
         return not self.sysctls.get("net.ipv6.conf.all.disable_ipv6", 0)

@@ -10,19 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..value import replace
-from . import hooks, link, neighbor
+from . import answers, hooks, link, neighbor, pmtu
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
-from .fib import address_on, address_type, lookup, reverse_path, source_for
-from .fragments import fragment, reassemble, with_transport
-from .packet import Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Skb, Tcp, Udp, icmp_name, is_loopback, is_multicast
+from .fib import address_type, lookup, reverse_path
+from .fragments import fragment, reassemble
+from .packet import Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Skb, Udp, is_loopback, is_multicast
 from .state import Route, Socket
 
 if TYPE_CHECKING:
     from .engine import Engine, View
 
-MIN_PATH_MTU = {4: 552, 6: 1280}  # bytes: net.ipv4.route.min_pmtu, and what every IPv6 link takes
 SOLICITED = 0xFF02 << 88 | 0x1FF  # ff02::1:ff00:0/104, without its last three bytes
-ICMP_TOS = 0xC0  # errors carry the precedence "internetwork control" (net/ipv4/icmp.c)
 
 
 def drop(e: Engine, v: View, skb: Skb, reason: str, detail: str, dev: str = "") -> None:
@@ -127,7 +125,7 @@ def _unroutable(e: Engine, v: View, skb: Skb, route: Route | None) -> None:
     v6 = {"none": (1, 0), "unreachable": (1, 3), "prohibit": (1, 1)}
     answer = (v4 if skb.packet.version == 4 else v6).get(kind)
     if answer:
-        icmp_error(e, v, skb, *answer)
+        answers.icmp_error(e, v, skb, *answer)
     reason = "IP_INNOROUTES" if kind == "none" or skb.packet.version == 6 else "NOT_SPECIFIED"
     drop(e, v, skb, reason, f"no route to {skb.packet.dst}" if route is None else f"the route says so: {route}")
 
@@ -152,7 +150,7 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
             return
         _no_socket(e, v, skb)
     else:
-        icmp_error(e, v, skb, *((3, 2) if packet.version == 4 else (4, 1)))
+        answers.icmp_error(e, v, skb, *((3, 2) if packet.version == 4 else (4, 1)))
         drop(e, v, skb, "IP_NOPROTO", f"nothing here takes protocol {packet.proto}")
 
 
@@ -190,9 +188,9 @@ def _no_socket(e: Engine, v: View, skb: Skb) -> None:
     packet = skb.packet
     if packet.proto == "tcp":
         if "R" not in packet.payload.flags:
-            _reset(e, v, skb)
+            answers.reset(e, v, skb)
     elif packet.proto == "udp":
-        icmp_error(e, v, skb, *((3, 3) if packet.version == 4 else (1, 4)))
+        answers.icmp_error(e, v, skb, *((3, 3) if packet.version == 4 else (1, 4)))
     peers = [s.peer for s in v.ns.sockets if s.peer and (s.proto, s.port) == (packet.proto, packet.dport)]
     if peers:
         told = f"the connection of port {packet.dport} is to {peers[0][0]} port {peers[0][1]}, not to {packet.src} port {packet.sport}"
@@ -208,26 +206,13 @@ def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
         return
     e.emit(Delivered(v.name, skb.journey, packet, None))
     if message.is_error:
-        _learn_path_mtu(v, skb)
+        pmtu.learn(v, skb)
     if message.type != (8 if packet.version == 4 else 128):
         return
     journey = e.new_journey()
     e.emit(Answered(v.name, skb.journey, journey, "the kernel answers an echo request"))
     reply = replace(message, type=0 if packet.version == 4 else 129)
     send(e, v, Packet(packet.dst, packet.src, reply, df=False, tos=packet.tos), journey)
-
-
-def _reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuses with a TCP reset", about: Skb | None = None) -> None:
-    """Answer a segment with RST (RFC 9293 section 3.10.7.1)."""
-    packet, segment = skb.packet, skb.packet.payload
-    if "A" in segment.flags:
-        rst = Tcp(segment.dport, segment.sport, "R", segment.ack, 0, window=0)
-    else:
-        length = len(segment.data) + ("S" in segment.flags) + ("F" in segment.flags)
-        rst = Tcp(segment.dport, segment.sport, "RA", 0, segment.seq + length & 0xFFFFFFFF, window=0)
-    journey = e.new_journey()
-    e.emit(Answered(v.name, skb.journey, journey, why))
-    send(e, v, Packet(packet.dst, packet.src, rst), journey, about=about)
 
 
 # Forwarding
@@ -237,39 +222,22 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
     """Onward to the next hop (ip_forward): TTL, MTU, FORWARD, then out."""
     packet = skb.packet
     if packet.ttl <= 1:
-        icmp_error(e, v, skb, *((11, 0) if packet.version == 4 else (3, 0)))
+        answers.icmp_error(e, v, skb, *((11, 0) if packet.version == 4 else (3, 0)))
         drop(e, v, skb, "IP_INHDR", "TTL used up")
         return
-    mtu = _mtu(v, route, route.dev, packet.dst if packet.version == 6 else None)
+    mtu = pmtu.mtu_of(v, route, route.dev, packet.dst if packet.version == 6 else None)
     came_in_pieces = packet.version == 6 and bool(skb.pieces) and skb.frag_max <= mtu  # ip6_pkt_too_big
     if len(packet) > mtu and (packet.df or packet.version == 6) and not came_in_pieces:
-        icmp_error(e, v, skb, *((3, 4) if packet.version == 4 else (2, 0)), mtu=mtu)
+        answers.icmp_error(e, v, skb, *((3, 4) if packet.version == 4 else (2, 0)), mtu=mtu)
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(packet)} bytes do not fit through {route.dev} (MTU {mtu}), and it may not be fragmented")
         return
-    if route.dev == skb.iif and packet.version == 4 and _redirects(v, skb.iif):
-        _redirect(e, v, skb, route)
+    if route.dev == skb.iif and packet.version == 4 and answers.redirects(v, skb.iif):
+        answers.redirect(e, v, skb, route)
     new = replace(packet, ttl=packet.ttl - 1)
     e.emit(Rewritten(v.name, skb.journey, "TTL", packet, new))
     skb.packet, skb.oif, skb.nexthop = new, route.dev, route.via
     if hooks.run_hook(e, v, "FORWARD", skb):
         output(e, v, skb, route)
-
-
-def _redirects(v: View, dev: str) -> bool:
-    sysctls = v.ns.sysctls
-    return bool(sysctls.get("net.ipv4.conf.all.send_redirects", 1) or sysctls.get(f"net.ipv4.conf.{dev}.send_redirects", 1))
-
-
-def _redirect(e: Engine, v: View, skb: Skb, route: Route) -> None:
-    """In and out by the same interface: tell the sender of the shorter way (ip_rt_send_redirect).
-
-    Not about a connection that NAT rewrites, or that it has not finished with: the sender would then bypass the translation
-    (nf_nat_icmp_reply_translation drops such a redirect).
-    """
-    if skb.ct is not None and (skb.ct.nat or skb.ct.done != {"src", "dst"}):
-        return
-    gateway = route.via or skb.packet.dst
-    icmp_error(e, v, skb, 5, 1, mtu=int(gateway))
 
 
 # Sending
@@ -314,50 +282,20 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
     """POSTROUTING, then to the next hop's MAC address (ip_output, ip_finish_output2)."""
     if not hooks.run_hook(e, v, "POSTROUTING", skb):
         return
-    forwarded = packet_came_in(skb)
-    mtu = _mtu(v, route, skb.oif, None if forwarded and skb.packet.version == 4 else skb.packet.dst)
+    forwarded = bool(skb.iif)
+    mtu = pmtu.mtu_of(v, route, skb.oif, None if forwarded and skb.packet.version == 4 else skb.packet.dst)
     if len(skb.packet) <= mtu and not skb.frag_max:
         neighbor.resolve(e, v, skb)
         return
     if skb.packet.df and not skb.pieces:
         if not forwarded:  # too big for the path as it is known: the sender is told as if by a router
-            icmp_error(e, v, skb, *((3, 4) if skb.packet.version == 4 else (2, 0)), mtu=mtu)
+            answers.icmp_error(e, v, skb, *((3, 4) if skb.packet.version == 4 else (2, 0)), mtu=mtu)
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(skb.packet)} bytes do not fit through {skb.oif} (MTU {mtu})")
         return
     for piece in pieces(e, v, skb, mtu):
         part = Skb(piece, skb.iif, skb.oif, skb.mark, skb.journey)
         part.nexthop = skb.nexthop
         neighbor.resolve(e, v, part)
-
-
-def packet_came_in(skb: Skb) -> bool:
-    """Whether the packet is being forwarded, not sent by this host."""
-    return bool(skb.iif)
-
-
-def _mtu(v: View, route: Route, dev: str, dst: IPAddress | None) -> int:
-    """Bytes that fit: the route's MTU or the device's, or what ICMP has told of the path to ``dst``. A router goes by that in IPv6 alone
-    (ip_dst_mtu_maybe_forward, ip6_dst_mtu_maybe_forward)."""
-    own = route.mtu or v.interface(dev).mtu
-    known = v.path_mtu(dst) if dst is not None else None
-    return own if known is None else min(own, known)
-
-
-def _learn_path_mtu(v: View, skb: Skb) -> None:
-    """A router says that one of our packets was too big (ipv4_update_pmtu, ip6_update_pmtu): remembered for echo requests, which the kernel's
-    own handler sees to, and for others where the socket that sent them is there."""
-    message, quoted = skb.packet.payload, skb.packet.payload.data
-    too_big = (message.type, message.code) == (3, 4) if skb.packet.version == 4 else message.type == 2
-    if not too_big or not isinstance(quoted, Packet):
-        return
-    sent = with_transport(quoted)
-    known = sent.proto in ("icmp", "ipv6-icmp") or (
-        sent.proto in ("tcp", "udp", "sctp") and find_socket(v, sent.proto, sent.src, sent.sport) is not None
-    )
-    mtu = max(message.mtu, MIN_PATH_MTU[skb.packet.version])
-    route, _ = lookup(v.ns, sent.dst, sent.src)
-    if known and route is not None and route.dev is not None and mtu < _mtu(v, route, route.dev, sent.dst):
-        v.learn_path_mtu(skb.journey, sent.dst, mtu)
 
 
 def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:
@@ -368,48 +306,3 @@ def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:
     made = fragment(whole, min(mtu, skb.frag_max or mtu), skb.pieces)
     e.emit(Fragmented(v.name, skb.journey, skb.packet, made, mtu))
     return made
-
-
-# What the kernel says back
-
-
-def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0) -> None:
-    """Tell the packet's sender of a problem (icmp_send, icmp6_send): never about an error or a multicast, in IPv4 not about a later
-    fragment either."""
-    packet, payload = skb.packet, skb.packet.payload
-    later = type(payload) is Fragment and payload.offset > 0 and packet.version == 4
-    if (type(payload) is Icmp and payload.is_error) or later or is_multicast(packet.dst):
-        return
-    if is_multicast(packet.src) or packet.src.is_unspecified or (skb.frame is not None and skb.frame.is_multicast):
-        return
-    back, _ = lookup(v.ns, packet.src, mark=0)
-    local, _ = lookup(v.ns, packet.dst)
-    if back is None:
-        return
-    for_us = local is not None and local.type == "local"
-    src = packet.dst if for_us else source_for(v.ns, packet.src, back)
-    if kind == 5 and packet.version == 4:
-        src = address_on(v.ns, skb.iif, packet.src) or src
-    if src is None:
-        return
-    journey = e.new_journey()
-    message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version)
-    error = Packet(src, packet.src, message, df=False, tos=ICMP_TOS if packet.version == 4 else 0)
-    e.emit(Answered(v.name, skb.journey, journey, f"{'ICMP' if packet.version == 4 else 'ICMPv6'} {icmp_name(message)}"))
-    send(e, v, error, journey, about=skb)
-
-
-_REJECTS = {
-    "icmp-port-unreachable": (3, 3), "icmp-host-unreachable": (3, 1), "icmp-net-unreachable": (3, 0), "icmp-proto-unreachable": (3, 2),
-    "icmp-net-prohibited": (3, 9), "icmp-host-prohibited": (3, 10), "icmp-admin-prohibited": (3, 13),
-    "icmp6-port-unreachable": (1, 4), "icmp6-addr-unreachable": (1, 3), "icmp6-no-route": (1, 0), "icmp6-adm-prohibited": (1, 1),
-}  # fmt: skip
-
-
-def reject(e: Engine, v: View, skb: Skb, how: str, hook: str) -> None:
-    """The answer of the REJECT target (nf_reject_ipv4.c): an ICMP error, or a reset."""
-    if how == "tcp-reset":
-        if type(skb.packet.payload) is Tcp and "R" not in skb.packet.payload.flags:
-            _reset(e, v, skb, "REJECT answers with a TCP reset", about=skb)
-        return
-    icmp_error(e, v, skb, *_REJECTS[how])

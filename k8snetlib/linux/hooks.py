@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError, UnsupportedError
-from . import conntrack, forward
+from . import answers, conntrack
 from .conntrack import Ct
 from .events import Dropped, Rewritten, Tracked
 from .fib import address_on, masquerade_address
@@ -112,7 +112,7 @@ def _refuse(e: Engine, v: View, hook: str, skb: Skb, step: tuple, verdict: objec
     else:
         how = f"{'reject' if isinstance(verdict, Reject) else 'drop'} in chain {step[2].name} of table {step[1].title} at {hook.lower()}"
     if isinstance(verdict, Reject):
-        forward.reject(e, v, skb, verdict.how, hook)
+        answers.reject(e, v, skb, verdict.how, hook)
     e.emit(Dropped(v.name, skb.journey, "NETFILTER_DROP", how, skb.packet))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from . import forward
+from . import answers, forward
 from .conntrack import ORIGINAL
 from .events import Dropped, Learned, Rewritten, Scheduled
 from .fib import lookup
@@ -211,7 +211,7 @@ def _schedule(e: Engine, v: View, hook: str, skb: Skb) -> IpvsConn | bool:
             return True
     real, why = _persistent(table, skb, server) if server.timeout else (table.pick(skb.journey, server, packet), server.scheduler)
     if real is None:
-        forward.icmp_error(e, v, skb, *((3, 3) if packet.version == 4 else (1, 4)))
+        answers.icmp_error(e, v, skb, *((3, 3) if packet.version == 4 else (1, 4)))
         return _drop(e, v, skb, f"no real server for {server.key}")
     e.emit(Scheduled(v.name, skb.journey, server, real, why))
     state = {"tcp": "NONE", "udp": "UDP", "sctp": "SCTP"}[packet.proto]
@@ -241,11 +241,11 @@ def _send(e: Engine, v: View, hook: str, skb: Skb, conn: IpvsConn, rewritten: Pa
         return False
     local = route.type == "local"
     if old.ttl <= 1:
-        forward.icmp_error(e, v, skb, *((11, 0) if old.version == 4 else (3, 0)))
+        answers.icmp_error(e, v, skb, *((11, 0) if old.version == 4 else (3, 0)))
         return _drop(e, v, skb, "the TTL ends here")
     mtu = route.mtu or (v.interface(route.dev).mtu if route.dev else 65536)
     if not local and len(old) > mtu and old.df:
-        forward.icmp_error(e, v, skb, *((3, 4) if old.version == 4 else (2, 0)), mtu)
+        answers.icmp_error(e, v, skb, *((3, 4) if old.version == 4 else (2, 0)), mtu)
         return _drop(e, v, skb, f"{len(old)} bytes do not fit through {route.dev} (MTU {mtu})")
     lower = replace(old, ttl=old.ttl - 1)
     e.emit(Rewritten(v.name, skb.journey, "TTL", old, lower))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
-from . import forward, hooks, link
+from . import answers, hooks, link
 from .events import Answered, Asked, Delivered, Dropped, Resolved
 from .fib import address_on, is_local, reverse_path
 from .packet import BROADCAST, Arp, Frame, IPAddress, Ndp, Packet, Skb, is_multicast
@@ -149,4 +149,4 @@ def give_up(e: Engine) -> None:
     for skb in e.waiting.pop(key):
         how = "ARP" if ip.version == 4 else "neighbour discovery"
         e.emit(Dropped(name, skb.journey, "NEIGH_FAILED", f"nobody on {dev} answers {how} for {ip}", skb.packet, dev))
-        forward.icmp_error(e, v, skb, *((3, 1) if ip.version == 4 else (1, 3)))
+        answers.icmp_error(e, v, skb, *((3, 1) if ip.version == 4 else (1, 3)))

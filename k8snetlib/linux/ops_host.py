@@ -45,12 +45,12 @@ class Listen:
         if draft.outside(self.netns):
             return
         ns, new = draft.ns(self.netns), self.socket
-        for old in ns.sockets:
-            if (old.proto, old.port) == (new.proto, new.port) and (
-                old.address is None or new.address is None or old.address == new.address
-            ):
+        same_port = ns.on_port(new.proto, new.port)
+        for old in same_port:
+            if old.address is None or new.address is None or old.address == new.address:
                 raise ModelError(f"bind {new.proto} port {new.port}: Address already in use (EADDRINUSE), by {old.process or old}")
         ns.sockets.append(new)
+        same_port.append(new)
 
     def command(self) -> str:
         s = self.socket

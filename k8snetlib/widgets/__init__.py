@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .pod_pair import PodPairExplorer
     from .ports import PortsExplorer
     from .proxy import ProxyExplorer
-    from .proxy import ProxyExplorer
     from .service_types import ServiceTypeExplorer
     from .services import ServiceExplorer
     from .tunnel import TunnelExplorer

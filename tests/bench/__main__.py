@@ -84,12 +84,6 @@ def large(nodes: int = 100, per_node: int = 30) -> Iterator[Row]:
     yield "  a further trace there, to nodes new or known", median(one, 1000), "< 1 ms"
 
 
-def nftables() -> Iterator[Row]:
-    from tests.bench.nft_scale import rows
-
-    yield from rows()
-
-
 def drawing() -> Iterator[Row]:
     from k8snetlib import diagram, shop
 
@@ -133,7 +127,7 @@ def lab() -> Iterator[Row]:
 
 def main() -> None:
     print(f"Python {sys.version.split()[0]} on {sys.platform}")
-    for group in (start_up, traces, large, proxies.iptables, nftables, drawing, widgets, lab):
+    for group in (start_up, traces, large, proxies.modes, drawing, widgets, lab):
         try:
             for what, seconds, aim in group():
                 print(f"{what:<82}{seconds * 1000:>10.2f} ms   aim {aim}", flush=True)

@@ -1,0 +1,59 @@
+"""From placed Pods to sandboxes: each Pod's namespace, cable and sockets; and the addresses that a node answers for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from ..linux.addresses import ip_interface
+from ..linux.packet import IPAddress
+from ..linux.state import Socket, link_local
+from .cni.sandbox import UNDERLAY, Host, Sandbox, mac_for, veth_name
+from .objects import Pod
+from .outside import CLIENT
+
+
+def answered(host: Host, cni: str) -> frozenset[IPAddress]:
+    """Every address for which the node answers on its uplink: all its IPv4 addresses, and in IPv6 those of eth0 itself."""
+    from .cni.bridge import gateway_of
+
+    own = {a.ip for a in host.addresses} | {link_local(mac_for(host.addresses[0].ip, "52:54:00")).ip}
+    for cidr in host.pod_cidrs:
+        if cidr.version == 4:
+            own |= {gateway_of(cidr).ip} | ({cidr.network_address} if cni == "vxlan" else set())
+    return frozenset(own)
+
+
+def sandboxes_of(pods: Sequence[Pod], hosts: Sequence[Host], prefixes: Mapping) -> tuple[dict[str, Sandbox], list[str]]:
+    """A sandbox for every Pod that has a place and a network of its own, and remarks about ports that two containers want."""
+    names = Counter(pod.name for pod in pods)
+    reserved = {host.name for host in hosts} | {UNDERLAY, CLIENT}
+    taken: dict[str, set[str]] = {host.name: {"eth0", "cni0"} for host in hosts}
+    found, remarks = {}, []
+    for pod in pods:
+        if not pod.node_name or pod.host_network or not pod.pod_ips:
+            continue
+        plain = names[pod.name] == 1 and pod.name not in reserved
+        netns = pod.name if plain else f"{pod.namespace}.{pod.name}"
+        addresses = tuple(ip_interface(f"{ip}/{prefixes[pod.node_name][ip.version]}") for ip in pod.pod_ips)
+        sockets, clashes = sockets_of([pod])
+        remarks += clashes
+        veth = veth_name(pod.name, pod.namespace, taken[pod.node_name])
+        found[pod.key] = Sandbox(netns, pod.node_name, veth, addresses, sockets, pod)
+    return found, remarks
+
+
+def sockets_of(pods: Sequence[Pod]) -> tuple[tuple[Socket, ...], list[str]]:
+    """What the containers listen on: the model takes a container's declared ports as bound by its process, the first one to come."""
+    bound: dict[tuple[str, int], Socket] = {}
+    remarks = []
+    for pod in pods:
+        for container in sorted(pod.running_containers, key=lambda each: each.kind != "sidecar"):  # sidecars start first (KEP-753)
+            for port in container.ports:
+                key = (port.protocol.lower(), port.container_port)
+                process = container.name if len(pod.running_containers) > 1 else pod.name
+                if key in bound and bound[key].process != process:
+                    remarks.append(f"Pod {pod.key}: container {container.name} cannot listen on {port.container_port}/{port.protocol}: "
+                                   f"{bound[key].process} does already, in the same network namespace")  # fmt: skip
+                bound.setdefault(key, Socket(*key, process=process))
+    return tuple(bound.values()), remarks

@@ -1,0 +1,89 @@
+"""What the kernel says by itself: ICMP errors, TCP resets, redirects (net/ipv4/icmp.c, net/ipv6/icmp.c, nf_reject_ipv4.c, route.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import forward
+from .events import Answered
+from .fib import address_on, lookup, source_for
+from .packet import Fragment, Icmp, Packet, Skb, Tcp, icmp_name, is_multicast
+from .state import Route
+
+if TYPE_CHECKING:
+    from .engine import Engine, View
+
+ICMP_TOS = 0xC0  # errors carry the precedence "internetwork control" (net/ipv4/icmp.c)
+
+
+def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0) -> None:
+    """Tell the packet's sender of a problem (icmp_send, icmp6_send): never about an error or a multicast, in IPv4 not about a later
+    fragment either."""
+    packet, payload = skb.packet, skb.packet.payload
+    later = type(payload) is Fragment and payload.offset > 0 and packet.version == 4
+    if (type(payload) is Icmp and payload.is_error) or later or is_multicast(packet.dst):
+        return
+    if is_multicast(packet.src) or packet.src.is_unspecified or (skb.frame is not None and skb.frame.is_multicast):
+        return
+    back, _ = lookup(v.ns, packet.src, mark=0)
+    local, _ = lookup(v.ns, packet.dst)
+    if back is None:
+        return
+    for_us = local is not None and local.type == "local"
+    src = packet.dst if for_us else source_for(v.ns, packet.src, back)
+    if kind == 5 and packet.version == 4:
+        src = address_on(v.ns, skb.iif, packet.src) or src
+    if src is None:
+        return
+    journey = e.new_journey()
+    message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version)
+    error = Packet(src, packet.src, message, df=False, tos=ICMP_TOS if packet.version == 4 else 0)
+    e.emit(Answered(v.name, skb.journey, journey, f"{'ICMP' if packet.version == 4 else 'ICMPv6'} {icmp_name(message)}"))
+    forward.send(e, v, error, journey, about=skb)
+
+
+_REJECTS = {
+    "icmp-port-unreachable": (3, 3), "icmp-host-unreachable": (3, 1), "icmp-net-unreachable": (3, 0), "icmp-proto-unreachable": (3, 2),
+    "icmp-net-prohibited": (3, 9), "icmp-host-prohibited": (3, 10), "icmp-admin-prohibited": (3, 13),
+    "icmp6-port-unreachable": (1, 4), "icmp6-addr-unreachable": (1, 3), "icmp6-no-route": (1, 0), "icmp6-adm-prohibited": (1, 1),
+}  # fmt: skip
+
+
+def reject(e: Engine, v: View, skb: Skb, how: str, hook: str) -> None:
+    """The answer of the REJECT target (nf_reject_ipv4.c): an ICMP error, or a reset."""
+    if how == "tcp-reset":
+        if type(skb.packet.payload) is Tcp and "R" not in skb.packet.payload.flags:
+            reset(e, v, skb, "REJECT answers with a TCP reset", about=skb)
+        return
+    icmp_error(e, v, skb, *_REJECTS[how])
+
+
+def reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuses with a TCP reset", about: Skb | None = None) -> None:
+    """Answer a segment with RST (RFC 9293 section 3.10.7.1)."""
+    packet, segment = skb.packet, skb.packet.payload
+    if "A" in segment.flags:
+        rst = Tcp(segment.dport, segment.sport, "R", segment.ack, 0, window=0)
+    else:
+        length = len(segment.data) + ("S" in segment.flags) + ("F" in segment.flags)
+        rst = Tcp(segment.dport, segment.sport, "RA", 0, segment.seq + length & 0xFFFFFFFF, window=0)
+    journey = e.new_journey()
+    e.emit(Answered(v.name, skb.journey, journey, why))
+    forward.send(e, v, Packet(packet.dst, packet.src, rst), journey, about=about)
+
+
+def redirects(v: View, dev: str) -> bool:
+    """Whether the host sends redirects from that device (net.ipv4.conf.*.send_redirects)."""
+    sysctls = v.ns.sysctls
+    return bool(sysctls.get("net.ipv4.conf.all.send_redirects", 1) or sysctls.get(f"net.ipv4.conf.{dev}.send_redirects", 1))
+
+
+def redirect(e: Engine, v: View, skb: Skb, route: Route) -> None:
+    """In and out by the same interface: tell the sender of the shorter way (ip_rt_send_redirect).
+
+    Not about a connection that NAT rewrites, or that it has not finished with: the sender would then bypass the translation
+    (nf_nat_icmp_reply_translation drops such a redirect).
+    """
+    if skb.ct is not None and (skb.ct.nat or skb.ct.done != {"src", "dst"}):
+        return
+    gateway = route.via or skb.packet.dst
+    icmp_error(e, v, skb, 5, 1, mtu=int(gateway))
