@@ -99,6 +99,6 @@ QUESTIONS = {
         },
         answer="those that `api-1`, on the same node, answers",
         why="Its answer goes over the bridge, from port to port, and conntrack never sees it. It comes from 10.244.1.3, to whom `web` "
-        "never spoke. `web` resets the connection. Every second call fails.",
+        "never spoke, and it waits in vain. About every second call ends in a timeout.",
     ),
 }
