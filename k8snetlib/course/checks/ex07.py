@@ -7,11 +7,11 @@ from ipaddress import ip_address, ip_network
 
 from k8snetlib.course.checking import expect, question
 from k8snetlib.course.checks.ex07_given import (
-    addresses,
     FAULTS,
     PARTNER,
     Order,
     Situation,
+    addresses,
     broken,
     cluster,
     customers_call,
@@ -25,6 +25,7 @@ from k8snetlib.course.checks.ex07_given import (
     told,
 )
 from k8snetlib.course.variants import Variant
+from k8snetlib.errors import K8sNetError
 from k8snetlib.kube.apply import applied
 from k8snetlib.kube.cluster import Cluster
 from k8snetlib.kube.objects import Service
@@ -35,6 +36,7 @@ from k8snetlib.views.service_types import seen_as
 
 __all__ = ["addresses", "broken", "cluster", "customers_call", "far", "fault", "guest", "manifest", "near", "order", "situations", "told"]
 STRANGER = ip_address("192.0.2.44")
+TAKEN = "a manifest of the Service that the API server takes"
 TEXT_HINT = "A manifest as text: three quotes, the lines, three quotes."
 
 
@@ -178,8 +180,12 @@ def mended(repaired: str, case: Variant) -> str:
 
 
 def _applied(base: Cluster, text: str) -> Cluster:
-    expect(isinstance(text, str), got=repr(text)[:100], expected="the Service's manifest", hint=TEXT_HINT)
-    return applied(base, text, "your manifest")
+    expect(isinstance(text, str), got=repr(text)[:100], expected=TAKEN, hint=TEXT_HINT)
+    try:
+        return applied(base, text, "your manifest")
+    except K8sNetError as error:
+        said = " ".join(str(error).split())
+    return expect(False, got=said, expected=TAKEN, hint="The error names the line and the field, and says what may stand there.")
 
 
 def _reached_inside(made: Cluster, case: Variant) -> None:
