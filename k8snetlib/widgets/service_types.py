@@ -36,7 +36,7 @@ SERVICE, PORT = "api", 80
 TEXT = {
     "title": "Service types: who gets in, and whom the Pod sees",
     "type": "Type:", "door": "Calls:", "external": "External policy:", "internal": "Internal policy:", "caller": "Who calls:",
-    "node": "Node called:", "distribution": "Distribution:", "mode": "kube-proxy:",
+    "node": "By node:", "distribution": "Distribution:", "mode": "kube-proxy:",
     "pending": "LoadBalancer, and nobody assigns", "proxying": "LoadBalancer, ipMode: Proxy",
     "cluster-ip": "the ClusterIP", "node-port": "the node port of a node", "balancer": "the balancer's address", "name": "the name",
     "same-node": "web, a Pod on node-a, where api-1 is", "other-node": "db, a Pod on node-b, where no api is",

@@ -262,7 +262,7 @@ def moved(**choices) -> ServiceTypeExplorer:
 @pytest.mark.parametrize(("choices", "summary", "shown"), [
     ({}, "node-a:31165: api-1 (chance 1/2) gets it and sees 10.244.1.1, or api-2", "node-a's, of its flannel.1"),
     ({"external": "Local"}, "The client outside calls node-a:31165: api-1 gets it and sees 203.0.113.7.", "nobody masqueraded"),
-    ({"external": "Local", "node": "node-b"}, "dropped in node-b. externalTrafficPolicy is Local, and node-b has no endpoint", "NETFILTER_DROP"),
+    ({"external": "Local", "node": "node-b"}, "dropped in node-b. externalTrafficPolicy is Local, and node-b has no", "NETFILTER_DROP"),
     ({"caller": "web", "external": "Local"}, "api-2 (chance 1/2) gets it and sees 10.244.1.2", "comes from inside"),
     ({"caller": "web", "external": "Local", "node": "node-c"}, "api-2 gets it and sees 192.168.50.11", "by Flannel's rule"),
     ({"type": "ClusterIP"}, "dropped in the router. A ClusterIP exists in the rules of the nodes alone", "IP_INNOROUTES"),
