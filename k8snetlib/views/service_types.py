@@ -36,6 +36,7 @@ TEXT = {
     "balancer": "the balancer's address",
     "nobody": "–",
     "often": "yes", "sometimes": "sometimes",
+    "outside": "this cluster has no client outside (load it with outside=True)",
     "health": "node|asked at|answer|ready endpoints there",
     "health-port": "{address}:{port}",
     "up": "200 OK", "down": "503 Service Unavailable",
@@ -73,10 +74,12 @@ def decisions(cluster: Cluster, service: str, namespace: str = "", kinds: Sequen
     """What a Service would do under each type and policy, traced: a row for each of ``kinds``.
 
     Pods and nodes call it by its name's address, the client outside through what the type offers there, at every node that it can enter
-    by. The cluster needs a client outside and a load balancer. ModelError if there is none, or no such Service.
+    by. Without a load balancer in the cluster, every LoadBalancer stays ``<pending>``. ModelError if there is no
+    client outside, or no such Service.
     """
     found = find_service(cluster, f"svc/{service}", service, namespace)
-    cluster.find(CLIENT)
+    if not cluster.outside:
+        raise ModelError(TEXT["outside"])
     heads = tuple(TEXT["heads"].split("|"))
     rows = tuple(_row(cluster, found, kind) for kind in kinds)
     return Table(heads, rows, TEXT["caption"].format(name=found.key), whole=frozenset(heads[:1]))
@@ -98,7 +101,7 @@ def _row(cluster: Cluster, service: Service, kind: Kind) -> tuple[str, ...]:
 
 
 def _inside(cluster: Cluster, callers: Mapping[str, str], target: str) -> str:
-    found = {name: all_outcomes(cluster.traces(caller, target)) for name, caller in callers.items()}
+    found = {name: _outcomes(cluster, caller, target) for name, caller in callers.items()}
     good = {name: outcomes for name, outcomes in found.items() if _reaches(outcomes)}
     if not good:
         return TEXT["no"]
@@ -113,7 +116,7 @@ def _outside(cluster: Cluster, service: Service, target: str) -> tuple[str, str]
     elif service.type == "LoadBalancer" or not doors:
         kind = "lb" if service.type == "LoadBalancer" else "svc"
         ways, doors = "yes", {"": target.replace("svc/", f"{kind}/", 1)}
-    found = {node: all_outcomes(cluster.traces(CLIENT, door)) for node, door in doors.items()}
+    found = {node: _outcomes(cluster, CLIENT, door) for node, door in doors.items()}
     good = {node: outcomes for node, outcomes in found.items() if _reaches(outcomes)}
     if not good:
         return whole.format(where=TEXT["no"]), TEXT["nobody"]
@@ -132,8 +135,16 @@ def node_doors(cluster: Cluster, service: Service) -> dict[str, str]:
     return {host.name: f"node/{host.name}:{number}" for host in cluster.hosts} if number else {}
 
 
-def _reaches(found: Iterable[Outcome]) -> bool:
-    return all(outcome.delivered for outcome in found)
+def _outcomes(cluster: Cluster, caller: str, target: str) -> tuple[Outcome, ...]:
+    """What may become of a call; nothing if there is no address to call, as for a headless Service without an endpoint."""
+    try:
+        return all_outcomes(cluster.traces(caller, target))
+    except ModelError:
+        return ()
+
+
+def _reaches(found: Sequence[Outcome]) -> bool:
+    return bool(found) and all(outcome.delivered for outcome in found)
 
 
 def seen_as(trace: Trace) -> str:

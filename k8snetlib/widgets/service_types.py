@@ -35,8 +35,8 @@ from .twin import table
 SERVICE, PORT = "api", 80
 TEXT = {
     "title": "Service types: who gets in, and whom the Pod sees",
-    "type": "type:", "door": "Calls:", "external": "external policy:", "internal": "internal policy:", "caller": "Who calls:",
-    "node": "Node called:", "distribution": "distribution:", "mode": "kube-proxy:",
+    "type": "Type:", "door": "Calls:", "external": "External policy:", "internal": "Internal policy:", "caller": "Who calls:",
+    "node": "By node:", "distribution": "Distribution:", "mode": "kube-proxy:",
     "pending": "LoadBalancer, and nobody assigns", "proxying": "LoadBalancer, ipMode: Proxy",
     "cluster-ip": "the ClusterIP", "node-port": "the node port of a node", "balancer": "the balancer's address", "name": "the name",
     "same-node": "web, a Pod on node-a, where api-1 is", "other-node": "db, a Pod on node-b, where no api is",

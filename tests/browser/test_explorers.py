@@ -143,6 +143,35 @@ def test_service(page, explorers):
     expect(explorer, "Not possible: a selector is label=value pairs")
 
 
+def test_service_types(explorers):
+    explorer = explorers["ServiceTypeExplorer"]
+    expect(explorer, "The client outside calls node-a:31165: api-1 (chance 1/2) gets it and sees 10.244.1.1")
+    assert explorer.locator("svg .edge.path").count() == explorer.locator("svg .edge.reply").count() == 4
+    choose(explorer, "External policy:", "Local")
+    expect(explorer, "api-1 gets it and sees 203.0.113.7.")
+    choose(explorer, "By node:", "node-b")
+    expect(explorer, "externalTrafficPolicy is Local, and node-b has no endpoint.")
+    assert "✕ NETFILTER_DROP" in explorer.locator("svg").text_content()
+    choose(explorer, "Type:", "ClusterIP")
+    expect(explorer, "dropped in the router")
+    options = explorer.get_by_label("Calls:", exact=True).locator("option").all_inner_texts()
+    assert [text.replace("\xa0", " ") for text in options] == ["the ClusterIP"]
+    assert explorer.get_by_label("By node:").is_disabled() and explorer.get_by_label("External policy:").is_disabled()
+    choose(explorer, "Who calls:", "db, a Pod on node-b, where no api is")
+    choose(explorer, "Distribution:", "PreferSameZone")
+    expect(explorer, "db calls 10.96.20.80:80: api-1 gets it")
+    choose(explorer, "Internal policy:", "Local")
+    expect(explorer, "internalTrafficPolicy is Local")
+    choose(explorer, "Internal policy:", "Cluster")
+    choose(explorer, "Type:", "LoadBalancer")
+    expect(explorer, "db calls 198.51.100.9:80: api-1")
+    assert "Short-circuit" in explorer.inner_text()
+    choose(explorer, "Type:", "LoadBalancer, and nobody assigns")
+    expect(explorer, "EXTERNAL-IP is <pending>")
+    choose(explorer, "Type:", "ExternalName")
+    expect(explorer, "An ExternalName is a CNAME")
+
+
 def test_the_controls_are_reached_with_the_keyboard(page, explorers):
     explorer = explorers["PortsExplorer"]
     explorer.get_by_label("web listens:").focus()

@@ -9,9 +9,9 @@ import pytest
 from k8snetlib import shop
 from k8snetlib.errors import ModelError
 from k8snetlib.kube.cluster import Cluster
-from k8snetlib.widgets import MapExplorer, PodPairExplorer, PortsExplorer, ServiceExplorer, TunnelExplorer
+from k8snetlib.widgets import MapExplorer, PodPairExplorer, PortsExplorer, ServiceExplorer, ServiceTypeExplorer, TunnelExplorer
 
-ALL = (MapExplorer, PortsExplorer, PodPairExplorer, TunnelExplorer, ServiceExplorer)
+ALL = (MapExplorer, PortsExplorer, PodPairExplorer, TunnelExplorer, ServiceExplorer, ServiceTypeExplorer)
 
 
 def moved(explorer, **choices):
