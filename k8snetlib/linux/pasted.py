@@ -65,15 +65,17 @@ def _around(packet: Packet, own: list[IPAddress], ends: set[End]) -> Iterable[Op
         yield LinkAdd(NODE, dev, "veth", peer=(other, "eth0"))
         yield from (LinkSet(netns, name, up=True) for netns, name in ((NODE, dev), (other, "eth0")))
     width = near.partition("/")[2]
-    yield from (address(NODE, "in", near), address(NODE, "out", far))
+    yield address(NODE, "in", near)
     yield from (address(SENDER, "eth0", f"{sender}/{width}"), address(BEYOND, "eth0", f"{beyond}/{width}"))
-    yield from (address(NODE, "out", f"{each}/{bits}") for each in own)
+    # The node's own addresses alone are on the device by which packets leave: masquerading takes the first of them.
+    outer = [f"{each}/{bits}" for each in own] or [far]
+    yield from (address(NODE, "out", each) for each in outer)
     if str(packet.src) != sender:
         yield address(SENDER, "eth0", f"{packet.src}/{bits}")
         yield route(NODE, f"{packet.src}/{bits}", via=sender)
     yield route(SENDER, "default", via=near.partition("/")[0])
-    yield route(NODE, "default", via=beyond, **({"src": str(own[0])} if own else {}))
-    yield route(BEYOND, "default", via=far.partition("/")[0])
+    yield route(NODE, "default", dev="out", via=beyond, onlink=True)
+    yield route(BEYOND, "default", dev="eth0", via=outer[0].partition("/")[0], onlink=True)
     ports: dict[str, set[int]] = {SENDER: set(), BEYOND: set()}
     for ip in sorted({ip for ip, _ in ends}, key=int):
         where = SENDER if ip == packet.src else BEYOND
