@@ -13,7 +13,7 @@ from ..linux.addresses import ip_address, ip_network
 from ..linux.engine import Trace, trace
 from ..linux.netfilter import ChainLines, Ruleset
 from ..linux.netfilter import Table as IptablesTable
-from ..linux.ops import Listen, LinkAdd, LinkSet, NetnsAdd, NftReplace, Op, RulesRestore, SysctlSet, address, build, route
+from ..linux.ops import LinkAdd, LinkSet, Listen, NetnsAdd, NftReplace, Op, RulesRestore, SysctlSet, address, build, route
 from ..linux.packet import tcp
 from ..linux.state import Network, Socket
 from ..value import replace

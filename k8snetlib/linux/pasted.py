@@ -15,13 +15,16 @@ from ..errors import ModelError
 from .engine import traces
 from .events import Trace
 from .netfilter import Ruleset, iterate_rules
-from .ops import Listen, LinkAdd, LinkSet, NetnsAdd, NftRestore, Op, RulesRestore, SysctlSet, address, build, route
+from .ops import LinkAdd, LinkSet, Listen, NetnsAdd, NftRestore, Op, RulesRestore, SysctlSet, address, build, route
 from .packet import IPAddress, Packet
 from .state import Network, Socket
 from .targets import Nat
 
 NODE, SENDER, BEYOND = "node", "sender", "beyond"
-ENDS = {4: ("192.0.2.1/30", "192.0.2.2", "192.0.2.5/30", "192.0.2.6"), 6: ("2001:db8::1/126", "2001:db8::2", "2001:db8::5/126", "2001:db8::6")}
+ENDS = {
+    4: ("192.0.2.1/30", "192.0.2.2", "192.0.2.5/30", "192.0.2.6"),
+    6: ("2001:db8::1/126", "2001:db8::2", "2001:db8::5/126", "2001:db8::6"),
+}
 TEXT = {
     "empty": "there are no rules in the text: paste what iptables-save, ip6tables-save or nft list ruleset prints",
     "sets": "rules that ask an ipset (-m set) need the sets too, which iptables-save does not print: {rule}",

@@ -32,7 +32,9 @@ def chain_picture(network: Network, netns: str, address: str, caption: str = "")
     """The chains behind a cluster IP on one node. ModelError where its iptables rules have no such address."""
     ruleset = network.namespace(netns).rulesets.get(4)
     table = ruleset.tables.get("nat") if ruleset else None
-    first = next((r for r in table.chains[START].rules if f"-d {address}/32 " in f"{r} "), None) if table and START in table.chains else None
+    first = (
+        next((r for r in table.chains[START].rules if f"-d {address}/32 " in f"{r} "), None) if table and START in table.chains else None
+    )
     if first is None:
         raise ModelError(TEXT["none"].format(netns=netns, address=address, start=START))
     service = first.target.chain

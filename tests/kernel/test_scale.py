@@ -24,7 +24,9 @@ def test_a_table_loaded_in_parts_is_the_table() -> None:
         (there,) = nftables.Ruleset.parse(lab.nft_list(scale.NODE)).tables.values()
         assert there.chains.keys() == table.chains.keys() and there.sets.keys() == table.sets.keys()
         assert {name: chain.lines for name, chain in there.chains.items()} == {name: chain.lines for name, chain in table.chains.items()}
-        assert {name: list(each.elements) for name, each in there.sets.items()} == {n: list(each.elements) for n, each in table.sets.items()}
+        assert {name: list(each.elements) for name, each in there.sets.items()} == {
+            n: list(each.elements) for n, each in table.sets.items()
+        }
 
 
 @pytest.mark.needs("iptables")

@@ -101,9 +101,13 @@ def shares(shares: Mapping[str, float], case: Variant) -> str:
     expect(isinstance(shares, Mapping) and shares, got=repr(shares), expected=expected, hint=hint)
     given = {str(end).strip(): share for end, share in shares.items()}
     strange = [end for end in given if end not in right]
-    expect(not strange, got=", ".join(strange), expected=expected, hint="Follow the jumps: this Service's KUBE-SVC chain, its KUBE-SEP chains.")
+    expect(
+        not strange, got=", ".join(strange), expected=expected, hint="Follow the jumps: this Service's KUBE-SVC chain, its KUBE-SEP chains."
+    )
     missing = len(right) - len(given)
-    expect(not missing, got=f"{len(given)} endpoints", expected=expected, hint="Count the rules of its KUBE-SVC chain that jump to a KUBE-SEP.")
+    expect(
+        not missing, got=f"{len(given)} endpoints", expected=expected, hint="Count the rules of its KUBE-SVC chain that jump to a KUBE-SEP."
+    )
     numbers = all(isinstance(share, (int, float, Fraction)) and not isinstance(share, bool) for share in given.values())
     expect(numbers, got=given, expected="numbers from 0 to 1", hint="Write 0.25 or 1/4, without quotes.")
     total = float(sum(given.values()))
@@ -225,7 +229,12 @@ def found(service: str, kind: str, case: Variant) -> str:
     expect(said in KINDS, got=repr(kind), expected=f"one of {', '.join(KINDS)}", hint="One of the three words, in quotes.")
     hint = "Compare: are its shares equal? Is each DNAT port the one that the others have? Does each endpoint's chain have two rules?"
     expect(given == victim, got=given, expected="the Service whose rules differ from what kube-proxy writes", hint=hint)
-    expect(said == what, got=said, expected="what is wrong with it", hint="Right Service. Trace to it from the Pod asker, and from its own Pods.")
+    expect(
+        said == what,
+        got=said,
+        expected="what is wrong with it",
+        hint="Right Service. Trace to it from the Pod asker, and from its own Pods.",
+    )
     return f"{victim}: that is the one; the other rules are as kube-proxy wrote them"
 
 
