@@ -32,9 +32,7 @@ def iptables_parts(text: str) -> list[str]:
         if line.startswith("*"):
             heads.append(line)
             rules.append((line, []))
-        elif line.startswith(":"):
-            heads.append(line)
-        elif line == "COMMIT":
+        elif line.startswith(":") or line == "COMMIT":
             heads.append(line)
         else:
             rules[-1][1].append(line)
@@ -74,9 +72,7 @@ def _declarations(heads: list[str]) -> Iterator[list[str]]:
         if line.startswith("*"):
             table = line
             first.append(line)
-        elif line == "COMMIT":
-            first.append(line)
-        elif len(first) < most:
+        elif line == "COMMIT" or len(first) < most:
             first.append(line)
         else:
             if not later or later[-1][0] != table or len(later[-1]) > most:
@@ -106,7 +102,12 @@ def nft_table_parts(table: Table) -> list[str]:
         return [whole + "\n"]
     head = f'\tcomment "{table.comment}"\n' if table.comment else ""
     sets = "\n".join(each.text([]) for each in table.sets.values())
-    first = f"table {title}\ndelete table {title}\ntable {title} {{\n{head}" + "".join(f"\t{other}\n" for other in table.others) + sets + "\n}\n"
+    first = (
+        f"table {title}\ndelete table {title}\ntable {title} {{\n{head}"
+        + "".join(f"\t{other}\n" for other in table.others)
+        + sets
+        + "\n}\n"
+    )
     plain = [chain for chain in table.chains.values() if chain.hook is None]
     parts = [[f"add chain {title} {chain.name}" + (f' {{ comment "{chain.comment}"; }}' if chain.comment else "")] for chain in plain]
     rules = [f"add rule {title} {chain.name} {line}" for chain in plain for line in chain.lines]

@@ -21,7 +21,10 @@ from .state import Network, Socket
 from .targets import Nat
 
 NODE, SENDER, BEYOND = "node", "sender", "beyond"
-ENDS = {4: ("192.0.2.1/30", "192.0.2.2", "192.0.2.5/30", "192.0.2.6"), 6: ("2001:db8::1/126", "2001:db8::2", "2001:db8::5/126", "2001:db8::6")}
+ENDS = {
+    4: ("192.0.2.1/30", "192.0.2.2", "192.0.2.5/30", "192.0.2.6"),
+    6: ("2001:db8::1/126", "2001:db8::2", "2001:db8::5/126", "2001:db8::6"),
+}
 TEXT = {
     "empty": "there are no rules in the text: paste what iptables-save, ip6tables-save or nft list ruleset prints",
     "sets": "rules that ask an ipset (-m set) need the sets too, which iptables-save does not print: {rule}",
@@ -65,15 +68,17 @@ def _around(packet: Packet, own: list[IPAddress], ends: set[End]) -> Iterable[Op
         yield LinkAdd(NODE, dev, "veth", peer=(other, "eth0"))
         yield from (LinkSet(netns, name, up=True) for netns, name in ((NODE, dev), (other, "eth0")))
     width = near.partition("/")[2]
-    yield from (address(NODE, "in", near), address(NODE, "out", far))
+    yield address(NODE, "in", near)
     yield from (address(SENDER, "eth0", f"{sender}/{width}"), address(BEYOND, "eth0", f"{beyond}/{width}"))
-    yield from (address(NODE, "out", f"{each}/{bits}") for each in own)
+    # The node's own addresses alone are on the device by which packets leave: masquerading takes the first of them.
+    outer = [f"{each}/{bits}" for each in own] or [far]
+    yield from (address(NODE, "out", each) for each in outer)
     if str(packet.src) != sender:
         yield address(SENDER, "eth0", f"{packet.src}/{bits}")
         yield route(NODE, f"{packet.src}/{bits}", via=sender)
     yield route(SENDER, "default", via=near.partition("/")[0])
-    yield route(NODE, "default", via=beyond, **({"src": str(own[0])} if own else {}))
-    yield route(BEYOND, "default", via=far.partition("/")[0])
+    yield route(NODE, "default", dev="out", via=beyond, onlink=True)
+    yield route(BEYOND, "default", dev="eth0", via=outer[0].partition("/")[0], onlink=True)
     ports: dict[str, set[int]] = {SENDER: set(), BEYOND: set()}
     for ip in sorted({ip for ip, _ in ends}, key=int):
         where = SENDER if ip == packet.src else BEYOND

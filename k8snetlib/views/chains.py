@@ -19,12 +19,10 @@ TEXT = {
     "chain": "{name}\n{words}",
     "start": "the list of all Services",
     "service": "chooses",
-    "endpoint": "one endpoint",
-    "dnat": "DNAT\n{to}",
+    "dnat": "{to}\nDNAT, {share} of all",
     "first": "-d {address}",
     "chance": "p = {written}",
-    "rest": "the rest",
-    "of": "{share} of all",
+    "rest": "whatever is left",
     "alt": "{start} leads {address} to {chain}, which leads to {ways}.",
     "way": "{to} with {share}",
 }
@@ -34,7 +32,9 @@ def chain_picture(network: Network, netns: str, address: str, caption: str = "")
     """The chains behind a cluster IP on one node. ModelError where its iptables rules have no such address."""
     ruleset = network.namespace(netns).rulesets.get(4)
     table = ruleset.tables.get("nat") if ruleset else None
-    first = next((r for r in table.chains[START].rules if f"-d {address}/32 " in f"{r} "), None) if table and START in table.chains else None
+    first = (
+        next((r for r in table.chains[START].rules if f"-d {address}/32 " in f"{r} "), None) if table and START in table.chains else None
+    )
     if first is None:
         raise ModelError(TEXT["none"].format(netns=netns, address=address, start=START))
     service = first.target.chain
@@ -45,10 +45,10 @@ def chain_picture(network: Network, netns: str, address: str, caption: str = "")
     told = []
     for chain, written, weight in _ways(table, service):
         to = next((_destination(rule) for rule in table.chains[chain].rules if isinstance(rule.target, Nat)), "")
-        graph.node(chain, TEXT["chain"].format(name=chain, words=TEXT["endpoint"]), **{"class": "netfilter"})
-        graph.node(f"to-{chain}", TEXT["dnat"].format(to=to), **{"class": "pod"})
-        graph.edge(service, chain, label=written, dir="forward", **{"class": "link"})
-        graph.edge(chain, f"to-{chain}", label=TEXT["of"].format(share=share(weight)), dir="forward", **{"class": "link"})
+        graph.node(chain, TEXT["chain"].format(name=chain, words=written), **{"class": "netfilter"})
+        graph.node(f"to-{chain}", TEXT["dnat"].format(to=to, share=share(weight)), **{"class": "pod"})
+        graph.edge(service, chain, dir="forward", **{"class": "link"})
+        graph.edge(chain, f"to-{chain}", dir="forward", **{"class": "link"})
         told.append(TEXT["way"].format(to=to, share=share(weight)))
     alt = TEXT["alt"].format(start=START, address=address, chain=service, ways=", ".join(told))
     return Figure.of(graph, alt, caption)

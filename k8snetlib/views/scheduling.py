@@ -39,9 +39,7 @@ def schedulers(
     return Table(tuple(TEXT["heads"].format(count=count).split("|")), tuple(rows), caption, whole=frozenset({"scheduler", "shares"}))
 
 
-def turns(
-    cluster: Cluster, source: str, target: str, scheduler: str = "rr", *, count: int = 12, weights: Sequence[int] = ()
-) -> list[str]:
+def turns(cluster: Cluster, source: str, target: str, scheduler: str = "rr", *, count: int = 12, weights: Sequence[int] = ()) -> list[str]:
     """The namespaces that get ``count`` connections, in order."""
     network, found = _network(cluster, target, scheduler, weights), []
     for number in range(count):

@@ -58,7 +58,9 @@ class ProxyExplorer(Explorer):
         names = [(TEXT["modes"][mode], mode) for mode in MODES]
         sizes = [(f"{count:,}", count) for count in COUNTS]
         controls = {
-            "mode": ipywidgets.Dropdown(options=names, value=FIRST["mode"], description=TEXT["mode"], style=label, layout={"width": "22em"}),
+            "mode": ipywidgets.Dropdown(
+                options=names, value=FIRST["mode"], description=TEXT["mode"], style=label, layout={"width": "22em"}
+            ),
             "services": ipywidgets.SelectionSlider(
                 options=sizes, value=FIRST["services"], description=TEXT["services"], style=label, layout=wide
             ),
@@ -195,5 +197,3 @@ def deciding(told: Trace) -> list[str]:
         if isinstance(event, (Scheduled, Rewritten)) and getattr(event, "what", "DNAT") == "DNAT":
             break
     return lines
-
-

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from k8snetlib.lab.parts import ROOM, RULE, iptables_parts, nft_parts
+import pytest
+
+from k8snetlib.kube import scale
+from k8snetlib.kube.proxy.nftables import compile
+from k8snetlib.lab.parts import ROOM, iptables_parts, nft_parts, nft_table_parts
+from k8snetlib.linux import nftables
 from k8snetlib.linux.netfilter import Ruleset
 
-
-MOST = ROOM // RULE  # rules in one part, at the most
+CHAINS = 617
 
 
 def large(chains: int) -> str:
@@ -21,19 +25,47 @@ def test_a_small_one_stays_whole() -> None:
     assert iptables_parts(large(3)) == [large(3) + "\n"]
 
 
-def test_the_parts_one_after_the_other_make_the_whole() -> None:
-    text = large(2 * MOST + 17)
+@pytest.mark.parametrize("chains", [CHAINS, 2500])
+def test_the_parts_one_after_the_other_make_the_whole(chains: int) -> None:
+    text = large(chains)
     first, *others = iptables_parts(text)
     assert len(others) > 3
     ruleset = Ruleset({}, 4).restore(first, False)
     for part in others:
-        assert sum(line[0] in "-:" for line in part.splitlines()) <= MOST + 1
+        assert len(part) < ROOM
         ruleset = ruleset.restore(part, True)
     assert ruleset == Ruleset.parse(text)
 
 
+def test_a_comment_takes_room() -> None:
+    """xt_comment keeps 256 bytes whatever is in it: kube-proxy's rules are larger than their text."""
+    plain = large(CHAINS)
+    commented = plain.replace(" -j C", ' -m comment --comment "x" -j C')
+    assert len(iptables_parts(commented)) > len(iptables_parts(plain))
+
+
 def test_nft_commands_in_parts_and_a_listing_whole() -> None:
-    commands = "\n".join(f"add chain ip t c{number}" for number in range(MOST + 1))
-    assert "".join(nft_parts(commands)) == commands + "\n" and len(nft_parts(commands)) >= 1
-    listing = "table ip t {\n" + "\n".join(f"\tchain c{number} {{ }}" for number in range(MOST)) + "\n}"
+    commands = "\n".join(f"add chain ip t c{number}" for number in range(1100))
+    assert "".join(nft_parts(commands)) == commands + "\n" and len(nft_parts(commands)) == 2
+    listing = "table ip t {\n" + "\n".join(f"\tchain c{number} {{ }}" for number in range(1000)) + "\n}"
     assert nft_parts(listing) == [listing + "\n"]
+
+
+@pytest.mark.parametrize("services", [3, 900])
+def test_a_tables_parts_make_the_table(services: int) -> None:
+    table = compile(scale.services(services), scale.slices(services, 3), scale.config())
+    parts = nft_table_parts(table)
+    assert (len(parts) == 1) == (services == 3)
+    ruleset = nftables.Ruleset()
+    for part in parts:
+        if services > 3:
+            assert len(part) < ROOM
+        ruleset = ruleset.restore(part)
+    (made,) = ruleset.tables.values()
+    assert made.sets == table.sets and dict(made.chains) == dict(table.chains)
+
+
+def test_base_chains_come_last() -> None:
+    table = compile(scale.services(900), scale.slices(900, 3), scale.config())
+    *before, last = nft_table_parts(table)
+    assert "hook" in last and not any(" hook " in part for part in before)

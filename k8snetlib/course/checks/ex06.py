@@ -15,13 +15,13 @@ from k8snetlib.linux.packet import tcp
 from k8snetlib.linux.pasted import trace_rules
 from k8snetlib.linux.state import Network
 from k8snetlib.linux.targets import Jump
-from k8snetlib.linux.xtables import Statistic
 from k8snetlib.views.outcomes import all_outcomes
 from k8snetlib.views.tools import Text, iptables_save
 
 FRUIT = ("cherry", "fig", "grape", "lemon", "mango", "olive", "peach", "plum", "quince")
 NODES, VICTIM, CLIENT = ("node-a", "node-b"), "node-a", "asker"
 KINDS = ("probability", "mark", "port")
+PLAIN = {"-A", "-m", "--mode", "--probability", "--comment", "->", "-j"}
 VERDICTS = ("delivered", "refused", "dropped")
 CLOSE = 1e-6  # the kernel's 31 bits, and eleven decimals in the text, are far closer
 
@@ -101,9 +101,13 @@ def shares(shares: Mapping[str, float], case: Variant) -> str:
     expect(isinstance(shares, Mapping) and shares, got=repr(shares), expected=expected, hint=hint)
     given = {str(end).strip(): share for end, share in shares.items()}
     strange = [end for end in given if end not in right]
-    expect(not strange, got=", ".join(strange), expected=expected, hint="Follow the jumps: this Service's KUBE-SVC chain, its KUBE-SEP chains.")
+    expect(
+        not strange, got=", ".join(strange), expected=expected, hint="Follow the jumps: this Service's KUBE-SVC chain, its KUBE-SEP chains."
+    )
     missing = len(right) - len(given)
-    expect(not missing, got=f"{len(given)} endpoints", expected=expected, hint="Count the rules of its KUBE-SVC chain that jump to a KUBE-SEP.")
+    expect(
+        not missing, got=f"{len(given)} endpoints", expected=expected, hint="Count the rules of its KUBE-SVC chain that jump to a KUBE-SEP."
+    )
     numbers = all(isinstance(share, (int, float, Fraction)) and not isinstance(share, bool) for share in given.values())
     expect(numbers, got=given, expected="numbers from 0 to 1", hint="Write 0.25 or 1/4, without quotes.")
     total = float(sum(given.values()))
@@ -166,8 +170,8 @@ def equal_again(lines: Sequence[str], case: Variant) -> str:
         rule = _read(line.removeprefix(f"-A {own} "), line)
         there = isinstance(rule.target, Jump) and rule.target.chain in wanted
         expect(there, got=line, expected=expected, hint="The chains to jump to are in ex06.endpoint_chains(case).")
-        only = all(isinstance(match, Statistic) or match.name == "comment" for match in rule.matches)
-        expect(only, got=line, expected="rules that choose by chance alone", hint="-m statistic --mode random --probability …")
+        strange = {word for word in line.split() if word.startswith("-") or word == "!"} - PLAIN
+        expect(not strange, got=line, expected="rules that choose by chance alone", hint="-m statistic --mode random --probability …")
     found = list(shares_of(loaded(lines, case), address(case, grown_service(case))).values())
     expect(len(found) == len(wanted), got=f"{len(found)} of {len(wanted)} endpoints are reached", expected="all are reached",
            hint="One rule for each; a rule without -m statistic takes all that come to it.")  # fmt: skip
@@ -225,7 +229,12 @@ def found(service: str, kind: str, case: Variant) -> str:
     expect(said in KINDS, got=repr(kind), expected=f"one of {', '.join(KINDS)}", hint="One of the three words, in quotes.")
     hint = "Compare: are its shares equal? Is each DNAT port the one that the others have? Does each endpoint's chain have two rules?"
     expect(given == victim, got=given, expected="the Service whose rules differ from what kube-proxy writes", hint=hint)
-    expect(said == what, got=said, expected="what is wrong with it", hint="Right Service. Trace to it from the Pod asker, and from its own Pods.")
+    expect(
+        said == what,
+        got=said,
+        expected="what is wrong with it",
+        hint="Right Service. Trace to it from the Pod asker, and from its own Pods.",
+    )
     return f"{victim}: that is the one; the other rules are as kube-proxy wrote them"
 
 
