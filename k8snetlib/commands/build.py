@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
-TEXT = {"recording": "recording the lab's experiments", "recorded": "recorded: {names}"}
+TEXT = {"recording": "recording the lab's experiments", "recorded": "recorded: {names}", "nothing": "nothing, as no notebook asks the lab"}
 
 
 def run(options: argparse.Namespace) -> int:
@@ -14,17 +13,15 @@ def run(options: argparse.Namespace) -> int:
     from ..course.build import build
 
     if options.record:
-        _record()
+        _record(options.only or None)
     report = build(check=options.check, only=options.only or None, progress=lambda words: print(words, file=sys.stderr, flush=True))
     print(report)
     return 0 if report.ok else 1
 
 
-def _record() -> None:
-    from ..lab import record_all
+def _record(only: list[str] | None) -> None:
+    from ..course.build import record
 
-    os.environ["K8SNET_LAB"] = "live"
     print(TEXT["recording"], file=sys.stderr, flush=True)
-    names = record_all()
-    print(TEXT["recorded"].format(names=", ".join(map(str, names or ()))), file=sys.stderr)
-    os.environ["K8SNET_LAB"] = "recorded"
+    names = record(only=only, progress=lambda words: print(words, file=sys.stderr, flush=True))
+    print(TEXT["recorded"].format(names=", ".join(names) or TEXT["nothing"]), file=sys.stderr)

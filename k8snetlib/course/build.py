@@ -29,11 +29,13 @@ TEXT = {
     "missing": "{path} is missing",
     "orphan": "{path} has no solution that it could be cut from",
     "run": "run {path}",
+    "record": "record {path}",
     "wrote": "wrote {path}",
     "removed": "removed {path}",
 }
 
 DIFF_LINES, MAX_JOBS = 24, 4
+LAB = re.compile(r"\bexperiment\(|\bmeasured\(")  # what asks the lab, and has recordings
 
 Progress = Callable[[str], None]
 
@@ -86,6 +88,23 @@ def build(root: Path | None = None, *, check: bool = False, only: Iterable[str] 
     if check:
         return Report(differences=tuple(_differences(root, texts, orphans, masked)), failures=failures)
     return Report(written=tuple(_write(root, texts, orphans, progress)), failures=failures)
+
+
+def record(root: Path | None = None, *, only: Iterable[str] | None = None, progress: Progress = lambda message: None) -> tuple[str, ...]:
+    """Run the notebooks that have experiments in the lab, one at a time, in this machine's kernel, and record these anew; their paths.
+
+    Nothing is written into a notebook. Raises :class:`~k8snetlib.errors.K8sNetError` where one fails, as where the lab does not run.
+    """
+    root = files.checkout() if root is None else Path(root)
+    done = []
+    for path in _sources(root, tuple(only or ())):
+        name = path.relative_to(root).as_posix()
+        source = normal.read(path)
+        if any(cell.cell_type == "code" and LAB.search(cell.source) for cell in source.cells):
+            progress(TEXT["record"].format(path=name))
+            execute.execute(source, path.parent, name=name, timeout=600, lab="record")
+            done.append(name)
+    return tuple(done)
 
 
 def make(root: Path, path: Path) -> dict[Path, str]:

@@ -37,8 +37,10 @@ def fix_environment(environment: MutableMapping[str, str]) -> None:
         environment.pop(name, None)
 
 
-def execute(nb: NotebookNode, folder: Path, *, name: str, timeout: int = 120) -> NotebookNode:
+def execute(nb: NotebookNode, folder: Path, *, name: str, timeout: int = 120, lab: str = "recorded") -> NotebookNode:
     """A copy of ``nb``, run from its first cell to its last in a fresh kernel whose working directory is ``folder``.
+
+    ``lab`` is what K8SNET_LAB is there: "record" runs the lab's experiments in this machine's kernel and records them anew.
 
     A cell tagged ``raises-exception`` may raise. Raises :class:`~k8snetlib.errors.K8sNetError` with ``name`` and the cell where another
     does, where a cell takes longer than ``timeout`` seconds, and where anything is written on stderr.
@@ -50,6 +52,7 @@ def execute(nb: NotebookNode, folder: Path, *, name: str, timeout: int = 120) ->
 
     environment = dict(os.environ)
     fix_environment(environment)
+    environment["K8SNET_LAB"] = lab
     done = copy.deepcopy(nb)
     client = NotebookClient(done, timeout=timeout, kernel_name="python3", record_timing=False, shutdown_kernel="immediate",
                             resources={"metadata": {"path": str(folder)}},

@@ -175,6 +175,19 @@ def test_kernels_run_in_the_fixed_environment(tmp_path, monkeypatch):
     assert os.environ["K8SNET_SEED"] == "bob"
 
 
+def test_only_notebooks_that_ask_the_lab_are_recorded_and_none_is_written(course):
+    code = ("import os, pathlib\ndef measured(name):\n    pathlib.Path(name).write_text(os.environ['K8SNET_LAB'])\nmeasured('said.txt')")
+    asks = course / "course" / "96-asks.ipynb"
+    made_up.write(author.loads(f"%% code id=a\n{code}"), asks)
+    before, said = asks.read_bytes(), []
+    assert build.record(course, progress=said.append) == ("course/96-asks.ipynb",) and said == ["record course/96-asks.ipynb"]
+    assert (course / "course" / "said.txt").read_text() == "record" and asks.read_bytes() == before
+    assert build.record(course, only=["98"]) == ()
+    made_up.write(author.loads("%% code id=a\ndef measured(name): raise OSError('no lab')\nmeasured('x')"), asks)
+    with pytest.raises(K8sNetError, match=r"96-asks\.ipynb, cell a: OSError: no lab"):
+        build.record(course)
+
+
 def test_the_environment_is_fixed_in_place_and_once():
     environment = {"PYTHONPATH": os.pathsep.join(["a", str(REPOSITORY), "b"]), "K8SNET_SEED": "x", "KEPT": "1"}
     for _ in range(2):
