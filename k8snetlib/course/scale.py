@@ -40,7 +40,7 @@ TEXT = {
     "alt": "Time to open a TCP connection to the last of 1 to 10,000 Services: {ends}. {about}.",
     "end": "{mode} from {first:.0f} to {last:.0f} µs",
     "table": "mode|{counts}",
-    "because": "{about} (here: {why})",
+    "because": "{about}. {why}",
     "unit": "Microseconds: the median of {n} connections, in the quietest of {bursts} bursts.",
 }
 

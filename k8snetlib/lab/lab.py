@@ -193,7 +193,7 @@ class Lab:
         return Connection(raw["error"], endpoint(raw["local"]), seen[-1] if seen else None, raw["answer"])
 
     def latency(self, netns: str, address: str | IPAddress, port: int, *, count: int = 200, limit: float = 2.0) -> tuple[int, ...]:
-        """How many nanoseconds the kernel takes to open a TCP connection, once for each of ``count`` of them, or of fewer in ``limit`` seconds.
+        """How many nanoseconds the kernel takes to open a TCP connection: ``count`` of them, or fewer in ``limit`` seconds.
 
         LabError when one of them is refused or does not come about.
         """

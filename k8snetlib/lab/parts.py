@@ -1,8 +1,8 @@
 """Large rule sets in parts that fit into one netlink message.
 
 ``iptables-restore`` and ``nft -f`` send a whole transaction at once. Without root's ``SO_SNDBUFFORCE`` the kernel takes about 200 kB of it
-(net.core.wmem_default), which is some three hundred rules; more is refused with "Message too long". In a lab nobody minds that a rule set comes
-in several transactions.
+(net.core.wmem_default), which is some three hundred rules; more is refused with "Message too long". In a lab nobody minds that a rule set
+comes in several transactions.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..linux.nftables import Table
+    from ..linux.nftables import Chain, Table
 
 ROOM = 150_000
-"""Bytes of netlink messages in one part, as estimated here; the kernel's limit is net.core.wmem_default, 212,992 where nobody changed it."""
+"""Bytes of netlink messages in one part, as estimated here; the kernel's limit, net.core.wmem_default, is usually 212,992."""
 
 # What a rule costs in netlink's attributes, generously: measured with iptables 1.8.9 and nft 1.0.6 on Linux 6.18.
 RULE, COMMENT, EXTENSION, CHAIN, ELEMENT = 420, 330, 130, 140, 150
@@ -92,29 +92,28 @@ def nft_parts(text: str) -> list[str]:
 
 
 def nft_table_parts(table: Table) -> list[str]:
-    """A whole table in place of the one of its name: sets and chains without content, elements, rules, and the base chains last.
+    """A whole table in place of the one of its name: sets and chains without content, in their order, then elements, then rules.
 
-    So every chain is there when something jumps to it, and no packet meets half a rule set.
+    So every chain is there when something jumps to it. The rules of base chains come last: until then no packet meets any.
     """
     title = table.title
-    whole = f"table {title}\ndelete table {title}\n{table}"
-    if sum(map(_line_cost, whole.splitlines())) <= ROOM:
-        return [whole + "\n"]
+    first = f"table {title}\ndelete table {title}\n"
+    if sum(map(_line_cost, str(table).splitlines())) <= ROOM:
+        return [f"{first}{table}\n"]
     head = f'\tcomment "{table.comment}"\n' if table.comment else ""
     sets = "\n".join(each.text([]) for each in table.sets.values())
-    first = (
-        f"table {title}\ndelete table {title}\ntable {title} {{\n{head}"
-        + "".join(f"\t{other}\n" for other in table.others)
-        + sets
-        + "\n}\n"
-    )
-    plain = [chain for chain in table.chains.values() if chain.hook is None]
-    parts = [[f"add chain {title} {chain.name}" + (f' {{ comment "{chain.comment}"; }}' if chain.comment else "")] for chain in plain]
-    rules = [f"add rule {title} {chain.name} {line}" for chain in plain for line in chain.lines]
-    commands = [line for part in parts for line in part] + [*_elements(table), *rules]
-    last = "\n".join(chain.text() for chain in table.base_chains)
-    batches = ["\n".join(batch) + "\n" for batch in _batches(commands, _line_cost)]
-    return [first, *batches, f"table {title} {{\n{last}\n}}\n"]
+    first += f"table {title} {{\n{head}" + "".join(f"\t{other}\n" for other in table.others) + f"{sets}\n}}\n"
+    commands = [f"add chain {title} {chain.name}{_head(chain)}" for chain in table.chains.values()]
+    commands += _elements(table)
+    for chain in sorted(table.chains.values(), key=lambda each: each.hook is not None):
+        commands += [f"add rule {title} {chain.name} {line}" for line in chain.lines]
+    return [first, *("\n".join(batch) + "\n" for batch in _batches(commands, _line_cost))]
+
+
+def _head(chain: Chain) -> str:
+    comment = f'comment "{chain.comment}";' if chain.comment else ""
+    inside = f"{chain.hook or ''} {comment}".strip()
+    return f" {{ {inside} }}" if inside else ""
 
 
 def _elements(table: Table) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Lesson 06: one Service under each mode of kube-proxy: which rule chose the endpoint, with what probability, and what looking it up cost."""
+"""Lesson 06: one Service under each mode of kube-proxy: which rule chose the endpoint, with what probability, and at what cost."""
 
 from __future__ import annotations
 
@@ -142,11 +142,7 @@ def thousand(mode: str, services: int, endpoints: int) -> dict[str, int]:
     chances = weights(mode, services, endpoints)
     counts = dict.fromkeys(chances, 0)
     for number in range(1, CONNECTIONS + 1):
-        if mode == "ipvs":
-            chosen = list(chances)[(number - 1) % endpoints]
-        else:
-            chosen = draw(chances, dice(number))
-        counts[chosen] += 1
+        counts[list(chances)[(number - 1) % endpoints] if mode == "ipvs" else draw(chances, dice(number))] += 1
     return counts
 
 

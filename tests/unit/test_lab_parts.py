@@ -65,7 +65,11 @@ def test_a_tables_parts_make_the_table(services: int) -> None:
     assert made.sets == table.sets and dict(made.chains) == dict(table.chains)
 
 
-def test_base_chains_come_last() -> None:
+def test_the_rules_of_base_chains_come_last_and_chains_in_their_order() -> None:
     table = compile(scale.services(900), scale.slices(900, 3), scale.config())
-    *before, last = nft_table_parts(table)
-    assert "hook" in last and not any(" hook " in part for part in before)
+    lines = "".join(nft_table_parts(table)).splitlines()
+    rules = [line.split()[4] for line in lines if line.startswith("add rule")]
+    base = {chain.name for chain in table.base_chains}
+    first = next(n for n, chain in enumerate(rules) if chain in base)
+    assert set(rules[first:]) == {name for name in base if table.chains[name].lines}
+    assert [line.split()[4] for line in lines if line.startswith("add chain")] == list(table.chains)

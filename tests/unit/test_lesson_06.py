@@ -1,4 +1,4 @@
-"""Lesson and exercise 06: every seed has a solution, a wrong answer gets one hint that is not the answer, and what the lesson shows holds."""
+"""Exercise 06: every seed has a solution, a wrong answer gets one hint that is not the answer. Lesson 06: what it shows holds."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_whatever_is_handed_in_the_answer_is_a_few_lines(key, names, given):
 def test_the_picture_says_what_the_rules_do():
     told = k8s.chain_picture(k8s.Cluster.loads(THREE, proxy="iptables").network, "node-a", "10.96.20.80")
     assert told.alt.count("≈ 1/3") == 3 and "10.244.2.2:8080" in told.alt
-    with pytest.raises(ModelError, match="no iptables rule for 10.96.99.9"):
+    with pytest.raises(ModelError, match=r"no iptables rule for 10\.96\.99\.9"):
         k8s.chain_picture(k8s.shop(proxy="iptables").network, "node-a", "10.96.99.9")
     with pytest.raises(ModelError, match="no iptables rule"):
         k8s.chain_picture(k8s.shop(proxy="nftables").network, "node-a", "10.96.20.80")

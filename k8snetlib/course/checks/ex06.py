@@ -248,7 +248,7 @@ def policy_services(case: Variant) -> dict[str, str]:
 
 
 def policies(case: Variant) -> Cluster:
-    """Two nodes; each of the three Services has internalTrafficPolicy Local, its Pods on the asking Pod's node, on the other, or nowhere."""
+    """Two nodes; each of the three Services has internalTrafficPolicy Local, its Pods on the node that asks, the other, or nowhere."""
     parts = [
         f"apiVersion: v1\nkind: Node\nmetadata: {{name: {node}}}\nspec: {{podCIDR: 10.244.{i + 1}.0/24}}\n"
         f"status: {{addresses: [{{type: InternalIP, address: 192.168.50.{11 + i}}}]}}"

@@ -10,10 +10,10 @@ QUESTIONS = {
         {
             "a half": "A half of what reaches its rule. Who reaches it?",
             "a third": "",
-            "a sixth": "0.333 × 0.5 would be right if the second rule saw only what the first one took. It sees what the first one left.",
+            "a sixth": "0.333 × 0.5 counts what both rules take. The second one never sees what the first one took.",
         },
         answer="a third",
-        why="The first rule takes a third. Two thirds go on to the second, which takes a half of them: 2/3 × 1/2 = 1/3. The rest is a third.",
+        why="The first rule takes a third. Two thirds go on to the second, which takes a half of them: 2/3 × 1/2 = 1/3. A third is left.",
     ),
     "06.next": Question(
         "A connection's first packet was sent to `api-3`. Where does its second packet go?",
