@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..linux.ops import Op
+from ..linux.ops import AddrAdd, Op
+from ..linux.packet import IPAddress
 from .allocation import SERVICE_CIDRS
 from .cni.sandbox import Host
 from .control import ControlPlane
@@ -16,11 +17,15 @@ NO_PROXY = "none"
 """The mode of a cluster whose nodes run no kube-proxy: there, a Service's address leads nowhere."""
 
 
-def proxy_configs(host: Host, hosts: Sequence[Host]) -> list[ProxyConfig]:
-    """The node's configuration for each of its families: Pods are known by the cluster's range (``detectLocalMode: ClusterCIDR``)."""
+def proxy_configs(host: Host, hosts: Sequence[Host], network: Iterable[Op] = ()) -> list[ProxyConfig]:
+    """The node's configuration for each of its families: Pods are known by the cluster's range (``detectLocalMode: ClusterCIDR``).
+
+    ``network`` is what the node's network was made by: kube-proxy asks the kernel for the addresses of all of the node's interfaces, so
+    that those of the plug-in's are among them.
+    """
     from .cni.vxlan import cluster_cidr
 
-    local = tuple(address.ip for address in host.addresses)
+    local = _local_addresses(host, network)
     found = []
     for cidr in host.pod_cidrs:
         version = cidr.version
@@ -31,8 +36,13 @@ def proxy_configs(host: Host, hosts: Sequence[Host]) -> list[ProxyConfig]:
     return found
 
 
-def proxy_ops(mode: str, host: Host, hosts: Sequence[Host], control: ControlPlane) -> Iterable[Op]:
-    """kube-proxy's work on one node; nothing where it does not run."""
+def _local_addresses(host: Host, network: Iterable[Op]) -> tuple[IPAddress, ...]:
+    added = (op.address.ip for op in network if isinstance(op, AddrAdd) and op.netns == host.name)
+    return tuple(dict.fromkeys([*(address.ip for address in host.addresses), *(ip for ip in added if not ip.is_loopback)]))
+
+
+def proxy_ops(mode: str, host: Host, hosts: Sequence[Host], control: ControlPlane, network: Iterable[Op] = ()) -> Iterable[Op]:
+    """kube-proxy's work on one node; nothing where it does not run. ``network`` is what the node's network was made by."""
     if mode == NO_PROXY:
         return ()
-    return ops(mode, host.name, watched(control.services), watched(control.slices), proxy_configs(host, hosts))
+    return ops(mode, host.name, watched(control.services), watched(control.slices), proxy_configs(host, hosts, network))

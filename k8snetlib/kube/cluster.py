@@ -171,17 +171,21 @@ class Cluster:
     def node_ops(self, name: str) -> tuple[Op, ...]:
         """What one node's agents write: its uplink, the plug-in's work for it and its Pods, the sockets of host-network Pods, kube-proxy's
         rules."""
+        network = self._network_ops(name)
+        return (*network, *self._host_sockets(name), *self._proxy_ops(name, network))
+
+    def _network_ops(self, name: str) -> tuple[Op, ...]:
         host = self._host(name)
         port, segment = self._ports()[name]
         own = [s for s in self.sandboxes.values() if s.host == name] if "by_host" not in self.cache else self.cache["by_host"].get(name, [])
-        plugin = CNIS[self.cni](host, self.hosts, own)
-        return (*uplink_ops(host, port, segment), *plugin, *self._host_sockets(name), *self.proxy_ops(name))
+        return (*uplink_ops(host, port, segment), *CNIS[self.cni](host, self.hosts, own))
 
     def proxy_ops(self, name: str) -> tuple[Op, ...]:
         """What kube-proxy writes on one node."""
-        if self.proxy == NO_PROXY:
-            return ()
-        return tuple(proxy_ops(self.proxy, self._host(name), self.hosts, self.control))
+        return self._proxy_ops(name, self._network_ops(name))
+
+    def _proxy_ops(self, name: str, network: Sequence[Op]) -> tuple[Op, ...]:
+        return tuple(proxy_ops(self.proxy, self._host(name), self.hosts, self.control, network))
 
     def _underlay_ops(self) -> tuple[Op, ...]:
         """The network below the nodes and, if there is one, the client beyond it."""

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+import k8snetlib as k8s
 from k8snetlib.kube import proxy
 from k8snetlib.kube.objects import ObjectMeta, Service, ServicePort
 from k8snetlib.kube.proxy.config import ProxyConfig
@@ -56,3 +57,12 @@ def test_differences(what: str, at: str, packet: Packet, iptables: str, ipvs: st
 def test_ipvs_has_a_local_route_to_each_virtual_address() -> None:
     node = build([*routed(), *proxy.ops("ipvs", "r", [SERVICE], SLICES, [CONFIG])])["r"]
     assert [str(address) for address in node.interfaces["kube-ipvs0"].addresses] == [f"{VIP}/32"] and not node.interfaces["kube-ipvs0"].up
+
+
+@pytest.mark.parametrize(("mode", "open_there"), [("iptables", True), ("ipvs", True), ("nftables", False), ("userspace", True)])
+def test_node_ports_answer_on_the_bridges_address_too_where_all_local_ones_count(mode: str, open_there: bool) -> None:
+    """kube-proxy asks the kernel for the addresses of all interfaces (IPVS: one virtual server each); nftables takes the primary one."""
+    cluster = k8s.patched(k8s.shop(proxy=mode), "svc/web", type="NodePort")
+    (port,) = (port.node_port for service in cluster.control.services if service.name == "web" for port in service.ports)
+    told = cluster.trace("web", f"10.244.1.1:{port}")
+    assert (told.outcome == "delivered") is open_there
