@@ -185,6 +185,8 @@ class Cluster:
         return self._proxy_ops(name, self._network_ops(name))
 
     def _proxy_ops(self, name: str, network: Sequence[Op]) -> tuple[Op, ...]:
+        if self.proxy == NO_PROXY:
+            return ()  # before the control plane is asked for its Services and slices
         return tuple(proxy_ops(self.proxy, self._host(name), self.hosts, self.control, network))
 
     def _underlay_ops(self) -> tuple[Op, ...]:

@@ -50,7 +50,8 @@ def test_map(explorers):
     assert explorer.locator("#hop-5").count() == 0
     assert "64: nobody routed it" in explorer.locator("table").inner_text()
     choose(explorer, "Mode:", "3 · Pod ↔ Service")
-    expect(explorer, "lessons 05–07 do it")
+    expect(explorer, "Pod ↔ Service. A stable virtual address")
+    assert "api-1" in explorer.locator("table").inner_text()
     choose(explorer, "Mode:", "1 · container ↔ container")
     expect(explorer, "one port space")
 
