@@ -29,6 +29,7 @@ TEXT = {
     "router": "router\n{nets}",
     "alt-network": "{hosts} with {pods}",
     "alt-delivered": "The packet from {start} to {end} is delivered in {n} steps: {way}.",
+    "alt-delivered-1": "The packet from {start} to {end} is delivered in one step: {way}.",
     "alt-dropped": "The packet from {start} is dropped at step {n} of {n}, at {place}: {reason}. Its way: {way}.",
     "drop": "dropped\n{reason}",
     "host": "{name}\n{address}",
@@ -66,7 +67,8 @@ def alt_text(walk: Sequence[Step]) -> str:
     if last.ended == "dropped":
         reason = next((word for word in last.happened if word.startswith("dropped")), "")
         return TEXT["alt-dropped"].format(start=walk[0].place.netns, n=last.number, place=place_name(last.place), reason=reason.removeprefix("dropped: "), way=way)
-    return TEXT["alt-delivered"].format(start=walk[0].place.netns, end=last.place.netns, n=len(walk) - 1, way=way)
+    told = "alt-delivered-1" if len(walk) == 2 else "alt-delivered"
+    return TEXT[told].format(start=walk[0].place.netns, end=last.place.netns, n=len(walk) - 1, way=way)
 
 
 def place_name(place: Place) -> str:

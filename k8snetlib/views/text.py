@@ -13,6 +13,7 @@ from .walk import ROUTING, Step, steps
 
 TEXT = {
     "delivered": "delivered to {where} in {n} steps",
+    "delivered-1": "delivered to {where} in one step",
     "inside": "delivered inside {where}, without leaving it",
     "dropped": "dropped in {where}: {reason} ({detail})",
     "nowhere": "went nowhere",
@@ -38,7 +39,7 @@ def summary(trace: Trace) -> str:
         return TEXT["nowhere"]
     if trace.delivered:
         crossed = len(steps(trace)) - 1
-        return TEXT["delivered" if crossed else "inside"].format(where=end.netns, n=crossed)
+        return TEXT[("inside", "delivered-1", "delivered")[min(crossed, 2)]].format(where=end.netns, n=crossed)
     return TEXT["dropped"].format(where=end.netns, reason=end.reason, detail=end.detail)
 
 

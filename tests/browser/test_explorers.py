@@ -91,8 +91,12 @@ def test_pod_pair(page, explorers):
     expect(explorer, "ICMP echo reply is delivered")
     choose(explorer, "From Pod:", "api-2")
     expect(explorer, "No host routed it")
-    explorer.locator("input[type=range]").focus()
-    page.keyboard.press("End")
+    for _ in range(50):  # the walk is drawn anew a moment after the sentence, and its slider with it
+        explorer.locator("input[type=range]").focus()
+        page.keyboard.press("End")
+        if explorer.locator("output").inner_text() == "Step 5 of 5":
+            break
+        page.wait_for_timeout(100)
     assert explorer.locator("output").inner_text() == "Step 5 of 5"
     assert explorer.locator(".k8s-walk h4").inner_text() == "eth0 of api-2"
 

@@ -9,10 +9,13 @@ import pytest
 
 import k8snetlib as k8s
 from k8snetlib.linux.engine import captures
+from k8snetlib.linux.ops import build
+from k8snetlib.linux.packet import tcp
 from k8snetlib.linux.wire import to_bytes
 from k8snetlib.views.graph import reachable, single_points_of_failure
 from k8snetlib.views.headers import changes, headers
 from k8snetlib.views.pcap import pcap
+from tests.unit.networks import cable
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,12 @@ def test_text_ends_with_the_outcome(across) -> None:
     assert k8s.text(across).endswith("delivered to api-2 in 12 steps")
     lost = k8s.shop().trace("pod/web", "pod/api-2:81")
     assert k8s.text(lost).endswith("dropped in api-2: NO_SOCKET (nothing listens on tcp port 81)")
+
+
+def test_one_step_is_one_step() -> None:
+    told = k8s.trace(build(cable()), "a", tcp("10.0.0.1", "10.0.0.2", 80))
+    assert k8s.summary(told) == "delivered to b in one step"
+    assert "is delivered in one step: " in k8s.diagram(told.network, trace=told).alt
 
 
 def test_a_table_shows_in_a_notebook_and_in_a_terminal(across) -> None:
