@@ -133,7 +133,7 @@ def _blame(error: Exception, key: str, caller: FrameType) -> NoReturn:
     """Whose error is it? One that passed through a function of the caller's own is the learner's; any other is raised as it is."""
     place = _own_frame(error.__traceback__, caller)
     if place is None and isinstance(error, K8sNetError):
-        raise NotYet(str(error), text("check.accepted"), text("check.read"), key=key) from None
+        raise NotYet(str(error), text("check.accepted"), text("check.refused"), key=key) from None
     if place is None:
         raise error
     frame, line = place

@@ -29,6 +29,7 @@ TEXT = {
     "check.runs": "{name} runs to its end",
     "check.accepted": "what you handed in can be carried out",
     "check.read": "Read the last words of the error: they say what Python could not do.",
+    "check.refused": "What you got says what was refused, and where. Mend that place.",
     "suggestion": "(did you mean {close!r}?)",
     "fact.claim": "What you may have read",
     "fact.statement": "What holds",

@@ -100,7 +100,7 @@ class Working:
             for rule in chain.rules:
                 target = rule.target
                 if isinstance(target, Jump) and (target.chain not in chains or target.chain in BUILT_IN[name]):
-                    raise ModelError(f"there is no chain or target {target.chain!r} in table {name}")
+                    raise ModelError(f"there is no chain or target {target.chain!r} in table {name} (-A {chain.name} {rule})")
         return Table(name, MappingProxyType(chains))
 
 

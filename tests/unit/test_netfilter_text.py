@@ -170,3 +170,8 @@ def test_a_rule_set_of_lines_is_one_of_rules() -> None:
     assert chain[-1] == chain[0] == parsed.tables["filter"].chains["FORWARD"].rules[0] and chain[0:1] == (chain[0],)
     assert hash(chain) == hash(tuple(chain)) and [*chain] == list(chain)
     assert after(build(routed()), trace(build(routed()), "a", tcp("10.0.1.2", "10.0.2.2", 80)))["a"].neighbors
+
+
+def test_a_jump_to_nowhere_names_its_rule() -> None:
+    with pytest.raises(ModelError, match=r"no chain or target 'NOPE' in table filter \(-A INPUT -p tcp -j NOPE\)"):
+        Ruleset.parse("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j NOPE\n-A OUTPUT -j ACCEPT\nCOMMIT\n")
