@@ -11,7 +11,7 @@ Chance is an argument: ``chance(match, probability) -> bool``; ``traces`` asks f
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -314,16 +314,31 @@ def reply(request: Trace) -> Trace | None:
 
 
 def captures(trace: Trace) -> list[Capture]:
-    """Every frame that a capture on every interface would show, in order, floods to hosts that ignore them included."""
+    """Every frame that a capture on every interface would show, in order, floods to hosts that ignore them included.
+
+    A cable keeps its order: what is flooded to such a host arrives after what was sent down the same port before.
+    """
     found: list[Capture] = []
+    sent: Counter[tuple[str, str]] = Counter()  # by the port's end of a cable, by the far end
+    arrived: Counter[tuple[str, str]] = Counter()
+    behind: dict[tuple[str, str], list[tuple[int, Capture]]] = {}  # by the far end: after how many arrivals, what
     for event in trace.events:
         kind = type(event)
         if kind is Received:
-            found.append(Capture(event.netns, event.dev, "in", event.frame, event.journey))
+            end = event.netns, event.dev
+            found.append(Capture(*end, "in", event.frame, event.journey))
+            arrived[end] += 1
+            while behind.get(end) and behind[end][0][0] <= arrived[end]:
+                found.append(behind[end].pop(0)[1])
         elif kind is Transmitted:
             found.append(Capture(event.netns, event.dev, "out", event.frame, event.journey))
+            sent[event.netns, event.dev] += 1
         elif kind is Bridged and event.segment:
             for port, far, dev in event.quiet:
                 found.append(Capture(event.netns, port, "out", event.frame, event.journey))
-                found.append(Capture(far, dev, "in", event.frame, event.journey))
-    return found
+                before, there = sent[event.netns, port], Capture(far, dev, "in", event.frame, event.journey)
+                if before > arrived[far, dev]:
+                    behind.setdefault((far, dev), []).append((before, there))
+                else:
+                    found.append(there)
+    return found + [there for waiting in behind.values() for _, there in waiting]

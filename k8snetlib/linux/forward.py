@@ -231,11 +231,11 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
         answers.icmp_error(e, v, skb, *((3, 4) if packet.version == 4 else (2, 0)), mtu=mtu)
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(packet)} bytes do not fit through {route.dev} (MTU {mtu}), and it may not be fragmented")
         return
-    if route.dev == skb.iif and packet.version == 4 and answers.redirects(v, skb.iif):
-        answers.redirect(e, v, skb, route)
     new = replace(packet, ttl=packet.ttl - 1)
     e.emit(Rewritten(v.name, skb.journey, "TTL", packet, new))
     skb.packet, skb.oif, skb.nexthop = new, route.dev, route.via
+    if route.dev == skb.iif and packet.version == 4 and answers.redirects(v, skb.iif):
+        answers.redirect(e, v, skb, route)
     if hooks.run_hook(e, v, "FORWARD", skb):
         output(e, v, skb, route)
 

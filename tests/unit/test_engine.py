@@ -251,3 +251,14 @@ def test_ops_that_cannot_be_done(op, words: str) -> None:
 def test_unknown_namespace() -> None:
     with pytest.raises(ModelError, match="no network namespace 'z'"):
         trace(build(cable()), "z", tcp(A, B, 80))
+
+
+def test_a_redirect_quotes_what_was_to_go_on_and_comes_before_the_question() -> None:
+    """Seen in Linux 6.18: ip_forward counts the TTL down before it sends the redirect, and asks for the next hop after it."""
+    ops = [*switch(), address("node", "br0", "10.0.0.9/24"), SysctlSet("node", "net.ipv4.ip_forward", 1)]
+    ops += [route("node", "10.9.0.0/16", via="10.0.0.2"), route("a", "default", via="10.0.0.9")]
+    told = trace(build(ops), "a", tcp("10.0.0.1", "10.9.9.9", 80))
+    redirect = next(event.packet for event in told.all(ev.Sent) if event.packet.proto == "icmp")
+    assert (redirect.payload.type, redirect.payload.data.ttl) == (5, 63)
+    seen = [str(c.frame) for c in captures(told) if (c.netns, c.dev, c.direction) == ("a", "eth0", "in")]
+    assert ["redirect" in word for word in seen].index(True) < ["who-has 10.0.0.2" in word for word in seen].index(True), seen
