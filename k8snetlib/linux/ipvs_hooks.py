@@ -7,9 +7,9 @@ handled once passes by. Conntrack is told of the new address if net.ipv4.vs.conn
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..value import replace
 from . import answers, forward
 from .conntrack import ORIGINAL
 from .events import Dropped, Learned, Rewritten, Scheduled

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import ip_address
 
 from ..errors import ModelError, UnsupportedError
+from ..value import replace
 from .ipvs import FLAGS, RealServer, ServerKey, VirtualServer
 
 PROTOS = {"-t": "tcp", "--tcp-service": "tcp", "-u": "udp", "--udp-service": "udp", **{flag: proto for proto, flag in FLAGS.items()}}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from types import MappingProxyType
 
 from ..errors import ModelError
+from ..value import replace
 from .nftables import Chain, Hook, Table
 from .nftables_exprs import Named
 from .nftables_sets import Element, NftSet, arranged

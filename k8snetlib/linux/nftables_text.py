@@ -6,10 +6,10 @@ All commands of a text are one transaction, as in nft: it is carried out as a wh
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from types import MappingProxyType
 
 from ..errors import ModelError, UnsupportedError
+from ..value import replace
 from .nftables import VERSIONS, Chain, Hook, Rule, Ruleset
 from .nftables_blocks import ELEMENT_OPTION, block, comment_of, element_of, family_of, pieces, priority_number, rules_in, split_commas
 from .nftables_draft import TableDraft

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from ..errors import ModelError
-from ..value import value
+from ..value import replace, value
 from .draft import Draft
 from .ipvs import FLAGS, Ipvs, IpvsConn, RealServer, ServerKey, VirtualServer, added
 
@@ -37,10 +37,7 @@ class IpvsRestore:
     servers: tuple[VirtualServer, ...]
 
     def apply(self, draft: Draft) -> None:
-        if not draft.outside(self.netns):
-            ns = draft.ns(self.netns)
-            old = ns.ipvs or Ipvs()
-            ns.ipvs = replace(old, servers=MappingProxyType(added(old.servers, self.servers)))
+        _change(draft, self.netns, "servers", lambda old: added(old, self.servers))
 
     def text(self) -> str:
         return "\n".join(map(str, self.servers))
@@ -88,12 +85,11 @@ class RealServerDel:
         rest = tuple(each for each in old.real if not _same(each, self.real))
         if len(rest) == len(old.real):
             raise ModelError(f"ipvsadm: no such destination {self.real} of {self.server}")
-        ns = draft.ns(self.netns)
-        mark = ns.ipvs.marks.get(self.server)
+        mark = draft.ns(self.netns).ipvs.marks.get(self.server)
         if mark and mark[0] == (self.real.address, self.real.port):  # the round goes on behind the one before it (ip_vs_rr_del_dest)
             before = old.destinations[: next(i for i, each in enumerate(old.destinations) if _same(each, self.real))]
             last = (before[-1].address, before[-1].port) if before else None
-            ns.ipvs = replace(ns.ipvs, marks=MappingProxyType({**ns.ipvs.marks, self.server: (last, *mark[1:])}))
+            _change(draft, self.netns, "marks", lambda old: {**old, self.server: (last, *mark[1:])})
         _put(draft, self.netns, replace(old, real=rest))
 
     def words(self) -> str:
@@ -115,8 +111,15 @@ def _server(draft: Draft, netns: str, key: ServerKey) -> VirtualServer:
 
 
 def _put(draft: Draft, netns: str, server: VirtualServer) -> None:
-    ns = draft.ns(netns)
-    ns.ipvs = replace(ns.ipvs, servers=MappingProxyType({**ns.ipvs.servers, server.key: server}))
+    _change(draft, netns, "servers", lambda old: {**old, server.key: server})
+
+
+def _change(draft: Draft, netns: str, part: str, change: Callable[[Mapping], dict]) -> None:
+    """Put what ``change`` makes of one of the mappings of the namespace's :class:`Ipvs` in its place."""
+    if not draft.outside(netns):
+        ns = draft.ns(netns)
+        old = ns.ipvs or Ipvs()
+        ns.ipvs = replace(old, **{part: MappingProxyType(change(getattr(old, part)))})
 
 
 @value
@@ -127,10 +130,7 @@ class IpvsConnSet:
     conn: IpvsConn
 
     def apply(self, draft: Draft) -> None:
-        if not draft.outside(self.netns):
-            ns = draft.ns(self.netns)
-            old = ns.ipvs or Ipvs()
-            ns.ipvs = replace(old, conns=MappingProxyType({**old.conns, self.conn.key: self.conn}))
+        _change(draft, self.netns, "conns", lambda old: {**old, self.conn.key: self.conn})
 
     def command(self) -> str:
         return f"# {self.netns}: IPVS remembers {self.conn}"
@@ -144,11 +144,7 @@ class IpvsConnDel:
     conn: IpvsConn
 
     def apply(self, draft: Draft) -> None:
-        if not draft.outside(self.netns):
-            ns = draft.ns(self.netns)
-            old = ns.ipvs or Ipvs()
-            rest = {key: conn for key, conn in old.conns.items() if key != self.conn.key}
-            ns.ipvs = replace(old, conns=MappingProxyType(rest))
+        _change(draft, self.netns, "conns", lambda old: {key: conn for key, conn in old.items() if key != self.conn.key})
 
     def command(self) -> str:
         return f"# {self.netns}: IPVS forgets {self.conn}"
@@ -163,10 +159,7 @@ class IpvsMarkSet:
     mark: tuple
 
     def apply(self, draft: Draft) -> None:
-        if not draft.outside(self.netns):
-            ns = draft.ns(self.netns)
-            old = ns.ipvs or Ipvs()
-            ns.ipvs = replace(old, marks=MappingProxyType({**old.marks, self.server: self.mark}))
+        _change(draft, self.netns, "marks", lambda old: {**old, self.server: self.mark})
 
     def command(self) -> str:
         return f"# {self.netns}: the scheduler of {self.server} stands at {self.mark[0]}"

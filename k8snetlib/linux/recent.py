@@ -6,11 +6,10 @@ goes. Times are seconds on the clock that a trace is given (``now``); a list's s
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from ..errors import ModelError
-from ..value import value
+from ..value import replace, value
 from .addresses import ip_address
 from .packet import IPAddress, Skb
 from .xtables import Option, Test, bang
