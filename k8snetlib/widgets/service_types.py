@@ -44,6 +44,7 @@ TEXT = {
     "none": "none",
     "alias": "An ExternalName is a CNAME: DNS answers {name}, and that is all. There is no address, no port and no rule, so no packet "
              "to follow.",
+    "alias-web": " Only Pods ask the cluster's DNS; here web does.",
     "no-address": "EXTERNAL-IP is <pending>: no controller gives the Service an address, so there is nothing to call. The node port is "
                   "there, and works.",
     "delivered": "{caller} calls {door}: {told}.",
@@ -168,9 +169,10 @@ def view(
     service = find_service(cluster, "", SERVICE)
     listed = f"<pre>{escape(TEXT['kubectl'])}\n{escape(_listed(cluster))}</pre>"
     if type == "ExternalName":
-        lookup = cluster.lookup("pod/web", SERVICE)
-        words = TEXT["alias"].format(name=service.external_name)
-        return Answer(words, (service_picture(cluster, SERVICE, source="pod/web"), questions(lookup).html(), listed))
+        source = _named(cluster, caller) if caller != CLIENT else ""
+        asks = source if source.startswith("pod/") else "pod/web"
+        words = TEXT["alias"].format(name=service.external_name) + ("" if asks == source else TEXT["alias-web"])
+        return Answer(words, (service_picture(cluster, SERVICE, source=asks), questions(cluster.lookup(asks, SERVICE)).html(), listed))
     target = target_of(cluster, service, door, node)
     if not target:
         return Answer(TEXT["no-address"], (service_picture(cluster, SERVICE), listed), None, "bad")

@@ -279,6 +279,8 @@ def moved(**choices) -> ServiceTypeExplorer:
     ({"type": "pending"}, "EXTERNAL-IP is <pending>: no controller gives the Service an address", "&lt;pending&gt;"),
     ({"type": "pending", "door": "node-port"}, "The client outside calls node-a:31165: api-1", "&lt;pending&gt;"),
     ({"type": "ExternalName"}, "An ExternalName is a CNAME: DNS answers api.example.com, and that is all.", "CNAME api.example.com."),
+    ({"type": "ExternalName"}, "Only Pods ask the cluster's DNS; here web does.", "web asks for"),
+    ({"type": "ExternalName", "caller": "db"}, "so no packet to follow.", "db asks for"),
 ])  # fmt: skip
 def test_explorer(choices, summary, shown):
     explorer = moved(**choices)
