@@ -68,6 +68,7 @@ class Cluster:
     endpoints: tuple[Endpoints, ...] = ()
     outside: bool = False
     pools: tuple[BalancerPool, ...] = ()
+    manifests: Manifests | None = field(default=None, compare=False, repr=False)  # what it was made of
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -104,8 +105,8 @@ class Cluster:
         _check_names(cni, proxy)
         if not families or any(family not in FAMILIES for family in families):
             raise ModelError(f"address families are {' and '.join(FAMILIES)}, not {', '.join(families) or 'none'}")
-        placed = plan_hosts(manifests, tuple(FAMILIES[family] for family in families))
-        sandboxes, clashes = sandboxes_of(placed.pods, placed.hosts, placed.prefixes)
+        placed = plan_hosts(manifests, tuple(FAMILIES[family] for family in families), CNIS[cni].allocate)
+        sandboxes, clashes = sandboxes_of(placed.pods, placed.hosts, placed.prefixes, CNIS[cni])
         if balancer not in (False, True, "VIP", "Proxy"):
             raise ModelError(f'a balancer\'s ipMode is "VIP" or "Proxy", not {balancer!r}')
         ranges = tuple(BALANCERS[FAMILIES[family]] for family in families)
@@ -113,7 +114,7 @@ class Cluster:
         made = cls(
             placed.nodes, placed.pods, manifests.of(Workload), manifests.of(Service), manifests.of(Namespace), cni, tuple(families),
             placed.hosts, sandboxes, placed.pending, manifests.skipped, (*manifests.notes, *placed.notes, *clashes), proxy,
-            manifests.of(EndpointSlice), manifests.of(Endpoints), outside, pools,
+            manifests.of(EndpointSlice), manifests.of(Endpoints), outside, pools, manifests,
         )  # fmt: skip
         return made if proxy == NO_PROXY else replace(made, notes=(*made.notes, *made.control.notes))
 
@@ -178,7 +179,7 @@ class Cluster:
         host = self._host(name)
         port, segment = self._ports()[name]
         own = [s for s in self.sandboxes.values() if s.host == name] if "by_host" not in self.cache else self.cache["by_host"].get(name, [])
-        return (*uplink_ops(host, port, segment), *CNIS[self.cni](host, self.hosts, own))
+        return (*uplink_ops(host, port, segment), *CNIS[self.cni].plan(host, self.hosts, own))
 
     def proxy_ops(self, name: str) -> tuple[Op, ...]:
         """What kube-proxy writes on one node."""
@@ -196,14 +197,18 @@ class Cluster:
         ways = tuple(balanced(self.control.services, self.control.slices, self.hosts))
         return (*underlay_ops(self.hosts), *outside_ops([FAMILIES[family] for family in self.families], self.hosts, ways))
 
+    def _fabric_ops(self) -> tuple[Op, ...]:
+        """What the plug-in has told the network below the nodes."""
+        return tuple(CNIS[self.cni].fabric(self.hosts))
+
     def ops(self) -> tuple[Op, ...]:
         """The whole configuration as one list, the underlay first."""
-        return (*self._underlay_ops(), *(op for host in self.hosts for op in self.node_ops(host.name)))
+        return (*self._underlay_ops(), *(op for host in self.hosts for op in self.node_ops(host.name)), *self._fabric_ops())
 
     def commands(self, name: str) -> str:
         """A node's or Pod's configuration as the commands one would type; a Pod's include what is done to its cable's end on the node."""
         if name == UNDERLAY:
-            return commands(self._underlay_ops())
+            return commands((*self._underlay_ops(), *self._fabric_ops()))
         sandbox = next((s for s in self.sandboxes.values() if name in (s.netns, f"{s.pod.namespace}/{s.pod.name}")), None)
         if sandbox is None:
             return commands(self.node_ops(name))
@@ -221,7 +226,7 @@ class Cluster:
             self.cache["by_host"] = by_host
             groups = {host.name: partial(self._build_host, host.name) for host in self.hosts}
             members = {host.name: host.name for host in self.hosts} | {s.netns: s.host for s in self.sandboxes.values()}
-            hints = {host.name: answered(host, self.cni) for host in self.hosts}
+            hints = {host.name: answered(host, CNIS[self.cni]) for host in self.hosts}
             members |= dict.fromkeys([UNDERLAY, CLIENT] if self.outside else [UNDERLAY], UNDERLAY)
             self.cache["network"] = Network({}, {**groups, UNDERLAY: self._build_underlay}, members, hints)
         return self.cache["network"]
@@ -235,7 +240,7 @@ class Cluster:
         uplinks = (op for host in self.hosts for op in uplink_ops(host, *ports[host.name]))
         own = self._underlay_ops()
         routes = [op for op in own if isinstance(op, RouteAdd) and op.netns == UNDERLAY]  # by a node, whose cable has to be there first
-        return build((*(op for op in own if op not in routes), *uplinks, *routes), only=frozenset([UNDERLAY, CLIENT]))
+        return build((*(op for op in own if op not in routes), *uplinks, *routes, *self._fabric_ops()), only=frozenset([UNDERLAY, CLIENT]))
 
     def _ports(self) -> dict[str, tuple[str, str]]:
         """Node → (its switch port, its segment)."""
@@ -344,9 +349,12 @@ class Cluster:
         return trace_all(network if network is not None else self.network, at, packet, now)
 
     def with_cni(self, cni: str) -> Cluster:
-        """The same cluster with another plug-in."""
+        """The same manifests with another plug-in; Pods may have other addresses there."""
         _check_names(cni, self.proxy)
-        return replace(self, cni=cni)
+        if self.manifests is None or self.cni == cni:
+            return replace(self, cni=cni)
+        balancer = self.pools[0].ip_mode if self.pools else False
+        return Cluster.of(self.manifests, cni=cni, proxy=self.proxy, families=self.families, outside=self.outside, balancer=balancer)
 
     def with_proxy(self, proxy: str) -> Cluster:
         """The same cluster with kube-proxy in another mode, or without ("none")."""

@@ -1,4 +1,4 @@
-"""From objects to placed Pods on addressed nodes: what the scheduler, the node controller and host-local IPAM do before any packet moves."""
+"""From objects to placed Pods on addressed nodes: what the scheduler, the node controller and the plug-in's IPAM do before any packet moves."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from ..linux.addresses import ip_interface, ip_network
 from ..linux.packet import IPAddress
 from ..linux.state import IPInterface, IPNetwork
 from ..value import replace, value
+from .cni.addressing import Allocate, host_local
 from .cni.sandbox import Host
-from .ipam import AllocationError, Store, add, add_all, assign_pod_cidrs, range_sets
+from .ipam import assign_pod_cidrs
 from .manifests import Manifests
 from .objects import ZONE_LABEL, Namespace, Node, ObjectMeta, Pod, node_labels
 from .scheduler import place
@@ -37,15 +38,16 @@ class Placed:
     notes: tuple[str, ...] = field(default=())
 
 
-def plan_hosts(manifests: Manifests, versions: Sequence[int]) -> Placed:
-    """Place and address everything in the manifests. ManifestError where an object asks for what cannot be."""
+def plan_hosts(manifests: Manifests, versions: Sequence[int], allocate: Allocate = host_local) -> Placed:
+    """Place and address everything in the manifests; ``allocate`` gives Pods their addresses. ManifestError where an object asks for what
+    cannot be."""
     nodes = manifests.of(Node) or _default_nodes(manifests)
     pods = expand(manifests.objects, nodes)
     placement = place(pods, nodes, manifests.of(Namespace))
     placed = [replace(pod, node_name=placement.nodes.get(pod.key, "")) for pod in pods]
     nodes, hosts = _addressed(nodes, placed, versions)
     prefixes = {host.name: {cidr.version: cidr.prefixlen for cidr in host.pod_cidrs} for host in hosts}
-    running, pending, notes = _assign(placed, hosts, dict(placement.pending))
+    hosts, running, pending, notes = _assign(placed, hosts, dict(placement.pending), allocate)
     return Placed(nodes, hosts, running, pending, prefixes, notes)
 
 
@@ -122,18 +124,15 @@ def _implied_ranges(nodes: Sequence[Node], pods: Sequence[Pod]) -> dict[str, tup
     return result
 
 
-def _assign(pods: Sequence[Pod], hosts: Sequence[Host], pending: dict[str, str]) -> tuple[tuple[Pod, ...], dict[str, str], tuple[str, ...]]:
-    """Addresses for the Pods: those that a status gives, if they lie in their node's range, then host-local's for the others."""
+def _assign(
+    pods: Sequence[Pod], hosts: Sequence[Host], pending: dict[str, str], allocate: Allocate
+) -> tuple[tuple[Host, ...], tuple[Pod, ...], dict[str, str], tuple[str, ...]]:
+    """Addresses for the Pods, as the plug-in gives them; with what the nodes hold in reserve."""
     by_host: dict[str, list[Pod]] = {host.name: [] for host in hosts}
-    given, notes = {}, []
     for pod in pods:
         if pod.node_name in by_host and not pod.host_network and not pod.finished:
             by_host[pod.node_name].append(pod)
-    for host in hosts:
-        found, remarks, without = _allocate(host, by_host[host.name])
-        given |= found
-        notes += remarks
-        pending |= dict.fromkeys(without, f"no free address on {host.name}: {', '.join(map(str, host.pod_cidrs))} is used up")
+    made = allocate(hosts, by_host)
     addresses = {host.name: tuple(a.ip for a in host.addresses) for host in hosts}
     running = []
     for pod in pods:
@@ -141,46 +140,8 @@ def _assign(pods: Sequence[Pod], hosts: Sequence[Host], pending: dict[str, str])
             running.append(pod)
         elif pod.host_network:
             running.append(start(pod, pod.node_name, addresses[pod.node_name]))
-        elif pod.key in given:
-            running.append(start(pod, pod.node_name, given[pod.key]))
+        elif pod.key in made.given:
+            running.append(start(pod, pod.node_name, made.given[pod.key]))
         else:
             running.append(replace(pod, pod_ips=()))
-    return tuple(running), pending, tuple(notes)
-
-
-def _allocate(host: Host, pods: Sequence[Pod]) -> tuple[dict[str, tuple[IPAddress, ...]], list[str], list[str]]:
-    """One node's addresses by Pod key, remarks, and the keys of Pods for which there is none left."""
-    sets = range_sets({"ranges": [[{"subnet": str(cidr)}] for cidr in host.pod_cidrs]})
-    found: dict[str, tuple[IPAddress, ...]] = {}
-    store, notes, rest = Store(), [], []
-    for pod in pods:
-        wanted = [a for cidr in host.pod_cidrs for a in pod.pod_ips if a in cidr][: len(host.pod_cidrs)]
-        try:
-            if len(wanted) == len(host.pod_cidrs):
-                configs, store = add(sets, store, pod.key, requested=wanted)
-                found[pod.key] = tuple(c.address.ip for c in configs)
-                continue
-        except AllocationError as error:
-            store = error.store
-        if pod.pod_ips:
-            shown = ", ".join(map(str, pod.pod_ips))
-            notes.append(f"Pod {pod.key} has {shown} in its status, which cannot be on {host.name} here: it gets another address")
-        rest.append(pod.key)
-    fresh = replace(store, last_reserved=type(store.last_reserved)())  # as if the node's agent had just started
-    try:
-        for key, configs in zip(rest, add_all(sets, fresh, rest)[0], strict=True):
-            found[key] = tuple(c.address.ip for c in configs)
-        return found, notes, []
-    except AllocationError:
-        return _allocate_some(sets, fresh, rest, found, notes)
-
-
-def _allocate_some(sets, store: Store, keys: Sequence[str], found: dict, notes: list[str]):
-    """As far as the range goes: the Pods that come too late stay without an address."""
-    for number, key in enumerate(keys):
-        try:
-            configs, store = add(sets, store, key)
-        except AllocationError:
-            return found, notes, list(keys[number:])
-        found[key] = tuple(c.address.ip for c in configs)
-    return found, notes, []
+    return made.hosts, tuple(running), pending | dict(made.without), made.notes

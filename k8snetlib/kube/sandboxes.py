@@ -8,23 +8,21 @@ from collections.abc import Mapping, Sequence
 from ..linux.addresses import ip_interface
 from ..linux.packet import IPAddress
 from ..linux.state import Socket, link_local
+from .cni.plugin import Plugin
 from .cni.sandbox import UNDERLAY, Host, Sandbox, mac_for, veth_name
 from .objects import Pod
 from .outside import CLIENT
 
 
-def answered(host: Host, cni: str) -> frozenset[IPAddress]:
+def answered(host: Host, plugin: Plugin) -> frozenset[IPAddress]:
     """Every address for which the node answers on its uplink: all its IPv4 addresses, and in IPv6 those of eth0 itself."""
-    from .cni.bridge import gateway_of
-
     own = {a.ip for a in host.addresses} | {link_local(mac_for(host.addresses[0].ip, "52:54:00")).ip}
-    for cidr in host.pod_cidrs:
-        if cidr.version == 4:
-            own |= {gateway_of(cidr).ip} | ({cidr.network_address} if cni == "vxlan" else set())
-    return frozenset(own)
+    return frozenset(own) | plugin.answers(host)
 
 
-def sandboxes_of(pods: Sequence[Pod], hosts: Sequence[Host], prefixes: Mapping) -> tuple[dict[str, Sandbox], list[str]]:
+def sandboxes_of(
+    pods: Sequence[Pod], hosts: Sequence[Host], prefixes: Mapping, plugin: Plugin
+) -> tuple[dict[str, Sandbox], list[str]]:
     """A sandbox for every Pod that has a place and a network of its own, and remarks about ports that two containers want."""
     names = Counter(pod.name for pod in pods)
     reserved = {host.name for host in hosts} | {UNDERLAY, CLIENT}
@@ -35,10 +33,11 @@ def sandboxes_of(pods: Sequence[Pod], hosts: Sequence[Host], prefixes: Mapping) 
             continue
         plain = names[pod.name] == 1 and pod.name not in reserved
         netns = pod.name if plain else f"{pod.namespace}.{pod.name}"
-        addresses = tuple(ip_interface(f"{ip}/{prefixes[pod.node_name][ip.version]}") for ip in pod.pod_ips)
+        lengths = {4: 32, 6: 128} if plugin.lone else prefixes[pod.node_name]
+        addresses = tuple(ip_interface(f"{ip}/{lengths[ip.version]}") for ip in pod.pod_ips)
         sockets, clashes = sockets_of([pod])
         remarks += clashes
-        veth = veth_name(pod.name, pod.namespace, taken[pod.node_name])
+        veth = plugin.veth(pod) if plugin.veth else veth_name(pod.name, pod.namespace, taken[pod.node_name])
         found[pod.key] = Sandbox(netns, pod.node_name, veth, addresses, sockets, pod)
     return found, remarks
 

@@ -179,7 +179,7 @@ class Lab:
             raise LabError(TEXT["lost"].format(count=fetched["lost"]))
         if not fetched["settled"]:
             raise LabError(TEXT["restless"].format(limit=limit))
-        frames += [readback.capture(netns, dev, direction, data) for _, netns, dev, direction, data in fetched["frames"]]
+        frames += [readback.capture(*rest) for _, *rest in fetched["frames"]]
 
     def connect(
         self, netns: str, proto: str, address: str | IPAddress, port: int, *, data: bytes = b"hello", timeout: float = 1.0

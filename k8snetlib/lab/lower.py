@@ -112,7 +112,10 @@ def _link_add(op: o.LinkAdd) -> Request:
         v = op.vxlan
         local = "vxlan_local" if v.local.version == 4 else "vxlan_local6"
         options = {"vxlan_id": v.vni, local: str(v.local), "vxlan_link": v.dev, "vxlan_port": v.port, "vxlan_learning": int(v.learning)}
-    wanted = {"netns": op.netns, "name": op.name, "kind": op.kind, "mac": op.address, "mtu": op.mtu, "peer": peer, "options": options}
+    if op.ipip:
+        ends = {"ipip_local": op.ipip.local, "ipip_remote": op.ipip.remote}
+        options = {"ipip_pmtudisc": 0} | {key: str(end) for key, end in ends.items() if end}
+    wanted = {"netns": op.netns, "name": op.name, "kind": op.kind, "mac": None if op.ipip else op.address, "mtu": op.mtu, "peer": peer, "options": options}
     return "link_add", wanted
 
 

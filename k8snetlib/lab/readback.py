@@ -11,7 +11,7 @@ from types import MappingProxyType
 from ..errors import ModelError
 from ..linux.events import Capture
 from ..linux.packet import PROTO_NAMES, Flow, Frame, IPAddress
-from ..linux.state import Conntrack, FdbEntry, Interface, Neighbor, NetNS, PolicyRule, Route, Socket, VxlanConfig
+from ..linux.state import Conntrack, FdbEntry, Interface, IpipConfig, Neighbor, NetNS, PolicyRule, Route, Socket, VxlanConfig
 from ..linux.wire import from_bytes
 from ..value import value
 from .canonical import UNKNOWN_JOURNEY
@@ -68,10 +68,14 @@ def _interface(link: Mapping, by_index: Mapping[int, str], addresses: Iterable[t
     if link["kind"] == "vxlan":
         v = link["vxlan"]
         vxlan = VxlanConfig(v["vni"], ip_address(v["local"]), by_index[v["link"]], v["port"], v["learning"])
+    ipip = None
+    if link["kind"] == "ipip":
+        ends = (ip_address(end) for end in link["ipip"])
+        ipip = IpipConfig(*(None if end.is_unspecified else end for end in ends))
     own = tuple(ip_interface(f"{address}/{prefix}") for dev, address, prefix in addresses if dev == link["name"])
     return Interface(
         link["name"], link["kind"], link["mac"], link["mtu"], link["up"], own, link["peer"], by_index.get(link["master"]),
-        hairpin=link["hairpin"], isolated=link["isolated"], learning=link["learning"], vxlan=vxlan, index=link["index"],
+        hairpin=link["hairpin"], isolated=link["isolated"], learning=link["learning"], vxlan=vxlan, ipip=ipip, index=link["index"],
     )  # fmt: skip
 
 
@@ -153,10 +157,10 @@ def _flow(half: Mapping) -> Flow:
     return Flow(PROTO_NAMES.get(half["proto"], str(half["proto"])), ip_address(half["src"]), sport, ip_address(half["dst"]), dport)
 
 
-def capture(netns_name: str, dev: str, direction: str, data: bytes) -> Capture:
-    """A captured frame, read where it can be; otherwise ``Unparsed``."""
+def capture(netns_name: str, dev: str, direction: str, data: bytes, bare: bool = False) -> Capture:
+    """A captured frame, read where it can be; otherwise ``Unparsed``. ``bare``: it has no Ethernet header."""
     try:
-        frame: Frame | Unparsed = from_bytes(data)
+        frame: Frame | Unparsed = from_bytes(data, bare)
     except ModelError as error:
         frame = Unparsed(data, str(error))
     return Capture(netns_name, dev, direction, frame, UNKNOWN_JOURNEY)

@@ -200,7 +200,7 @@ class Draft:
     def _begin_ipv6(self, ns: NsDraft, interface: Interface) -> None:
         """Give a device with a carrier its link-local address (addrconf_link_ready, addrconf_addr_gen)."""
         has = any(a.version == 6 and a.ip.is_link_local for a in interface.addresses)
-        if not has and interface.kind != "loopback" and ns.ipv6() and self.has_carrier(ns, interface):
+        if not has and interface.kind not in ("loopback", "ipip") and ns.ipv6() and self.has_carrier(ns, interface):
             address = link_local(interface.mac)
             new = ns.interfaces[interface.name] = replace(interface, addresses=(*interface.addresses, address))
             ns.add_connected(new, address)

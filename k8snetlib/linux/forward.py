@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..value import replace
-from . import answers, hooks, link, neighbor, pmtu
+from . import answers, hooks, neighbor, pmtu, tunnels
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
 from .fib import address_type, lookup, reverse_path
 from .fragments import fragment, reassemble
@@ -35,7 +35,7 @@ def ip_receive(e: Engine, v: View, dev: str, frame: Frame, skb: Skb) -> None:
     packet = skb.packet
     skb.iif, skb.frame = dev, frame
     interface = v.interface(dev)
-    if frame.dst != interface.mac and not frame.is_multicast and interface.kind != "loopback":
+    if frame.dst != interface.mac and not frame.is_multicast and interface.kind != "loopback" and not frame.bare:
         drop(e, v, skb, "OTHERHOST", f"the frame is for {frame.dst}, {dev} is {interface.mac}", dev)
         return
     if packet.version == 6 and not _ipv6_ok(e, v, skb):
@@ -142,7 +142,9 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
     elif type(payload) is Icmp:
         _icmp_receive(e, v, skb)
     elif type(payload) is Udp and _vxlan_port(v, payload.dport, packet.version):
-        link.vxlan_receive(e, v, skb)
+        tunnels.vxlan_receive(e, v, skb)
+    elif packet.proto == "ipip":
+        tunnels.ipip_receive(e, v, skb)
     elif packet.proto in ("tcp", "udp", "sctp"):
         socket = find_socket(v, packet.proto, packet.dst, payload.dport, (packet.src, payload.sport))
         if socket is not None:

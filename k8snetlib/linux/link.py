@@ -1,24 +1,22 @@
-"""Devices: what a veth, a bridge and a VXLAN tunnel end do with a frame.
+"""Devices: what a veth and a bridge do with a frame; tunnel ends are in ``tunnels``.
 
-Follows drivers/net/veth.c, net/bridge (br_input.c, br_forward.c, br_fdb.c, br_netfilter_hooks.c) and drivers/net/vxlan/vxlan_core.c.
+Follows drivers/net/veth.c and net/bridge (br_input.c, br_forward.c, br_fdb.c, br_netfilter_hooks.c).
 """
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
 
-from . import forward, hooks, neighbor
-from .events import Bridged, Decapsulated, Delivered, Dropped, Encapsulated, Received, Routed, Transmitted
+from . import forward, hooks, neighbor, tunnels
+from .events import Bridged, Delivered, Dropped, Received, Routed, Transmitted
 from .fib import lookup
-from .packet import ETHERNET_HEADER, Arp, Fragment, Frame, Ndp, Packet, Sctp, Skb, Tcp, Udp, Vxlan
+from .packet import ETHERNET_HEADER, Arp, Fragment, Frame, Ndp, Packet, Skb
 from .state import FdbEntry, Interface, Network
 
 if TYPE_CHECKING:
     from .engine import Engine, View
 
 VLAN_ROOM = 4  # is_skb_forwardable leaves room for a VLAN tag above MTU and Ethernet header
-FIRST_PORT, PORTS = 32768, 28232  # net.ipv4.ip_local_port_range: the tunnel's source port is a hash into it (udp_flow_src_port)
 
 
 def receive(e: Engine, v: View, dev: str, frame: Frame, journey: int, mark: int = 0) -> None:
@@ -53,7 +51,9 @@ def transmit(e: Engine, v: View, dev: str, frame: Frame, journey: int, skb: Skb 
     elif kind == "bridge":
         _switch(e, v, interface, None, frame, journey, skb)
     elif kind == "vxlan":
-        _vxlan(e, v, interface, frame, journey, skb)
+        tunnels.vxlan_transmit(e, v, interface, frame, journey, skb)
+    elif kind == "ipip":
+        tunnels.ipip_transmit(e, v, interface, frame, journey, skb)
     elif kind == "loopback":
         e.emit(Received(v.name, journey, dev, frame))
         again = Skb(skb.packet, "lo", mark=skb.mark, journey=journey)
@@ -300,64 +300,3 @@ def answers(network: Network, v: View, bridge: str) -> tuple[tuple[tuple[str, st
     answering |= {f"always{version}": frozenset(ports) for version, ports in always.items()}
     found = network.cache[v.name, bridge] = (tuple(segment), answering)
     return found
-
-
-# VXLAN
-
-
-def _vxlan(e: Engine, v: View, interface: Interface, frame: Frame, journey: int, skb: Skb | None) -> None:
-    """Encapsulate (vxlan_xmit): the FDB names the far end for the destination MAC, or the all-zero entry for any."""
-    entry = v.fdb_entry(interface.name, frame.dst) or v.fdb_entry(interface.name, "00:00:00:00:00:00")
-    if entry is None or entry.dst is None:
-        words = f"{interface.name} has no FDB entry for {frame.dst}: it does not know behind which node that is"
-        e.emit(Dropped(v.name, journey, "NO_TX_TARGET", words, frame.payload, interface.name))
-        return
-    config = interface.vxlan
-    outer = Packet(config.local, entry.dst, Udp(source_port(frame, journey > 0), config.port, Vxlan(config.vni, frame)), df=False)
-    e.emit(Encapsulated(v.name, journey, interface.name, frame, outer, entry))
-    forward.send(e, v, outer, journey, mark=skb.mark if skb else 0)
-
-
-def source_port(frame: Frame, answer: bool = False) -> int:
-    """The outer UDP source port: a hash of the inner flow, so that routers spread flows and keep one flow on one path.
-
-    As the flow dissector sees it: addresses, protocol and ports, so that all ICMP between two hosts is one flow; in IPv6 also the flow
-    label, and what a kernel answers of its own (``answer``: a reset, say) has another one than the sender's packets.
-    """
-    payload = frame.payload
-    if type(payload) is not Packet:
-        key = str(payload)
-    elif type(payload.payload) in (Tcp, Udp, Sctp):
-        key = f"{payload.flow}{' answered' if answer and payload.version == 6 else ''}"
-    else:
-        label = getattr(payload.payload, "type", "") if payload.version == 6 else ""
-        key = f"{payload.proto} {payload.src} {payload.dst} {label}"
-    return FIRST_PORT + zlib.crc32(key.encode()) % PORTS
-
-
-def vxlan_receive(e: Engine, v: View, skb: Skb) -> None:
-    """A datagram came in on a VXLAN port: the device with that VNI takes it apart (vxlan_rcv)."""
-    udp = skb.packet.payload
-    vni = udp.data.vni if type(udp.data) is Vxlan else None
-    version = skb.packet.version
-    device = next(
-        (
-            i
-            for i in v.ns.interfaces.values()
-            if i.vxlan and i.vxlan.local.version == version and i.vxlan.port == udp.dport and i.vxlan.vni == vni and i.up
-        ),
-        None,
-    )
-    if device is None:
-        e.emit(Dropped(v.name, skb.journey, "VXLAN_VNI_NOT_FOUND", f"no VXLAN device here has VNI {vni}", skb.packet, skb.iif))
-        return
-    inner = udp.data.frame
-    if inner.src == device.mac:
-        e.emit(
-            Dropped(v.name, skb.journey, "LOCAL_MAC", "the inner frame comes from this device's own address: a loop", skb.packet, skb.iif)
-        )
-        return
-    e.emit(Decapsulated(v.name, skb.journey, device.name, skb.packet, inner))
-    if device.vxlan.learning:
-        v.learn_fdb(skb.journey, FdbEntry(device.name, inner.src, dst=skb.packet.src, state="dynamic"))
-    receive(e, v, device.name, inner, skb.journey, skb.mark)

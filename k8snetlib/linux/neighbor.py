@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import answers, hooks, link
 from .events import Answered, Asked, Delivered, Dropped, Resolved
-from .fib import address_on, is_local, reverse_path
+from .fib import address_on, is_local, lookup, reverse_path
 from .packet import BROADCAST, Arp, Frame, IPAddress, Ndp, Packet, Skb, is_multicast
 from .state import ZERO_MAC, local_addresses
 
@@ -32,6 +32,9 @@ def resolve(e: Engine, v: View, skb: Skb) -> None:
     hop = skb.nexthop or skb.packet.dst
     if interface.kind == "loopback":
         link.transmit(e, v, skb.oif, Frame(ZERO_MAC, ZERO_MAC, skb.packet), skb.journey, skb)
+        return
+    if interface.kind == "ipip":  # no link layer, so no address to look for (IFF_NOARP)
+        link.transmit(e, v, skb.oif, Frame("", "", skb.packet), skb.journey, skb)
         return
     if is_multicast(hop):
         link.transmit(e, v, skb.oif, Frame(interface.mac, multicast_mac(hop), skb.packet), skb.journey, skb)
@@ -98,11 +101,10 @@ def arp_receive(e: Engine, v: View, dev: str, frame: Frame, journey: int) -> Non
     if arp.op == 1:
         ours = is_local(v.ns, arp.target_ip) and not arp.target_ip.is_loopback
         if ours and not reverse_path(v.ns, arp.sender_ip, arp.target_ip, dev, 0):
-            v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac, "STALE")
-            answer = e.new_journey()
-            e.emit(Answered(v.name, journey, answer, f"ARP: {arp.target_ip} is {interface.mac}"))
-            reply = Arp(2, interface.mac, arp.target_ip, arp.sender_mac, arp.sender_ip)
-            link.transmit(e, v, dev, Frame(interface.mac, arp.sender_mac, reply), answer)
+            _arp_answer(e, v, dev, arp, journey, f"ARP: {arp.target_ip} is {interface.mac}")
+            return
+        if not ours and _answers_for_others(v, dev, arp):
+            _arp_answer(e, v, dev, arp, journey, f"proxy ARP on {dev}: send packets for {arp.target_ip} to me, {interface.mac}")
             return
         if v.neighbor(dev, arp.sender_ip) is not None:
             v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac, "STALE")
@@ -112,6 +114,25 @@ def arp_receive(e: Engine, v: View, dev: str, frame: Frame, journey: int) -> Non
         e.emit(Delivered(v.name, journey, arp, None))
         v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac)
         _wake(e, v, dev, arp.sender_ip)
+
+
+def _arp_answer(e: Engine, v: View, dev: str, arp: Arp, journey: int, why: str) -> None:
+    mac = v.interface(dev).mac
+    v.learn_neighbor(journey, dev, arp.sender_ip, arp.sender_mac, "STALE")
+    answer = e.new_journey()
+    e.emit(Answered(v.name, journey, answer, why))
+    link.transmit(e, v, dev, Frame(mac, arp.sender_mac, Arp(2, mac, arp.target_ip, arp.sender_mac, arp.sender_ip)), answer)
+
+
+def _answers_for_others(v: View, dev: str, arp: Arp) -> bool:
+    """Proxy ARP (arp_process, arp_fwd_proxy): a router says "give it to me" for an address to which it has a way through another device."""
+    sysctl = v.ns.sysctl
+    if not (sysctl("net.ipv4.ip_forward") and (sysctl("net.ipv4.conf.all.proxy_arp") or sysctl(f"net.ipv4.conf.{dev}.proxy_arp"))):
+        return False
+    route, _ = lookup(v.ns, arp.target_ip, arp.sender_ip, dev)
+    if route is None or route.type != "unicast" or route.dev == dev:
+        return False
+    return not reverse_path(v.ns, arp.sender_ip, arp.target_ip, dev, 0)
 
 
 def discovery(e: Engine, v: View, skb: Skb) -> None:

@@ -9,9 +9,11 @@ from ..errors import ModelError
 from ..value import replace, value
 from .addresses import ip_interface
 from .draft import Draft, NsDraft
-from .state import Interface, IPInterface, NetNS, VxlanConfig
+from .state import Interface, IPInterface, IpipConfig, NetNS, VxlanConfig
 
-KINDS = ("loopback", "veth", "bridge", "vxlan", "dummy")
+KINDS = ("loopback", "veth", "bridge", "vxlan", "ipip", "dummy")
+TUNL0 = "tunl0"  # comes with the module ipip, in every namespace (ip_tunnel_init_net)
+ANY4 = "0.0.0.0"
 LOOPBACK = Interface("lo", "loopback", mtu=65536, up=True, addresses=(ip_interface("127.0.0.1/8"), ip_interface("::1/128")), index=1)
 MAX_NAME = 15  # IFNAMSIZ, less the closing zero
 
@@ -41,7 +43,7 @@ class NetnsAdd:
 
 @value
 class LinkAdd:
-    """Create a device: a veth pair (``peer`` = (namespace, name) of its far end), a bridge, a VXLAN tunnel end or a dummy.
+    """Create a device: a veth pair (``peer`` = (namespace, name) of its far end), a bridge, a VXLAN or IPIP tunnel end or a dummy.
 
     ``mac`` and ``peer_mac`` default to addresses derived from the names, so that model and kernel agree.
     """
@@ -54,9 +56,13 @@ class LinkAdd:
     peer: tuple[str, str] | None = None
     peer_mac: str | None = None
     vxlan: VxlanConfig | None = None
+    ipip: IpipConfig | None = None
 
     @property
     def address(self) -> str:
+        """Its hardware address: a MAC address, for an IPIP device the tunnel's local end."""
+        if self.ipip is not None:
+            return str(self.ipip.local or ANY4)
         return self.mac or stable_mac(self.netns, self.name)
 
     @property
@@ -64,7 +70,8 @@ class LinkAdd:
         return self.peer_mac or stable_mac(*(self.peer or ()))
 
     def apply(self, draft: Draft) -> None:
-        if self.kind not in KINDS or (self.kind == "veth") != (self.peer is not None) or (self.kind == "vxlan") != (self.vxlan is not None):
+        given = {"veth": self.peer, "vxlan": self.vxlan, "ipip": self.ipip}
+        if self.kind not in KINDS or any((self.kind == kind) != (settings is not None) for kind, settings in given.items()):
             raise ModelError(f"a {self.kind} device cannot be made from these settings")
         mtu = self.mtu or self._default_mtu(draft)
         ends = [(self.netns, self.name, self.address, self.peer)]
@@ -78,16 +85,20 @@ class LinkAdd:
                 raise ModelError(f"{netns} already has an interface {name!r}")
             if not name or len(name) > MAX_NAME or "/" in name or " " in name:
                 raise ModelError(f"{name!r} is no interface name: 1 to {MAX_NAME} characters without '/' or space")
-            ns.interfaces[name] = Interface(name, self.kind, mac, mtu, peer=peer, vxlan=self.vxlan, index=ns.next_index)
+            ns.interfaces[name] = Interface(name, self.kind, mac, mtu, peer=peer, vxlan=self.vxlan, ipip=self.ipip, index=ns.next_index)
             ns.next_index += 1
 
     def _default_mtu(self, draft: Draft) -> int:
-        """1500; a tunnel's is what its headers leave of the device below: 50 bytes less, 70 over IPv6 (vxlan_config_apply)."""
+        """1500; a tunnel's is what its headers leave of the device below: 50 bytes less, 70 over IPv6 (vxlan_config_apply); IPIP takes 20."""
+        if self.kind == "ipip":
+            return 1480
         if not self.vxlan or draft.outside(self.netns):
             return 1500
         return draft.ns(self.netns).interface(self.vxlan.dev).mtu - (50 if self.vxlan.local.version == 4 else 70)
 
     def command(self) -> str:
+        if self.ipip is not None:
+            return self._ipip_command()
         words = [f"ip -n {self.netns} link add name {self.name} address {self.address}"]  # "name", as ip takes "d" alone for "dynamic"
         words += [f"mtu {self.mtu}"] if self.mtu else []
         words.append(f"type {self.kind}")
@@ -99,6 +110,15 @@ class LinkAdd:
             v = self.vxlan
             words.append(f"id {v.vni} local {v.local} dev {v.dev} dstport {v.port} {'learning' if v.learning else 'nolearning'}")
         return " ".join(words)
+
+    def _ipip_command(self) -> str:
+        """``nopmtudisc``: "don't fragment" is the inner packet's, as with the tunl0 that comes with the module, and so may be there already."""
+        ends = " ".join(f"{key} {end}" for key, end in (("local", self.ipip.local), ("remote", self.ipip.remote)) if end)
+        mtu = f" mtu {self.mtu}" if self.mtu else ""
+        add = f"ip -n {self.netns} link add name {self.name}{mtu} type ipip {ends} nopmtudisc".replace("  ", " ")
+        if self.name != TUNL0:
+            return add
+        return f"{{ ip -n {self.netns} link show {TUNL0} 2>/dev/null || {add}; }}" + (f" && ip -n {self.netns} link set dev {TUNL0}{mtu}" if mtu else "")
 
 
 @value

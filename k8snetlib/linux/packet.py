@@ -257,7 +257,10 @@ class Arp:
 
 @value
 class Frame:
-    """An Ethernet frame; addresses are lower-case strings, the frame check sequence is left to the hardware."""
+    """An Ethernet frame; addresses are lower-case strings, the frame check sequence is left to the hardware.
+
+    On a device without a link layer (an IPIP tunnel) packets go bare: both addresses are "", and there is no Ethernet header.
+    """
 
     src: str
     dst: str
@@ -272,10 +275,15 @@ class Frame:
     @property
     def is_multicast(self) -> bool:
         """True for broadcast too: the lowest bit of the first byte (IEEE 802)."""
-        return self.dst[1] in "13579bdf"
+        return not self.bare and self.dst[1] in "13579bdf"
+
+    @property
+    def bare(self) -> bool:
+        """Whether there is no Ethernet header."""
+        return not self.dst
 
     def __len__(self) -> int:
-        return ETHERNET_HEADER + len(self.payload)
+        return len(self.payload) if self.bare else ETHERNET_HEADER + len(self.payload)
 
     def __str__(self) -> str:
         return describe(self)
@@ -401,7 +409,7 @@ def describe(item) -> str:
     """One line about a frame, packet or payload, in the style of tcpdump, outermost header first."""
     kind = type(item)
     if kind is Frame:
-        return f"{item.src} > {item.dst}, {describe(item.payload)}"
+        return describe(item.payload) if item.bare else f"{item.src} > {item.dst}, {describe(item.payload)}"
     if kind is Arp:
         if item.op == 1:
             return f"ARP who-has {item.target_ip} tell {item.sender_ip}"
@@ -427,5 +435,5 @@ def _describe_payload(payload) -> str:
     if kind is Fragment:
         return f"fragment of {payload.proto}, bytes {payload.offset}–{payload.offset + len(payload.data)}{'+' if payload.more else ''}"
     if kind is Packet:
-        return describe(payload)
+        return f"IPIP {describe(payload)}" if payload.version == 4 else describe(payload)
     return f"{payload.proto.upper()} length {len(payload) - (UDP_HEADER if kind is Udp else 0)}"

@@ -56,11 +56,19 @@ class VxlanConfig:
 
 
 @value
+class IpipConfig:
+    """An IPIP device's settings: the tunnel's two ends; None is any. Without a ``remote`` the next hop of each packet's route is the far end."""
+
+    local: IPAddress | None = None
+    remote: IPAddress | None = None
+
+
+@value
 class Interface:
     """A network device. ``peer`` is the other end of a veth, ``master`` the bridge of a port; ``mtu`` counts from the IP header."""
 
     name: str
-    kind: str  # loopback, veth, bridge, vxlan, dummy
+    kind: str  # loopback, veth, bridge, vxlan, ipip, dummy
     mac: str = ZERO_MAC
     mtu: int = 1500
     up: bool = False
@@ -72,14 +80,20 @@ class Interface:
     learning: bool = True
     vxlan: VxlanConfig | None = None
     index: int = 0
+    ipip: IpipConfig | None = None
     fixed_mtu: bool = False  # a bridge whose MTU was set by hand no longer follows its ports'
+
+    @property
+    def link_type(self) -> str:
+        """What ``ip link`` writes before the hardware address."""
+        return self.kind if self.kind in ("loopback", "ipip") else "ether"
 
     def __str__(self) -> str:
         flags = "UP,LOWER_UP" if self.up else "DOWN"
         master = f" master {self.master}" if self.master else ""
         lines = [
             f"{self.index}: {self.name}: <{flags}> mtu {self.mtu}{master}",
-            f"    link/{'ether' if self.kind != 'loopback' else 'loopback'} {self.mac}",
+            f"    link/{self.link_type} {self.mac}",
         ]
         return "\n".join(lines + [f"    inet{'6' if a.version == 6 else ''} {a}" for a in self.addresses])
 

@@ -60,7 +60,7 @@ def to_bytes(item: Frame | Packet) -> bytes:
     """The frame (with its Ethernet header) or the packet (from its IP header on) as it is on the wire."""
     if isinstance(item, Frame):
         body = _arp_bytes(item.payload) if isinstance(item.payload, Arp) else _packet_bytes(item.payload)
-        return mac_bytes(item.dst) + mac_bytes(item.src) + struct.pack("!H", item.ethertype) + body
+        return body if item.bare else mac_bytes(item.dst) + mac_bytes(item.src) + struct.pack("!H", item.ethertype) + body
     return _packet_bytes(item)
 
 
@@ -145,9 +145,12 @@ def mac_text(data: bytes) -> str:
     return data.hex(":")
 
 
-def from_bytes(data: bytes) -> Frame:
-    """The frame in these bytes. ModelError when they are no Ethernet frame with ARP, IPv4 or IPv6 inside."""
+def from_bytes(data: bytes, bare: bool = False) -> Frame:
+    """The frame in these bytes; ``bare``: on a device without a link layer, so that they begin with the IP header. ModelError when
+    they are no Ethernet frame with ARP, IPv4 or IPv6 inside."""
     try:
+        if bare:
+            return Frame("", "", packet_from_bytes(data))
         ethertype = struct.unpack("!H", data[12:14])[0]
         if ethertype == ETHERTYPE_ARP:
             payload = _parse_arp(data[14:])

@@ -16,6 +16,7 @@ from ipaddress import ip_address
 import pytest
 
 from k8snetlib.kube.cluster import Cluster
+from k8snetlib.kube.cni import CNIS
 from k8snetlib.lab import Lab
 from k8snetlib.lab.canonical import Canonicaliser, by_interface
 from k8snetlib.linux import ops as o
@@ -188,7 +189,7 @@ def counters(text: str, version: int) -> Counter:
     return +found
 
 
-def draw(seed: int, sizes: tuple[int, ...] = (0, 0, 3, 1372, 1422, 1423), kinds: tuple[str, ...] = ("tcp", "udp", "icmp")) -> Case:
+def draw(seed: int, sizes: tuple[int, ...] = (0, 0, 3, 1372, 1422, 1423), kinds: tuple[str, ...] = ("tcp", "udp", "icmp"), cni: str = "") -> Case:
     """A case that depends on the seed alone. Seeds, not Hypothesis: shrinking would build a hundred labs for every failure."""
     rng = random.Random(seed)
     pods = tuple(rng.randint(1, 2) for _ in range(rng.randint(1, 3)))
@@ -199,7 +200,7 @@ def draw(seed: int, sizes: tuple[int, ...] = (0, 0, 3, 1372, 1422, 1423), kinds:
         for _ in range(rng.randint(3, 8))
     )  # fmt: skip
     silent = frozenset(rng.sample(range(9), 2))
-    return Case(rng.choice(["vxlan", "vxlan", "bridge", "ptp"]), rng.choice([("IPv4",), ("IPv4",), ("IPv6",)]), pods, silent, rules, sends)
+    return Case(cni or rng.choice(["vxlan", "vxlan", "bridge", "ptp"]), rng.choice([("IPv4",), ("IPv4",), ("IPv6",)]), pods, silent, rules, sends)
 
 
 class Side:
@@ -304,6 +305,8 @@ def tail(frame) -> str:
 
 
 SEEDS = range(int(os.environ.get("K8SNET_SEEDS", "40")))
+PLUGINS = [name for name in CNIS if name not in ("bridge", "ptp", "vxlan")]
+PER_PLUGIN = range(int(os.environ.get("K8SNET_PLUGIN_SEEDS", "6")))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -315,3 +318,10 @@ def test_model_and_kernel_agree(seed: int) -> None:
 def test_fragments_agree(seed: int) -> None:
     """Packets longer than a link takes, without "don't fragment": cut, put together for the rules, and cut again on the way."""
     check(draw(seed, sizes=(1424, 1500, 2900, 2901, 4400), kinds=("udp", "icmp")))
+
+
+@pytest.mark.parametrize("seed", PER_PLUGIN)
+@pytest.mark.parametrize("cni", [pytest.param(cni, marks=pytest.mark.needs("ipip")) if "ipip" in cni else cni for cni in PLUGINS])
+def test_every_plugin_agrees(cni: str, seed: int) -> None:
+    """The ways between nodes beside Flannel's VXLAN, whole packets and pieces of longer ones."""
+    check(draw(1000 + seed, sizes=(0, 3, 1422, 1423, 1453, 1472, 1473, 3000), cni=cni))

@@ -6,6 +6,29 @@ large cluster be built only as far as a packet goes.
 
 from __future__ import annotations
 
-from . import bridge, ptp, vxlan
+from types import MappingProxyType
 
-CNIS = {"bridge": bridge.plan, "ptp": ptp.plan, "vxlan": vxlan.plan}
+from . import bgp, bridge, calico, calico_vxlan, hostgw, ipip, ptp, vxlan
+from .plugin import Plugin
+
+
+def _calico(title: str, plan, *tunnels: int, **more) -> Plugin:
+    def answers(host):
+        return frozenset(calico.tunnel_address(host, v) for v in tunnels if v == 4 and calico.blocks(host, v))
+
+    return Plugin(title, plan, calico.allocator(*tunnels), True, calico.veth, answers, **more)
+
+
+CNIS = MappingProxyType({
+    "bridge": Plugin("bridge plug-in, one node", bridge.plan, answers=bridge.gateways),
+    "ptp": Plugin("ptp plug-in, one node", ptp.plan, answers=bridge.gateways),
+    "vxlan": Plugin("Flannel, VXLAN", vxlan.plan, answers=vxlan.answers),
+    "host-gw": Plugin("Flannel, host-gw", hostgw.plan, answers=bridge.gateways),
+    "ipip": _calico("Calico, IPIP", ipip.plan, 4),
+    "ipip-cross-subnet": _calico("Calico, IPIP between subnets", ipip.cross_subnet, 4),
+    "calico-vxlan": _calico("Calico, VXLAN", calico_vxlan.plan, 4, 6),
+    "calico-vxlan-cross-subnet": _calico("Calico, VXLAN between subnets", calico_vxlan.cross_subnet, 4, 6),
+    "bgp": _calico("Calico, BGP mesh, no tunnel", bgp.plan),
+    "bgp-tor": _calico("Calico, BGP with the routers", bgp.plan, fabric=bgp.top_of_rack),
+})  # fmt: skip
+"""Name → plug-in, as ``--cni`` and ``Cluster.load(…, cni=…)`` take it."""

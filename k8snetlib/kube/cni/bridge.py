@@ -107,6 +107,11 @@ def gateway_of(cidr: IPNetwork) -> IPInterface:
     return ip_interface(f"{cidr.network_address + 1}/{cidr.prefixlen}")
 
 
+def gateways(host: Host) -> frozenset[IPAddress]:
+    """The node's IPv4 addresses on its bridge."""
+    return frozenset(gateway_of(cidr).ip for cidr in host.pod_cidrs if cidr.version == 4)
+
+
 def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Iterable[Op]:
     """One node: the bridge, its Pods, and masquerading for what leaves the Pod range (``ipMasq``), as a plain bridge configuration has it."""
     conf = BridgeConf(hairpin_mode=True, ip_masq=True)

@@ -18,7 +18,10 @@ MAX_NAME = 15
 
 @value
 class Host:
-    """A node as its network agent sees it: its addresses with their prefixes, the gateway of each, its Pod ranges and the MTU of eth0."""
+    """A node as its network agent sees it: its addresses with their prefixes, the gateway of each, its Pod ranges and the MTU of eth0.
+
+    ``blocks`` are the parts of the address pool that Calico's IPAM has given to the node.
+    """
 
     name: str
     addresses: tuple[IPInterface, ...]
@@ -26,6 +29,7 @@ class Host:
     pod_cidrs: tuple[IPNetwork, ...]
     mtu: int = 1500
     node: Node | None = None
+    blocks: tuple[IPNetwork, ...] = ()
 
     def address(self, version: int) -> IPAddress | None:
         """The node's own address of that family."""
@@ -33,6 +37,10 @@ class Host:
 
     def pod_cidr(self, version: int) -> IPNetwork | None:
         return next((c for c in self.pod_cidrs if c.version == version), None)
+
+    def network(self, version: int) -> IPNetwork | None:
+        """The segment on which the node has its own address of that family."""
+        return next((a.network for a in self.addresses if a.version == version), None)
 
 
 @value

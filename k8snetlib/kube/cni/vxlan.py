@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from ...linux.addresses import ip_interface, ip_network
 from ...linux.ops import AddrAdd, FdbAdd, LinkAdd, LinkSet, NeighAdd, Op, RouteAdd, RulesRestore, stable_mac
+from ...linux.packet import IPAddress
 from ...linux.state import FdbEntry, IPNetwork, Neighbor, Route, VxlanConfig
-from .bridge import BridgeConf, pods_on_bridge
+from .bridge import BridgeConf, gateways, pods_on_bridge
 from .sandbox import Host, Sandbox
 
 PORT, VNI = 8472, 1
@@ -21,6 +22,11 @@ OVERHEAD = {4: 50, 6: 70}  # bytes: outer IP (20 or 40), UDP 8, VXLAN 8, inner E
 
 def device(version: int) -> str:
     return f"flannel.{VNI}" if version == 4 else f"flannel-v6.{VNI}"
+
+
+def answers(host: Host) -> frozenset[IPAddress]:
+    """The node's IPv4 addresses on its bridge and its tunnel."""
+    return gateways(host) | {cidr.network_address for cidr in host.pod_cidrs if cidr.version == 4}
 
 
 def pod_mtu(host: Host) -> int:

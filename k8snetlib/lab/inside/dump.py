@@ -50,6 +50,9 @@ class Dump:
                 "vni": data.get_attr("IFLA_VXLAN_ID"), "local": local, "link": data.get_attr("IFLA_VXLAN_LINK"),
                 "port": data.get_attr("IFLA_VXLAN_PORT"), "learning": bool(data.get_attr("IFLA_VXLAN_LEARNING")),
             }  # fmt: skip
+        if kind == "ipip":
+            data = info.get_attr("IFLA_INFO_DATA")
+            link["ipip"] = [data.get_attr(f"IFLA_IPIP_{end}") or "0.0.0.0" for end in ("LOCAL", "REMOTE")]
         return link
 
     def _peer(self, netns: str, message) -> tuple[str, str] | None:

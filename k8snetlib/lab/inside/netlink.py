@@ -64,8 +64,8 @@ class Netlink:
         self.made.clear()
         self.by_hand = False
 
-    def link_add(self, netns: str, name: str, kind: str, mac: str, mtu: int | None, peer: dict | None, options: dict) -> None:
-        settings = {"ifname": name, "kind": kind, "address": mac, **({"mtu": mtu} if mtu else {})}
+    def link_add(self, netns: str, name: str, kind: str, mac: str | None, mtu: int | None, peer: dict | None, options: dict) -> None:
+        settings = {"ifname": name, "kind": kind, **({"address": mac} if mac else {}), **({"mtu": mtu} if mtu else {})}
         ends = [(netns, name)]
         if peer:
             self.spaces.enter(peer["netns"])  # complains of an unknown name
@@ -74,7 +74,10 @@ class Netlink:
             ends.append((peer["netns"], peer["name"]))
         if "vxlan_link" in options:
             options = {**options, "vxlan_link": self.index(netns, options["vxlan_link"])}
-        self.socket(netns).link("add", **settings, **options)
+        if kind != "ipip" or not self.socket(netns).link_lookup(ifname=name):  # tunl0 is there as soon as the module is
+            self.socket(netns).link("add", **settings, **options)
+        elif mtu:
+            self.socket(netns).link("set", index=self.index(netns, name), mtu=mtu)
         for where, dev in ends:
             self.plain(where, dev)
 

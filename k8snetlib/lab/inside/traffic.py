@@ -15,6 +15,7 @@ from spaces import Loop, Spaces, errno_name
 
 ETH_P_ALL, SO_TIMESTAMPNS, SO_RCVBUFFORCE, SOL_PACKET, PACKET_STATISTICS, PACKET_OUTGOING = 0x0003, 35, 33, 263, 6, 4
 PACKET_RX_RING, PACKET_COPY_THRESH, PACKET_VERSION, TPACKET_V2 = 5, 7, 10, 1
+ARPHRD_TUNNEL = 768  # include/uapi/linux/if_arp.h: IPIP, without a link layer
 TP_STATUS_USER, TP_STATUS_COPY, SOCKADDR_LL = 1, 2, 32  # struct tpacket2_hdr has 32 bytes, struct sockaddr_ll comes next
 IPV6_MTU = 24
 IP_PKTINFO, IPV6_HDRINCL, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT, CAPTURE_BUFFER = 8, 36, 10, 23, 0, 8 << 20
@@ -146,8 +147,8 @@ class Ring:
         self.names = dict(socket.if_nameindex())
         self.forget()  # what came before there was a ring
 
-    def frames(self) -> Iterator[tuple[int, str, str, bytes]]:
-        """(nanoseconds, device, "in" or "out", bytes) of what has come since the last call."""
+    def frames(self) -> Iterator[tuple[int, str, str, bytes, bool]]:
+        """(nanoseconds, device, "in" or "out", bytes, whether there is no Ethernet header) of what has come since the last call."""
         while True:
             start = self.at * self.SLOT
             status, length, held, mac, _, seconds, nanoseconds = struct.unpack_from("IIIHHII", self.memory, start)
@@ -155,12 +156,13 @@ class Ring:
                 return
             (dev,) = struct.unpack_from("i", self.memory, start + SOCKADDR_LL + 4)
             kind = self.memory[start + SOCKADDR_LL + 10]
+            (hardware,) = struct.unpack_from("H", self.memory, start + SOCKADDR_LL + 8)
             data = self.memory[start + mac : start + mac + held]
             if status & TP_STATUS_COPY and held < length:
                 data = self._whole() or data
             struct.pack_into("I", self.memory, start, 0)
             self.at = (self.at + 1) % self.SLOTS
-            yield seconds * 10**9 + nanoseconds, self._name(dev), "out" if kind == PACKET_OUTGOING else "in", data
+            yield seconds * 10**9 + nanoseconds, self._name(dev), "out" if kind == PACKET_OUTGOING else "in", data, hardware == ARPHRD_TUNNEL
 
     def forget(self) -> None:
         """Throw away what has come since the last call."""
@@ -198,7 +200,7 @@ class Capture:
         self.spaces, self.loop, self.dump = spaces, loop, dump
         self.rings: dict[str, Ring] = {}
         self.running: dict[str, Ring] = {}
-        self.seen: list[tuple[int, int, str, str, str, bytes]] = []
+        self.seen: list[tuple[int, int, str, str, str, bytes, bool]] = []
         self.last = 0.0
 
     def start(self) -> None:
@@ -214,8 +216,8 @@ class Capture:
         self.last = time.monotonic()
 
     def _drain(self, netns: str, ring: Ring) -> None:
-        for moment, dev, direction, data in ring.frames():
-            self.seen.append((moment, len(self.seen), netns, dev, direction, data))
+        for moment, dev, direction, data, bare in ring.frames():
+            self.seen.append((moment, len(self.seen), netns, dev, direction, data, bare))
             self.last = time.monotonic()
 
     def fetch(self, quiet: float, limit: float) -> dict:
@@ -235,7 +237,7 @@ class Capture:
             settled = not busy and not was_busy
             self.last = time.monotonic()
         lost = sum(ring.lost() for ring in self.running.values())
-        frames = [(moment, netns, dev, direction, data) for moment, _, netns, dev, direction, data in sorted(self.seen)]
+        frames = [(moment, *rest) for moment, _, *rest in sorted(self.seen)]
         self.stop()
         return {"frames": frames, "lost": lost, "settled": settled}
 

@@ -1,0 +1,50 @@
+"""Calico without a tunnel: every node is a router that announces its blocks by BGP, and BIRD puts what the others announce into the kernel.
+
+The announcements themselves are in ``kube.bgp``; here is what comes of them on a node (confd/etc/calico/confd/templates/bird*.template). In
+the node-to-node mesh, and with route reflectors just the same, the next hop of a block is the node that has it. On another segment that
+node is reached by this one's router, and the router, which is no part of the mesh, knows no Pods: such clusters need a tunnel, or a
+router that is told the routes too (``top of rack``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ...linux.ops import Op, RouteAdd
+from ...linux.packet import IPAddress
+from ...linux.state import Route
+from . import calico
+from .sandbox import UNDERLAY, Host, Sandbox, segment_of, segments
+
+PROTO = "bird"
+
+
+def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Iterable[Op]:
+    """One node: its Pods, its blocks, and a route to every block of the other nodes."""
+    yield from calico.pods(host, sandboxes, host.mtu)
+    yield from calico.own_blocks(host, PROTO)
+    yield from routes(host, hosts)
+    yield from calico.masquerade(host, hosts)
+
+
+def routes(host: Host, hosts: Sequence[Host], versions: Sequence[int] = (4, 6)) -> Iterable[Op]:
+    """What BIRD learned: each block by the node that announces it, or by this node's router where that is on another segment."""
+    for other in hosts:
+        if other.name != host.name:
+            for block in other.blocks:
+                if block.version in versions:
+                    yield RouteAdd(host.name, Route(block, "eth0", next_hop(host, other, block.version), proto=PROTO))
+
+
+def next_hop(host: Host, other: Host, version: int) -> IPAddress:
+    """The other node's address, resolved through this node's own routes (BIRD: ``gateway recursive``)."""
+    far = other.address(version)
+    return far if far in host.network(version) else next(g for g in host.gateways if g.version == version)
+
+
+def top_of_rack(hosts: Sequence[Host]) -> Iterable[Op]:
+    """The routers' side where every node peers with the router of its segment: each block by its node."""
+    links = segments(hosts)
+    for host in hosts:
+        for block in host.blocks:
+            yield RouteAdd(UNDERLAY, Route(block, segment_of(host, links), host.address(block.version), proto=PROTO))
