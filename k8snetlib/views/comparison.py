@@ -9,6 +9,7 @@ from ..kube.cni.sandbox import UNDERLAY
 from ..linux.events import Trace
 from .outcomes import translations
 from .tables import Table
+from .topology import TUNNELS
 from .walk import steps
 
 TEXT = {
@@ -32,7 +33,7 @@ COMPARISON = (   # mode, who talks to whom, what carries it, key points, lessons
     ("4", "outside → cluster", "NodePort, LoadBalancer, Ingress or Gateway controller",
      "ports and addresses (layer 4), or hosts and paths (layer 7)", "07–09"),
 )
-NAMED = ("loopback", "bridge", "vxlan")   # kinds of device that are told with their names
+NAMED = ("loopback", "bridge", *TUNNELS)   # kinds of device that are told with their names
 
 
 def comparison(traces: Mapping[str, Trace]) -> Table:

@@ -14,7 +14,7 @@ from ..linux.events import Trace
 from ..linux.state import Interface, Network
 from .figure import Figure
 from .render import canvas
-from .topology import FABRIC, HOST, OUTSIDE, Place, host_of, hosts, pods_of, role
+from .topology import FABRIC, HOST, OUTSIDE, TUNNELS, Place, host_of, hosts, pods_of, role
 from .walk import ROUTING, Step, steps
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ TEXT = {
     "bridge": "{name} · bridge",
     "vxlan": "{name} · vxlan",
     "vni": "VNI {vni} · MTU {mtu}",
+    "ipip": "{name} · ipip",
+    "mtu": "MTU {mtu}",
     "underlay": "underlay network\n{nets}",
     "router": "router\n{nets}",
     "alt-network": "{hosts} with {pods}",
@@ -81,6 +83,10 @@ def place_name(place: Place) -> str:
 def svg_id(place: Place) -> str:
     """The id of the place's box in the SVG; the packet's line to the n-th place after the first has the id ``hop-n``."""
     return "place-" + "".join(c if c.isalnum() else "-" for c in place.id)
+
+
+def _is_uplink(interface: Interface) -> bool:
+    return interface.kind == "veth" and interface.peer[0] == UNDERLAY
 
 
 class _Drawing:
@@ -174,7 +180,7 @@ class _Drawing:
             if uplinks or (veths and not any(i.kind == "bridge" for i in namespace.interfaces.values())) or f"{name}/{ROUTING}" in self.on_way:
                 self._box(cluster, Place(name, ROUTING), TEXT["routing"], "netfilter", "routing")
             for interface in namespace.interfaces.values():
-                if interface.kind == "vxlan":
+                if interface.kind in TUNNELS:
                     self._box(cluster, Place(name, interface.name), self._label(interface), "tunnel", "tunnel")
             for interface in uplinks:
                 self._box(cluster, Place(name, interface.name), self._label(interface), "interface", "uplink")
@@ -199,6 +205,8 @@ class _Drawing:
         detail = addresses[:1] if len(addresses) < 2 else addresses[:2]
         if interface.kind == "vxlan":
             return "\n".join([TEXT["vxlan"].format(name=interface.name), TEXT["vni"].format(vni=interface.vxlan.vni, mtu=interface.mtu)])
+        if interface.kind == "ipip":
+            return "\n".join([TEXT["ipip"].format(name=interface.name), TEXT["mtu"].format(mtu=interface.mtu)])
         name = TEXT["bridge"].format(name=interface.name) if interface.kind == "bridge" else interface.name
         if self.mtu and interface.kind != "loopback":
             detail.append(f"MTU {interface.mtu}")
@@ -241,11 +249,12 @@ class _Drawing:
             yield here, Place(name, interface.master)
         elif interface.kind == "bridge":
             yield here, routing
-        elif interface.kind == "vxlan":
+        elif interface.kind in TUNNELS:
             yield routing, here
-            yield here, Place(name, interface.vxlan.dev)
-        elif interface.kind == "veth" and interface.peer[0] == UNDERLAY:
-            if not any(i.kind == "vxlan" for i in self.network[name].interfaces.values()):
+            below = [interface.vxlan.dev] if interface.vxlan else [i.name for i in self.network[name].interfaces.values() if _is_uplink(i)]
+            yield from ((here, Place(name, dev)) for dev in below)
+        elif _is_uplink(interface):
+            if not any(i.kind in TUNNELS for i in self.network[name].interfaces.values()):
                 yield routing, here
         elif interface.kind == "veth":
             yield here, routing

@@ -37,6 +37,8 @@ def headers(item: Frame | Packet | Arp | None) -> tuple[Header, ...]:
     """Every header of the frame or packet, outermost first; what is left as payload is counted in the last one."""
     found: list[Header] = []
     while item is not None:
+        if isinstance(item, Frame) and item.bare:
+            item = item.payload
         header, item = _peel(item)
         found.append(header)
     return tuple(found)

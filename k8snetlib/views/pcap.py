@@ -14,7 +14,7 @@ from ..linux.engine import captures
 from ..linux.events import Capture, Trace
 from ..linux.wire import to_bytes
 
-LINKTYPE_ETHERNET = 1
+LINKTYPE_ETHERNET, LINKTYPE_RAW = 1, 101  # with an Ethernet header; from the IP header on
 _SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
 _DIRECTION = {"in": 1, "out": 2}
 
@@ -33,11 +33,13 @@ def pcap(found: Trace | Iterable[Capture], *, netns: str = "", dev: str = "") ->
     frames = captures(found) if isinstance(found, Trace) else list(found)
     chosen = [c for c in frames if (not netns or c.netns == netns) and (not dev or c.dev == dev)]
     places = {place: number for number, place in enumerate(dict.fromkeys((c.netns, c.dev) for c in chosen))}
+    bare = {(c.netns, c.dev) for c in chosen if c.frame.bare}
     end = _option(0, b"")
     parts = [_block(_SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + _option(4, b"k8snetlib") + end)]
     for namespace, device in places:
         name = _option(2, f"{namespace}/{device}".encode())
-        parts.append(_block(_INTERFACE, struct.pack("<HHI", LINKTYPE_ETHERNET, 0, 0) + name + end))
+        kind = LINKTYPE_RAW if (namespace, device) in bare else LINKTYPE_ETHERNET
+        parts.append(_block(_INTERFACE, struct.pack("<HHI", kind, 0, 0) + name + end))
     for time, capture in enumerate(chosen):
         data = to_bytes(capture.frame)
         head = struct.pack("<IIIII", places[capture.netns, capture.dev], time >> 32, time & 0xFFFFFFFF, len(data), len(data))

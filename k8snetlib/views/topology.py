@@ -9,6 +9,7 @@ from ..kube.outside import CLIENT
 from ..linux.state import NetNS, Network
 from ..value import value
 
+TUNNELS = ("vxlan", "ipip")  # kinds of device that put packets into packets
 POD, HOST, FABRIC, PLAIN, OUTSIDE = "pod", "host", "underlay", "plain", "outside"
 
 
@@ -26,7 +27,7 @@ def role(network: Network, name: str) -> str:
 def _is_host(namespace: NetNS) -> bool:
     kinds = [i.kind for i in namespace.interfaces.values()]
     on_fabric = any(i.peer and i.peer[0] == UNDERLAY for i in namespace.interfaces.values())
-    return on_fabric or "bridge" in kinds or "vxlan" in kinds or kinds.count("veth") > 1
+    return on_fabric or "bridge" in kinds or any(kind in TUNNELS for kind in kinds) or kinds.count("veth") > 1
 
 
 def _is_pod(network: Network, namespace: NetNS) -> bool:

@@ -51,6 +51,8 @@ TEXT = {
     "asked": "the MAC address of {ip} is unknown: ask on {dev}, and wait",
     "resolved": "next hop {ip} has MAC address {mac}",
     "encapsulated": "{dev} wraps the frame in UDP for {dst}",
+    "encapsulated-ip": "{dev} puts the packet into another IP packet, for {dst}",
+    "outer-ip": "the outer packet: from {src} to {dst}, protocol 4 (IP in IP)",
     "decapsulated": "{dev} takes the outer headers off",
     "delivered": "delivered to {socket}",
     "kernel-delivered": "delivered: the kernel itself takes it",
@@ -224,6 +226,8 @@ def say(event: Event) -> str:
     if kind is Sent:
         if isinstance(getattr(event.packet.payload, "data", None), Vxlan):
             return TEXT["outer"].format(src=event.packet.src, dst=event.packet.dst, port=event.packet.dport)
+        if isinstance(event.packet.payload, Packet):
+            return TEXT["outer-ip"].format(src=event.packet.src, dst=event.packet.dst)
         who = event.process or TEXT["kernel"].format(netns=event.netns)
         return TEXT["sent"].format(who=who, packet=event.packet)
     if kind is Received:
@@ -237,7 +241,7 @@ def say(event: Event) -> str:
     if kind is Resolved:
         return TEXT["resolved"].format(ip=event.neighbor.ip, mac=event.neighbor.mac)
     if kind is Encapsulated:
-        return TEXT["encapsulated"].format(dev=event.dev, dst=event.outer.dst)
+        return TEXT["encapsulated-ip" if event.inner.bare else "encapsulated"].format(dev=event.dev, dst=event.outer.dst)
     if kind is Delivered:
         return TEXT["delivered"].format(socket=event.socket) if event.socket else TEXT["kernel-delivered"]
     if kind is Rewritten:
