@@ -35,6 +35,8 @@ _LATER = {
     "diagram": "views.diagrams",
     "endpoints": "views.kubectl",
     "examined": "views.outcomes",
+    "faults": "kube.faults",
+    "faults_table": "views.faults",
     "Figure": "views.figure",
     "get_endpointslices": "views.kubectl",
     "get_pods": "views.kubectl",
@@ -71,6 +73,9 @@ _LATER = {
     "trace_rules": "linux.pasted",
     "translated": "views.outcomes",
     "way_picture": "views.way_picture",
+    "ways": "views.ways",
+    "ways_diagram": "views.ways",
+    "ways_table": "views.ways",
     "write_pcap": "views.pcap",
 }
 

@@ -31,6 +31,7 @@ TEXT = {
     "proxy": "kube-proxy's mode, or none",
     "all": "every outcome with its weight, instead of one walk",
     "compare": "kube-proxy modes to set side by side, with every outcome in each",
+    "ways": "the same packet by several network plug-ins, side by side: what they pass, add, look up, and who knew the way",
     "balancer": "there is a load balancer, which gives LoadBalancer Services an address",
     "proto": "tcp, udp, sctp or icmp (default: what the port declares; icmp where there is no port)",
     "families": "address families of Pods, primary first",
@@ -101,6 +102,7 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.add_argument("--reply", action="store_true", help=TEXT["reply"])
     trace.add_argument("--all", action="store_true", help=TEXT["all"])
     trace.add_argument("--compare", default="", metavar="MODE,MODE", help=TEXT["compare"])
+    trace.add_argument("--ways", default="", metavar="CNI,CNI", help=TEXT["ways"])
     trace.add_argument("--short", action="store_true", help=TEXT["short"])
     trace.add_argument("--pcap", metavar="FILE", help=TEXT["pcap"])
     trace.add_argument("--json", action="store_true", help=TEXT["json"])

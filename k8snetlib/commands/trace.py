@@ -30,6 +30,7 @@ TEXT = {
     "mixed": "standard input (-) cannot be mixed with files",
     "head": "{source} → {target}   {cni}{proxy}",
     "mode": "there is no mode {mode!r} to compare (there are {modes})",
+    "side": "--ways puts network plug-ins side by side, so it does not go with {others}",
     "one": "--{option} shows outcomes, so it does not go with {others}",
 }
 BOLD, RED, GREEN, DIM, RESET = "\033[1m", "\033[31m", "\033[32m", "\033[2m", "\033[0m"
@@ -37,6 +38,8 @@ BOLD, RED, GREEN, DIM, RESET = "\033[1m", "\033[31m", "\033[32m", "\033[2m", "\0
 
 def run(options: argparse.Namespace) -> int:
     """Load, trace, print; 0 if the packet is delivered, 1 if it is dropped."""
+    if options.ways:
+        return _ways(options)
     if options.all or options.compare:
         return _all(options)
     cluster = _cluster(options)
@@ -81,6 +84,26 @@ def _all(options: argparse.Namespace) -> int:
         print(TEXT["head"].format(source=options.source, target=options.target, cni=options.cni, proxy=_proxy(options)))
         print(modes(pairs) if options.compare else outcomes(pairs[wanted[0]]))
     return 0 if all(each.delivered for found in by_mode.values() for each in found) else 1
+
+
+def _ways(options: argparse.Namespace) -> int:
+    """The first packet by several network plug-ins, side by side; 0 if all of them deliver it."""
+    from ..views.document import document
+    from ..views.ways import ways, ways_table
+
+    clash = [f"--{name}" for name in ("all", "compare", "reply", "pcap") if getattr(options, name)]
+    if clash:
+        raise ModelError(TEXT["side"].format(others=" and ".join(clash)))
+    cluster = _cluster(options)
+    names = [part.strip() for part in options.ways.split(",") if part.strip()]
+    found = ways(cluster, options.source, options.target, names, options.proto, namespace=options.namespace)
+    if options.json:
+        print(json.dumps({"ways": {each.name: document(each.trace) for each in found}}, indent=2, ensure_ascii=False))
+    else:
+        _remarks(cluster)
+        print(TEXT["head"].format(source=options.source, target=options.target, cni=", ".join(names), proxy=_proxy(options)))
+        print(ways_table(found))
+    return 0 if all(each.trace.delivered for each in found) else 1
 
 
 def outcome_document(each: Outcome) -> dict:

@@ -251,7 +251,7 @@ def check(case: Case) -> None:
             with lab.capture() as frames:
                 lab.send(at, packet)
             where = f"{at}: {packet}, ttl {packet.ttl}"
-            shown = [replace(c, frame=from_bytes(to_bytes(c.frame))) for c in captures(told)]  # errors quote packets cut short
+            shown = [replace(c, frame=from_bytes(to_bytes(c.frame), c.frame.bare)) for c in captures(told)]  # errors quote packets cut short
             said, seen = model.frames(shown), kernel.frames(frames)
             if any(type(e) is Fragmented for e in told.events):  # a burst: what is sent in between depends on the processors
                 said, seen = by_sender(said), by_sender(seen)

@@ -157,7 +157,7 @@ class Run:
         said = {}
         for _, told in iter_traces(self.network, at, packet):
             model = deepcopy(self.model)
-            shown = [replace(c, frame=from_bytes(to_bytes(c.frame))) for c in captures(told)]
+            shown = [replace(c, frame=from_bytes(to_bytes(c.frame), c.frame.bare)) for c in captures(told)]
             said = model.frames(shown)
             if said == seen:
                 self.model = model
