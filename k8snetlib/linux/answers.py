@@ -71,10 +71,14 @@ def reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuse
     forward.send(e, v, Packet(packet.dst, packet.src, rst), journey, about=about)
 
 
-def redirects(v: View, dev: str) -> bool:
-    """Whether the host sends redirects from that device (net.ipv4.conf.*.send_redirects)."""
+def redirects(v: View, dev: str, packet: Packet) -> bool:
+    """Whether the host sends redirects from that device (net.ipv4.conf.*.send_redirects), and the sender is on its link and so can do
+    something about it (__mkroute_input)."""
     sysctls = v.ns.sysctls
-    return bool(sysctls.get("net.ipv4.conf.all.send_redirects", 1) or sysctls.get(f"net.ipv4.conf.{dev}.send_redirects", 1))
+    if not (sysctls.get("net.ipv4.conf.all.send_redirects", 1) or sysctls.get(f"net.ipv4.conf.{dev}.send_redirects", 1)):
+        return False
+    back, _ = lookup(v.ns, packet.src, packet.dst, dev)
+    return back is not None and back.dev == dev and back.via is None
 
 
 def redirect(e: Engine, v: View, skb: Skb, route: Route) -> None:

@@ -170,8 +170,10 @@ def source_for(namespace: NetNS, dst: IPAddress, route: Route | None = None) -> 
     found = address_on(namespace, route.dev, route.via or dst) if dst.version == 4 else address_on(namespace, route.dev, dst)
     if found is not None and not (found.version == 6 and found.is_link_local and not dst.is_link_local):
         return found
-    others = (a.ip for dev, a in namespace.addresses() if a.version == dst.version and dev != "lo" and not a.ip.is_link_local)
-    return next(others, found)
+    others = [a for dev, a in namespace.addresses() if a.version == dst.version and dev != "lo" and not a.ip.is_link_local]
+    if dst.version == 6 and others:  # of several, the one most like the destination (ipv6_dev_get_saddr, IPV6_SADDR_RULE_PREFIX)
+        return max(others, key=lambda a: min(_common_prefix(a.ip, dst), a.network.prefixlen)).ip
+    return others[0].ip if others else found
 
 
 def reverse_path(namespace: NetNS, src: IPAddress, dst: IPAddress, iif: str, mark: int) -> str:

@@ -236,7 +236,7 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
     new = replace(packet, ttl=packet.ttl - 1)
     e.emit(Rewritten(v.name, skb.journey, "TTL", packet, new))
     skb.packet, skb.oif, skb.nexthop = new, route.dev, route.via
-    if route.dev == skb.iif and packet.version == 4 and answers.redirects(v, skb.iif):
+    if route.dev == skb.iif and packet.version == 4 and answers.redirects(v, skb.iif, packet):
         answers.redirect(e, v, skb, route)
     if hooks.run_hook(e, v, "FORWARD", skb):
         output(e, v, skb, route)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import answers as answers_of
 from . import forward, hooks, neighbor, tunnels
 from .events import Bridged, Delivered, Dropped, Received, Routed, Transmitted
 from .fib import lookup
@@ -16,6 +17,7 @@ from .state import FdbEntry, Interface, Network
 if TYPE_CHECKING:
     from .engine import Engine, View
 
+NF_CALL = {4: "net.bridge.bridge-nf-call-iptables", 6: "net.bridge.bridge-nf-call-ip6tables"}
 VLAN_ROOM = 4  # is_skb_forwardable leaves room for a VLAN tag above MTU and Ethernet header
 
 
@@ -113,8 +115,7 @@ def bridge_input(e: Engine, v: View, port: Interface, frame: Frame, journey: int
 
 def _filters(v: View, packet: Packet) -> bool:
     """Whether br_netfilter hands bridged packets of this family to netfilter."""
-    key = "net.bridge.bridge-nf-call-iptables" if packet.version == 4 else "net.bridge.bridge-nf-call-ip6tables"
-    return v.ns.filters(packet.version) and bool(v.ns.sysctl(key))
+    return v.ns.filters(packet.version) and bool(v.ns.sysctl(NF_CALL[packet.version]))
 
 
 def _bridge_prerouting(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, skb: Skb) -> Frame | None:
@@ -219,15 +220,30 @@ def _out_of_port(
         if not passed:
             return
         frame = Frame(frame.src, frame.dst, skb.packet)
-        if skb.pieces and len(skb.packet) > port.mtu:  # it came in pieces and goes on in pieces (br_nf_dev_queue_xmit)
-            for piece in forward.pieces(e, v, skb, port.mtu):
-                transmit(e, v, port.name, Frame(frame.src, frame.dst, piece), journey, skb)
-            return
+    if skb is not None and forwarded and len(frame.payload) > port.mtu and v.ns.sysctl(NF_CALL[frame.payload.version]):
+        _cut(e, v, bridge, port, frame, skb)
+        return
     if len(frame) > port.mtu + ETHERNET_HEADER + VLAN_ROOM:
         words = f"{len(frame.payload)} bytes are more than port {port.name} takes (MTU {port.mtu}); a bridge drops them silently"
         e.emit(Dropped(v.name, journey, "PKT_TOO_BIG", words, frame.payload, port.name))
         return
     transmit(e, v, port.name, frame, journey, skb)
+
+
+def _cut(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, skb: Skb) -> None:
+    """A bridged packet longer than its port takes, where br_netfilter is on: cut as a router would (br_nf_dev_queue_xmit), be there rules or not.
+
+    In pieces if it came so, or if it may be; else IPv6's sender is told (ip6_fragment), and IPv4's is not (br_nf_ip_fragment).
+    """
+    packet = skb.packet
+    if (packet.df and not skb.pieces) or skb.frag_max > bridge.mtu:
+        if packet.version == 6:
+            answers_of.icmp_error(e, v, skb, 2, 0, mtu=bridge.mtu)
+        words = f"{len(packet)} bytes are more than port {port.name} takes (MTU {port.mtu}), and may not be cut"
+        e.emit(Dropped(v.name, skb.journey, "NOT_SPECIFIED", words, packet, port.name))
+        return
+    for piece in forward.pieces(e, v, skb, bridge.mtu):
+        transmit(e, v, port.name, Frame(frame.src, frame.dst, piece), skb.journey, skb)
 
 
 def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame: Frame, journey: int, skb: Skb | None, local: bool) -> None:

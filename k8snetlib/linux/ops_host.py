@@ -31,7 +31,8 @@ class SysctlSet:
                 draft.start_ipv6(self.netns)
 
     def command(self) -> str:
-        return f"ip netns exec {self.netns} sysctl -qw {self.key}={self.value}"
+        how = "-eqw" if self.key.startswith("net.bridge.") and not self.value else "-qw"  # without br_netfilter it is not there, and off
+        return f"ip netns exec {self.netns} sysctl {how} {self.key}={self.value}"
 
 
 @value

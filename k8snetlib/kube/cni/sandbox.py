@@ -91,8 +91,11 @@ def segment_of(host: Host, links: dict[str, tuple[IPInterface, ...]]) -> str:
 
 
 def underlay_ops(hosts: Sequence[Host]) -> Iterable[Op]:
-    """The network below the cluster: a switch for each segment and, on all of them, the router."""
+    """The network below the cluster: a switch for each segment and, on all of them, the router. A switch looks at no IP header, so what
+    bridged packets do in netfilter is switched off."""
     yield NetnsAdd(UNDERLAY)
+    yield SysctlSet(UNDERLAY, "net.bridge.bridge-nf-call-iptables", 0)
+    yield SysctlSet(UNDERLAY, "net.bridge.bridge-nf-call-ip6tables", 0)
     yield SysctlSet(UNDERLAY, "net.ipv4.ip_forward", 1)
     yield SysctlSet(UNDERLAY, "net.ipv6.conf.all.forwarding", 1)
     links = segments(hosts)

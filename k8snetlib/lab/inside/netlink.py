@@ -192,7 +192,10 @@ class Netlink:
             api.close()
 
     def sysctl_set(self, netns: str, key: str, value: str) -> None:
+        """Write a sysctl. Without br_netfilter its switches are not there, and off."""
         self.spaces.enter(netns)
+        if key.startswith("net.bridge.") and value == "0" and not os.path.exists(sysctl_path(key)):
+            return
         with open(sysctl_path(key), "w") as file:
             file.write(value)
 
