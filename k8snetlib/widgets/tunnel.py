@@ -1,4 +1,4 @@
-"""Lesson 03: what a tunnel's headers cost, where the limits are, and what happens to a packet that is too big."""
+"""Lesson 03: what a way between nodes costs in headers, where the limits are, and what happens to a packet that is too big."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..kube.cluster import Cluster
 from ..kube.cni import CNIS
 from ..kube.cni.sandbox import UNDERLAY
 from ..linux.draft import build
-from ..linux.events import Answered, Dropped, Encapsulated, Event, Fragmented, Received, Sent, Trace, Transmitted
-from ..linux.ops import LinkSet, Op
+from ..linux.events import Answered, Delivered, Dropped, Encapsulated, Event, Fragmented, Received, Trace, Transmitted
+from ..linux.ops import LinkSet, Op, RuleEnsure
 from ..linux.packet import Frame, Icmp, Packet
 from ..linux.state import Network
 from ..value import value
@@ -21,23 +21,26 @@ from .bars import Wire, bars
 from .base import Answer, Explorer
 from .twin import table
 
-SOURCE, TARGET = "pod/web", "pod/api-2"
+SOURCE = "pod/web"
+WAYS = ("vxlan", "ipip", "calico-vxlan", "calico-vxlan-cross-subnet", "host-gw", "bridge")
 TOO_SMALL_PATH = 1400
 PAYLOAD = (0, 2000, 1422)  # bytes: least, most, and what fits exactly under VXLAN and Ethernet's 1500
 TEXT = {
     "title": "A tunnel's headers and the MTU",
-    "cni": "CNI:", "mtu": "MTU:", "payload": "Payload:", "df": "don't fragment",
+    "cni": "CNI:", "mtu": "MTU:", "payload": "Payload:", "df": "don't fragment", "to": "To:", "family": "IP:",
+    "pod/api-2": "api-2, on the same segment", "pod/report": "report, behind the router",
     "right": "as the plug-in sets it", "pods": "wrong: Pods have the nodes' MTU", "tunnel": "wrong: Pods and tunnel have the nodes' MTU",
+    "silent": "wrong: Pods have the nodes' MTU, and ICMP is filtered",
     "path": f"wrong: the network between the nodes takes only {TOO_SMALL_PATH}",
     "fits": "It fits: delivered in one piece.",
     "fits-tunnel": "It fits: delivered in one piece. The tunnel adds {n} bytes to the IP packet.",
     "emsgsize": "It does not leave the Pod: the sender gets EMSGSIZE, because {n} bytes are more than the MTU {mtu} of its own {dev}.",
     "icmp": "{where} drops it and says so: {message}. A sender that hears this sends smaller packets (path MTU discovery).",
     "fragments": "It is delivered in pieces: cut in {where}; {frames} frames travel between the nodes instead of 1.",
-    "silent": "A black hole: {detail}. Nobody tells the sender, which waits and tries again.",
-    "unreachable": "This plug-in alone does not connect nodes: {detail}. The sender hears {message}.",
+    "hole": "A black hole: {detail}. Nobody tells the sender, which waits and tries again.",
+    "unreachable": "Nobody on the way knows that Pod: {detail}. The sender hears {message}.",
     "dropped": "It is dropped in {where}: {reason}, {detail}.",
-    "pod-wire": "Leaving Pod web", "node-wire": "Between the nodes", "far-wire": "Arriving at Pod api-2",
+    "pod-wire": "Leaving Pod web", "node-wire": "Between the nodes", "far-wire": "Arriving at Pod {pod}",
     "none": "nothing is seen here",
     "table": "The limits on the way, in bytes",
     "columns": "where|MTU|largest IP packet here|fits?",
@@ -52,43 +55,47 @@ PING = {  # as iputils prints it
     "local": "ping: local error: message too long, mtu={mtu}",
     "too-big": "From {src} icmp_seq=1 Frag needed and DF set (mtu = {mtu})",
     "unreachable": "From {src} icmp_seq=1 Destination Net Unreachable",
+    "too-big6": "From {src} icmp_seq=1 Packet too big: mtu={mtu}",
+    "unreachable6": "From {src} icmp_seq=1 Destination unreachable: No route",
     "lost": "1 packets transmitted, 0 received, 100% packet loss",
 }
-MTUS = ("right", "pods", "tunnel", "path")
+MTUS = ("right", "pods", "silent", "tunnel", "path")
+SILENCE = {4: "-p icmp -j DROP", 6: "-p ipv6-icmp -m icmp6 --icmpv6-type 2 -j DROP"}
 PLAIN = ("loopback", "veth", "bridge", "dummy")
 
 
 class TunnelExplorer(Explorer):
-    """A ping of any size from Pod web to Pod api-2: the bytes on every wire, the limits, and what becomes of it."""
+    """A ping of any size from Pod web to a Pod on another node: the bytes on every wire, the limits, and what becomes of it."""
 
-    def __init__(self, cluster: Cluster | None = None) -> None:
-        made = Networks(cluster or shop())
+    def __init__(self) -> None:
+        made = Networks()
         label = {"description_width": "5em"}
         least, most, first = PAYLOAD
         mistakes = [(TEXT[key], key) for key in MTUS]
         wide = {"width": "44em", "max_width": "100%"}
-        cnis = {"options": list(CNIS), "value": made.cluster.cni}
+        cnis, targets = [(CNIS[name].title, name) for name in WAYS], [(TEXT[name], name) for name in ("pod/api-2", "pod/report")]
         controls = {
-            "cni": ipywidgets.Dropdown(**cnis, description=TEXT["cni"], style=label, layout={"width": "13em"}),
+            "cni": ipywidgets.Dropdown(options=cnis, description=TEXT["cni"], style=label, layout={"width": "22em"}),
+            "to": ipywidgets.Dropdown(options=targets, description=TEXT["to"], style=label, layout={"width": "21em"}),
+            "family": ipywidgets.Dropdown(options=["IPv4", "IPv6"], description=TEXT["family"], style=label, layout={"width": "11em"}),
             "mtu": ipywidgets.Dropdown(options=mistakes, description=TEXT["mtu"], style=label, layout={"width": "36em"}),
             "payload": ipywidgets.IntSlider(first, least, most, description=TEXT["payload"], style=label, layout=wide),
             "df": ipywidgets.Checkbox(True, description=TEXT["df"], indent=False, layout={"width": "12em", "margin": "2px 0 2px 12px"}),
         }
-        super().__init__(TEXT["title"], lambda **choices: view(made, **choices), controls, [["cni", "mtu", "df"], ["payload"]])
+        super().__init__(TEXT["title"], lambda **choices: view(made, **choices), controls, [["cni", "to", "family"], ["mtu", "df"], ["payload"]])
 
 
 class Networks:
-    """The cluster under each plug-in and with each MTU mistake, built once."""
+    """The cluster under each plug-in, in each family and with each MTU mistake, built once."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self._made: dict[tuple[str, str], tuple[Cluster, Network]] = {}
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str, str], tuple[Cluster, Network]] = {}
 
-    def of(self, cni: str, mtu: str) -> tuple[Cluster, Network]:
-        if (cni, mtu) not in self._made:
-            cluster = self.cluster.with_cni(cni)
-            self._made[cni, mtu] = cluster, build(list(mistake(cluster, mtu)), cluster.network)
-        return self._made[cni, mtu]
+    def of(self, cni: str, family: str, mtu: str) -> tuple[Cluster, Network]:
+        if (cni, family, mtu) not in self._made:
+            cluster = shop(cni, families=(family,), node_c=True)
+            self._made[cni, family, mtu] = cluster, build(list(mistake(cluster, mtu)), cluster.network)
+        return self._made[cni, family, mtu]
 
 
 def mistake(cluster: Cluster, mtu: str) -> Iterator[Op]:
@@ -98,10 +105,14 @@ def mistake(cluster: Cluster, mtu: str) -> Iterator[Op]:
         for host in cluster.hosts:
             for dev in tunnels(cluster.network, host.name):
                 yield LinkSet(host.name, dev, mtu=host.mtu)
-    if mtu in ("pods", "tunnel"):
+    if mtu in ("pods", "tunnel", "silent"):
         for sandbox in cluster.sandboxes.values():
             yield LinkSet(sandbox.netns, "eth0", mtu=hosts[sandbox.host].mtu)
             yield LinkSet(sandbox.host, sandbox.veth, mtu=hosts[sandbox.host].mtu)
+    if mtu == "silent":
+        for host in cluster.hosts:
+            version = host.addresses[0].version
+            yield RuleEnsure(host.name, "filter", "OUTPUT", SILENCE[version], version)
     if mtu == "path":
         for host in cluster.hosts:
             netns, port = cluster.network[host.name].interfaces["eth0"].peer
@@ -113,11 +124,11 @@ def tunnels(network: Network, host: str) -> list[str]:
     return [i.name for i in network[host].interfaces.values() if i.kind not in PLAIN]
 
 
-def view(made: Networks, cni: str, mtu: str, payload: int, df: bool) -> Answer:
+def view(made: Networks, cni: str, to: str, family: str, mtu: str, payload: int, df: bool) -> Answer:
     """One ping: pure."""
-    cluster, network = made.of(cni, mtu)
-    trace = cluster.trace(SOURCE, TARGET, "icmp", network=network, data=bytes(payload), df=df)
-    limits = list(places(cluster, network, trace))
+    cluster, network = made.of(cni, family, mtu)
+    trace = cluster.trace(SOURCE, to, "icmp", network=network, data=bytes(payload), df=df)
+    limits = list(places(cluster, network, trace, to))
     words = outcome(trace)
     typed = TEXT["typed"].format(how="do" if df else "dont", payload=payload, dst=trace.sent.dst)
     blocks = (
@@ -141,9 +152,9 @@ class Limit:
     dev: str
 
 
-def places(cluster: Cluster, network: Network, trace: Trace) -> Iterator[Limit]:
+def places(cluster: Cluster, network: Network, trace: Trace, to: str) -> Iterator[Limit]:
     """The places on the way that have a limit of their own, in order."""
-    here, there = cluster.find(SOURCE), cluster.find(TARGET)
+    here, there = cluster.find(SOURCE), cluster.find(to)
     node = next(s.host for s in cluster.sandboxes.values() if s.netns == here.netns)
     port = network[node].interfaces["eth0"].peer
     yield _limit(network, trace, here.netns, "eth0", Transmitted, TEXT["pod-wire"])
@@ -151,7 +162,7 @@ def places(cluster: Cluster, network: Network, trace: Trace) -> Iterator[Limit]:
         yield _limit(network, trace, node, dev, Transmitted, "")
     yield _limit(network, trace, node, "eth0", Transmitted, TEXT["node-wire"])
     yield _limit(network, trace, *port, Received, "", TEXT["path-name"])
-    yield _limit(network, trace, there.netns, "eth0", Received, TEXT["far-wire"])
+    yield _limit(network, trace, there.netns, "eth0", Received, TEXT["far-wire"].format(pod=there.netns))
 
 
 def _limit(network: Network, trace: Trace, netns: str, dev: str, kind: type, wire: str, name: str = "") -> Limit:
@@ -215,7 +226,7 @@ def outcome(trace: Trace) -> str:
         return TEXT["emsgsize"].format(n=len(end.packet), mtu=interface.mtu, dev=interface.name)
     if message:
         return TEXT["icmp"].format(where=end.netns, message=message)
-    return TEXT["silent"].format(detail=end.detail)
+    return TEXT["hole"].format(detail=end.detail)
 
 
 def _between(trace: Trace) -> list[Event]:
@@ -225,8 +236,9 @@ def _between(trace: Trace) -> list[Event]:
 
 
 def _message(trace: Trace, end: Dropped) -> str:
-    """The ICMP message about the drop, or "" if none was sent."""
-    return next((e.why for e in trace.all(Answered, 0) if e.netns == end.netns), "")
+    """The ICMP message about the drop, or "" if none reached the sender."""
+    heard = {e.journey for e in trace.all(Delivered) if e.netns == trace.start}
+    return next((e.why for e in trace.all(Answered, 0) if e.netns == end.netns and e.answer in heard), "")
 
 
 def printed(trace: Trace, payload: int) -> str:
@@ -239,8 +251,12 @@ def printed(trace: Trace, payload: int) -> str:
         return PING["lost"]
     if end.netns == trace.start and end.reason == "PKT_TOO_BIG":
         return PING["local"].format(mtu=trace.network[end.netns].interfaces["eth0"].mtu)
-    error = next((e.packet for e in trace.all(Sent) if e.journey and isinstance(e.packet.payload, Icmp)), None)
+    error = next((e.packet for e in trace.all(Delivered) if e.journey and e.netns == trace.start and _is_icmp(e.packet)), None)
     if error is None:
         return PING["lost"]
-    key = "too-big" if (error.payload.type, error.payload.code) == (3, 4) else "unreachable"
-    return PING[key].format(src=error.src, mtu=error.payload.mtu)
+    key = "too-big" if (error.payload.version, error.payload.type, error.payload.code) in ((4, 3, 4), (6, 2, 0)) else "unreachable"
+    return PING[key + ("6" if error.version == 6 else "")].format(src=error.src, mtu=error.payload.mtu)
+
+
+def _is_icmp(packet: object) -> bool:
+    return isinstance(packet, Packet) and isinstance(packet.payload, Icmp)

@@ -118,8 +118,12 @@ def test_tunnel(page, explorers):
     expect(explorer, "A black hole")
     choose(explorer, "MTU:", "as the plug-in sets it")
     expect(explorer, "It is delivered in pieces")
-    choose(explorer, "CNI:", "bridge")
-    expect(explorer, "This plug-in alone does not connect nodes")
+    choose(explorer, "CNI:", "Calico, IPIP")
+    expect(explorer, "The tunnel adds 20 bytes")
+    choose(explorer, "To:", "report, behind the router")
+    expect(explorer, "The tunnel adds 20 bytes")
+    choose(explorer, "CNI:", "Flannel, host-gw")
+    expect(explorer, "It is dropped in underlay: IP_INNOROUTES")
 
 
 def test_service(page, explorers):
