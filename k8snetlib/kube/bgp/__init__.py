@@ -10,11 +10,13 @@ The control plane as data: no packets, no clock. One run serves one address fami
 
 from __future__ import annotations
 
+from .birdconf import bird_conf
 from .converge import Converged, RibEntry, blocks, converge
+from .text import node_status, show_protocols, show_route
 from .topologies import Router, full_mesh, reflectors, top_of_rack, underlay_router
 from .values import Path, Session, Speaker, Topology, Update
 
 __all__ = [
-    "Converged", "Path", "RibEntry", "Router", "Session", "Speaker", "Topology", "Update", "blocks", "converge", "full_mesh", "reflectors",
-    "top_of_rack", "underlay_router",
+    "Converged", "Path", "RibEntry", "Router", "Session", "Speaker", "Topology", "Update", "bird_conf", "blocks", "converge", "full_mesh",
+    "node_status", "reflectors", "show_protocols", "show_route", "top_of_rack", "underlay_router",
 ]  # fmt: skip

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 
 from ...errors import ModelError, UnsupportedError
+from ...linux.packet import IPAddress
 from ...linux.state import IPNetwork, Route
 from ...value import replace, value
+from .decision import Resolved, Vantage
 from .engine import Engine, Paths, index
 from .values import Path, Session, Topology, Update, frozen
 
@@ -17,11 +19,14 @@ PROTO = "bird"
 
 @value
 class RibEntry:
-    """What a speaker knows of one prefix: all paths, the best first; ``best`` None where no next hop can be reached."""
+    """What a speaker knows of one prefix: all paths, the best first."""
 
     prefix: IPNetwork
     paths: Paths
-    best: Path | None
+
+    @property
+    def best(self) -> Path:
+        return self.paths[0]
 
 
 @value
@@ -58,23 +63,27 @@ class Converged:
 
     def rib(self, name: str) -> tuple[RibEntry, ...]:
         """A speaker's table, in the order of the prefixes. ModelError when there is no such speaker."""
-        vantage = self._vantage(name)
+        self.topology.speaker(name)
         table = self.tables[index(self.topology).number[name]]
-        found = [(p, paths, paths[0] if vantage.usable(paths[0]) else None) for p, paths in zip(self.prefixes, table, strict=True) if paths]
-        return tuple(RibEntry(*each) for each in found)
+        return tuple(RibEntry(prefix, paths) for prefix, paths in zip(self.prefixes, table, strict=True) if paths)
 
     def paths(self, name: str, prefix: IPNetwork) -> Paths:
         """A speaker's paths to one prefix, the best first; none where it knows of none."""
         self.topology.speaker(name)
         return self.tables[index(self.topology).number[name]][self.prefixes.index(prefix)] if prefix in self.prefixes else ()
 
-    def _vantage(self, name: str):
+    def _vantage(self, name: str) -> Vantage:
         self.topology.speaker(name)
         found = index(self.topology)
         return found.vantages[found.number[name]]
 
+    def resolved(self, name: str, path: Path) -> Resolved | None:
+        """Where a path's next hop is for a speaker; None for a prefix of its own, and where it has no route to it."""
+        return self._vantage(name).resolve(path.next_hop) if path.next_hop else None
+
     def routes(self, name: str, tunnel: str = "Never", device: str = "tunl0") -> tuple[Route, ...]:
-        """The routes that a speaker's BIRD puts into its kernel: ``blackhole`` for its own prefixes, and one for each best path.
+        """The routes that a speaker's BIRD puts into its kernel: ``blackhole`` for its own prefixes, and one for each best path;
+        ``unreachable`` where nothing leads to the next hop.
 
         A next hop on the link is the gateway; one beyond it is reached by the gateway of the speaker's own route to it ("recursive").
         ``tunnel`` is the ipipMode of Calico's pool: "Always" or, for next hops beyond the link, "CrossSubnet" send by ``device`` to the
@@ -89,22 +98,22 @@ class Converged:
         vantage = self._vantage(name)
         return tuple(self._route(vantage, entry, tunnel, device) for entry in self.rib(name))
 
-    def _route(self, vantage, entry: RibEntry, tunnel: str, device: str) -> Route:
-        path = entry.paths[0]
+    def _route(self, vantage: Vantage, entry: RibEntry, tunnel: str, device: str) -> Route:
+        path = entry.best
         if not path.sender:
             return Route(entry.prefix, proto=PROTO, type="blackhole")
-        if entry.best is None:
+        if vantage.resolve(path.next_hop) is None:
             return Route(entry.prefix, proto=PROTO, type="unreachable")
+        tied = [path] + [other for other in entry.paths[1:] if vantage.cost(other) == vantage.cost(path)]
+        ways = {self._way(vantage, other, tunnel, device) for other in tied}
+        if len(ways) > 1:
+            raise UnsupportedError(f"{entry.prefix} is reached by {len(ways)} gateways alike: a route with several is not modelled")
+        return Route(entry.prefix, *ways.pop(), proto=PROTO, onlink=tunnel_used(vantage, path, tunnel))
+
+    @staticmethod
+    def _way(vantage: Vantage, path: Path, tunnel: str, device: str) -> tuple[str, IPAddress]:
         there = vantage.resolve(path.next_hop)
-        if len(entry.paths) > 1:
-            ties = {vantage.resolve(p.next_hop).gateway or p.next_hop for p in entry.paths if vantage.cost(p) == vantage.cost(path)}
-            if len(ties) > 1:
-                raise UnsupportedError(
-                    f"{entry.prefix} is reached by {len(ties)} gateways alike; a route with several gateways is not modelled"
-                )
-        if tunnel == "Always" or (tunnel == "CrossSubnet" and there.gateway):
-            return Route(entry.prefix, device, path.next_hop, proto=PROTO, onlink=True)
-        return Route(entry.prefix, there.dev, there.gateway or path.next_hop, proto=PROTO)
+        return (device, path.next_hop) if tunnel_used(vantage, path, tunnel) else (there.dev, there.gateway or path.next_hop)
 
     # ── what changes ──
 
@@ -179,6 +188,11 @@ class Converged:
     def _after(self, engine: Engine, **changes) -> Converged:
         engine.run()
         return replace(self, tables=tuple(engine.tables), rounds=tuple(engine.rounds), **changes)
+
+
+def tunnel_used(vantage: Vantage, path: Path, tunnel: str) -> bool:
+    """Whether a route goes by the tunnel: always, never, or if its next hop is not on the link."""
+    return tunnel == "Always" or (tunnel == "CrossSubnet" and vantage.resolve(path.next_hop).gateway is not None)
 
 
 def converge(topology: Topology, prefixes: Mapping[str, Iterable[IPNetwork]], down: Iterable[str] = ()) -> Converged:

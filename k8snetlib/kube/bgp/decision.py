@@ -46,10 +46,6 @@ class Vantage:
         found = self.resolve(next_hop)
         return UNREACHABLE if found is None else FAR if found.gateway else CONNECTED
 
-    def usable(self, path: Path) -> bool:
-        """Whether the next hop can be reached at all."""
-        return path.next_hop is None or self.resolve(path.next_hop) is not None
-
     def order(self, path: Path) -> tuple:
         """The sort key of a path: the least one is the best."""
         if path.next_hop is None:

@@ -37,14 +37,14 @@ class Index:
 
     def refusers(self, path: Path) -> set[str]:
         """Who must not take a path: those whose AS is in its AS path (RFC 4271 section 9.1.2), and by iBGP the originator and those whose
-        cluster id is in its cluster list (RFC 4456 section 8)."""
+        cluster id is in its cluster list (RFC 4456 section 8). BIRD looks at the latter only in what its own clients tell it."""
         found: set[str] = set()
         for asn in path.as_path:
             found |= self.by_asn.get(asn, set())
         if path.originator_id:
             found |= self.by_id.get(path.originator_id, set())
         for cluster in path.cluster_list:
-            found |= self.by_cluster.get(cluster, set())
+            found |= {name for name in self.by_cluster.get(cluster, ()) if path.sender in self.clients.get(name, ())}
         return found
 
 
@@ -130,7 +130,7 @@ class Engine:
         at = self.index.number[name]
         group = next(group for group in self.groups[name] if other in group.members)
         for paths in self.tables[at]:
-            best = self._best(at, paths)
+            best = _best(paths)
             path = self._exported(at, best, group)
             if path is not None and best.sender != other:
                 self.pending.append(Update(1, name, (other,), path.prefix, path))
@@ -155,9 +155,6 @@ class Engine:
                 self._take(update)
         raise ModelError(f"BGP has not converged after {LIMIT} rounds")
 
-    def _best(self, at: int, paths: Paths) -> Path | None:
-        return paths[0] if paths and self.index.vantages[at].usable(paths[0]) else None
-
     def _exported(self, at: int, best: Path | None, group: Group) -> Path | None:
         if best is None or (len(group.peers) == 1 and best.sender == group.peers[0]):
             return None
@@ -168,7 +165,7 @@ class Engine:
         """What a speaker tells its peers about the prefixes whose best path is another than before."""
         table, name = self.tables[at], self.index.speakers[at].name
         for place, before in changed.items():
-            old, new = self._best(at, before), self._best(at, table[place])
+            old, new = _best(before), _best(table[place])
             if old is not new and old != new:
                 for group in self.groups[name]:
                     was, now = self._exported(at, old, group), self._exported(at, new, group)
@@ -202,8 +199,13 @@ class Engine:
         return tuple(sorted([*kept, path] if path else kept, key=vantage.order))
 
 
+def _best(paths: Paths) -> Path | None:
+    """The first. BIRD speaks of it even if nothing leads to its next hop, which RFC 4271 section 9.1.2 would leave out."""
+    return paths[0] if paths else None
+
+
 def _tell(number: int, name: str, group: Group, prefix: IPNetwork, before: tuple, after: tuple) -> Iterable[Update]:
-    """The messages for one group. Nobody is told a path that came from itself, so the senders of the old and the new path are treated apart."""
+    """The messages for one group. Nobody is told a path that came from itself, so the senders of the old and the new path are apart."""
     (old, was), (new, now) = before, after
     apart = frozenset(path.sender for path in (old, new) if path is not None and path.sender in group.members)
     if now != was and len(apart) < len(group.peers):

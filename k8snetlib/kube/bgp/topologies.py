@@ -32,7 +32,7 @@ LARGE_ASN = 4_200_000_001  # where there are more nodes than two-byte private nu
 
 @value
 class Router:
-    """A router between segments: its interfaces with their addresses, of any family. Its own routes are those to its segments, and ``routes``."""
+    """A router between segments: its interfaces with their addresses, of any family. Its own routes: to its segments, and ``routes``."""
 
     name: str
     legs: tuple[tuple[str, IPInterface], ...]
