@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from k8snetlib.errors import LabError
+from k8snetlib.errors import LabError, UnsupportedError
 from k8snetlib.kube.bgp import (
     Converged,
     Router,
@@ -267,3 +267,37 @@ def test_birds_end_with_the_lab(how: str) -> None:
         assert select.select([watch], [], [], 5)[0], "BIRD outlives the lab"
         os.close(watch)
     lab.close()
+
+
+def test_graceful_restart_keeps_the_routes_of_a_node_that_dies() -> None:
+    hosts = [host(1, 50), host(2, 50)]
+    bgp, made = converge(full_mesh(hosts), own(hosts)), ops(hosts)
+    with Lab(made) as lab:
+        start(lab, bgp)
+        lab.stop_bird("node-2", kill=True)
+        lab.bgp_settle()
+        assert "Neighbor graceful restart active" in lab.birdc("node-1", "show protocols all")
+        assert installed(lab, "node-1") == expected(bgp, made)["node-1"]
+        lab.bird("node-2", bird_conf(bgp, "node-2", POOLS))
+        lab.bgp_settle()
+        compare(lab, bgp, made)
+
+
+def test_two_owners_of_a_prefix_make_one_route_with_two_gateways() -> None:
+    """What the model refuses, because a route of its has one gateway: the kernel has both (``merge paths on``)."""
+    hosts, shared = [host(1, 50), host(2, 50), host(3, 50)], ip_network("10.244.9.0/26")
+    bgp = converge(full_mesh(hosts), {"node-1": [shared], "node-2": [shared]})
+    with Lab(ops(hosts)) as lab:
+        start(lab, bgp)
+        assert lab.exec("node-3", "ip route show 10.244.9.0/26").out.count("nexthop via") == 2
+    with pytest.raises(UnsupportedError, match="2 gateways"):
+        bgp.routes("node-3")
+
+
+def test_two_ways_to_one_gateway_are_one_route() -> None:
+    """Owners in the other segment have two next hops, but one gateway leads to both."""
+    hosts, shared = [host(1, 50), host(2, 50), host(3, 51)], ip_network("10.244.9.0/26")
+    bgp, made = converge(full_mesh(hosts), {"node-1": [shared], "node-2": [shared]}), ops(hosts)
+    with Lab(made) as lab:
+        start(lab, bgp)
+        compare(lab, bgp, made)

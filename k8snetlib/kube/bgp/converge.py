@@ -45,6 +45,10 @@ class Converged:
     cut: frozenset[frozenset[str]] = frozenset()
     tables: tuple[list[Paths], ...] = field(default=(), repr=False)
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.topology.speakers)} speakers, {len(self.prefixes)} prefixes, {len(self.rounds)} rounds"
+        return f"Converged({counts}{', down: ' + ', '.join(sorted(self.gone)) if self.gone else ''})"
+
     # ── what there is ──
 
     @property

@@ -80,6 +80,9 @@ class Topology:
     sessions: tuple[Session, ...]
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)  # indexes derived from the rest
 
+    def __repr__(self) -> str:
+        return f"Topology({len(self.speakers)} speakers, {len(self.sessions)} sessions)"
+
     def speaker(self, name: str) -> Speaker:
         """The speaker of that name. ModelError when there is none."""
         try:
