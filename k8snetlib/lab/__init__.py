@@ -12,8 +12,10 @@ from .lab import Lab
 from .readback import Unparsed
 from .replay import record_all, recorded
 from .replies import Accepted, Connection, Output, Pong
+from .routing import RoutingExperiment, RoutingResult, Stage, routing
 
 __all__ = [
     "Accepted", "Capabilities", "Connect", "Connection", "Experiment", "Inject", "Lab", "Outcome", "Output", "Ping", "Pong", "Result",
-    "Send", "Unparsed", "connect", "diagnose", "experiment", "probe", "record_all", "recorded",
+    "RoutingExperiment", "RoutingResult", "Send", "Stage", "Unparsed", "connect", "diagnose", "experiment", "probe", "record_all",
+    "recorded", "routing",
 ]  # fmt: skip

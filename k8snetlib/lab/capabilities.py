@@ -40,12 +40,20 @@ FEATURES = MappingProxyType(
         "ip6tables": "ip6tables",
         "nft": "nftables",
         "conntrack": "connection tracking",
+        "bird": "BIRD 2, which speaks BGP",
         "ip": "the ip and bridge commands",
     }
 )
 REQUIRED = ("namespaces", "sysctl", "veth", "bridge", "packets")
 TOOLS = MappingProxyType(  # and the packages that they come with
-    {"ip": "iproute2", "bridge": "iproute2", "iptables-restore": "iptables", "ip6tables-restore": "iptables", "nft": "nftables"}
+    {
+        "ip": "iproute2",
+        "bridge": "iproute2",
+        "iptables-restore": "iptables",
+        "ip6tables-restore": "iptables",
+        "nft": "nftables",
+        "bird": "bird2",
+    }
 )
 OLDEST_KERNEL = (5, 3)  # pidfd_open, and net.bridge.* in each namespace
 
@@ -197,7 +205,7 @@ def _no_basics(found: Facts) -> str:
 
 def _missing(found: Facts, name: str) -> str:
     """A feature that is missing, with the reason and the remedy in brackets."""
-    tools = {"iptables": "iptables-restore", "ip6tables": "ip6tables-restore", "nft": "nft"}
+    tools = {"iptables": "iptables-restore", "ip6tables": "ip6tables-restore", "nft": "nft", "bird": "bird"}
     if name == "ip":
         tool = next(tool for tool in ("ip", "bridge") if tool not in found.tools)
         return TEXT["tool"].format(feature=FEATURES[name], tool=tool, package=TOOLS[tool])

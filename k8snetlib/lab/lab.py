@@ -23,6 +23,7 @@ from ..linux.packet import Frame, IPAddress, Packet
 from ..linux.state import Conntrack, NetNS, Socket
 from ..linux.wire import to_bytes
 from . import readback
+from .birds import Birds
 from .client import Client, Refused, Request
 from .lower import BASELINE, lower
 from .replies import Accepted, Connection, Output, Pong, accepted, endpoint, output
@@ -41,7 +42,7 @@ TEXT = {
 }
 
 
-class Lab:
+class Lab(Birds):
     """Network namespaces in a helper process. A context manager; every method raises LabError when the kernel refuses."""
 
     def __init__(self, ops: Iterable[Op] = (), *, answer: bool = True) -> None:
@@ -52,6 +53,7 @@ class Lab:
         """
         self.answer = answer
         self._listening: dict[str, list[Socket]] = {}
+        self._birds: list[str] = []  # the namespaces in which one runs
         self._fresh = True  # no packet of ours has been sent yet
         self._client = Client()
         try:
@@ -73,6 +75,7 @@ class Lab:
     def clear(self) -> None:
         """Take everything down but the helper: an empty lab, without the time that a new one takes to start."""
         self._listening.clear()
+        self._birds.clear()
         self._fresh = True
         self._client.ask([("clear", {})])
 

@@ -35,7 +35,7 @@ def save(experiment: Experiment, result: Result, folder: Path | None = None) -> 
     """Write the result as the experiment's recording, unless one that says the same is there; the result as it will be replayed."""
     path = path_of(experiment.name, folder)
     content = {"format": FORMAT, "name": experiment.name, "input": experiment.digest(), **encode(result)}
-    old = _read(path) if path.exists() else {}
+    old = read(path) if path.exists() else {}
     if {key: value for key, value in old.items() if key != "made"} != content:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"made": made_with(), **content}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -47,7 +47,7 @@ def load(experiment: Experiment, folder: Path | None = None, why: str = "", how:
     path = path_of(experiment.name, folder)
     if not path.exists():
         raise LabError(TEXT["none"].format(name=experiment.name, why=why or how))
-    content = _read(path)
+    content = read(path)
     about = TEXT["recorded"].format(kernel=content["made"]["linux"], date=content["made"]["date"])
     if content["input"] != experiment.digest():
         raise LabError(TEXT["stale"].format(name=experiment.name, about=about, how=how))
@@ -82,7 +82,8 @@ def made_with() -> dict[str, str]:
     return found
 
 
-def _read(path: Path) -> dict:
+def read(path: Path) -> dict:
+    """The content of a recording's file. LabError when it is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:

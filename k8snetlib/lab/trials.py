@@ -6,6 +6,7 @@ from .lower import BASELINE, Request
 
 _NAT = "*nat\n-A POSTROUTING -m statistic --mode random --probability 0.5 -j MASQUERADE --random-fully\nCOMMIT\n"
 _NFT = "table ip k8snet { chain out { type nat hook postrouting priority 100; masquerade fully-random; }; }\n"
+_BIRD = "router id 192.0.2.1;\nprotocol device {}\nprotocol kernel { ipv4 { export none; }; learn; }\n"
 
 
 def trials() -> dict[str, list[Request]]:
@@ -41,4 +42,9 @@ def trials() -> dict[str, list[Request]]:
         "ip6tables": run("ip6tables-restore", _NAT),
         "nft": run("nft", _NFT, "-f", "-"),
         "conntrack": [("conntrack", {"netns": "one"})],
+        "bird": [
+            ("bird_start", {"netns": "one", "conf": _BIRD.encode(), "limit": 5.0}),
+            ("bird_ask", {"netns": "one", "commands": ["show status"], "limit": 5.0}),
+            ("bird_stop", {"netns": "one", "limit": 5.0}),
+        ],
     }

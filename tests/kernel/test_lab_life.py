@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from k8snetlib.errors import LabError
-from k8snetlib.lab import Lab
+from k8snetlib.lab import Lab, probe
 from k8snetlib.linux.ops import LinkAdd, NetnsAdd
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +42,7 @@ with Lab(cluster()) as lab:
         "source": str(lab.connect("pod-12", "tcp", "fd00:244:2::3", 8080).source),
         "rules": lab.exec("node-a", "iptables -t nat -A POSTROUTING -j MASQUERADE; iptables-save -t nat").out,
         "line": str(probe()),
+        "bird": probe().has("bird"),
     }
 print(json.dumps(said))
 """
@@ -187,6 +188,7 @@ def test_a_user_without_privileges_has_the_same_lab() -> None:
     assert said["ping"] and said["source"] == "fd00:244:1::2"
     assert "-A POSTROUTING -j MASQUERADE" in said["rules"]
     assert said["line"].startswith("Linux")
+    assert said["bird"] == probe().has("bird")
 
 
 def _packages_beside(packages: Path) -> list[Path]:

@@ -178,4 +178,4 @@ def test_captures_of_one_place() -> None:
 def test_every_recording_in_the_package_can_be_read() -> None:
     for name, path in replay.recorded().items():
         assert json.loads(path.read_text(encoding="utf-8"))["name"] == name
-        replay.decode(replay._read(path), "recorded")
+        replay.decode(replay.read(path), "recorded")

@@ -8,6 +8,7 @@ import time
 import traceback
 
 import frames
+from daemons import Birds
 from dump import Dump
 from netlink import Netlink
 from processes import Clients, Programs, Servers
@@ -30,6 +31,7 @@ class Helper:
         self.dump = Dump(self.netlink)
         self.capture = Capture(self.spaces, self.loop, self.dump)
         self.servers, self.programs = Servers(self.spaces, self.loop), Programs(self.spaces, self.loop)
+        self.birds = Birds(self.spaces, self.loop)
         clients, sender = Clients(self.spaces, self.loop, self.servers), Sender(self.spaces)
         self.verbs = {
             **{name: getattr(self.netlink, name) for name in NETLINK},
@@ -40,6 +42,7 @@ class Helper:
             "listen": self.servers.listen, "log": lambda: list(self.servers.log), "connect": clients.connect, "ping": clients.ping,
             "latency": clients.latency,
             "run": self.programs.run, "load": self.programs.load, "load_parts": self.programs.load_parts, "shell": self.shell,
+            "bird_start": self.birds.start, "bird_stop": self.birds.stop, "bird_ask": self.birds.ask, "bird_log": self.birds.log,
             "clear": self.clear, "names": lambda: list(self.spaces.fds),
         }  # fmt: skip
 
@@ -63,6 +66,7 @@ class Helper:
     def clear(self) -> None:
         """Forget every namespace, socket and capture, as if just started."""
         self.capture.stop()
+        self.birds.clear()
         self.servers.clear()
         self.netlink.clear()
         self.spaces.clear()
