@@ -22,6 +22,7 @@ from k8snetlib.linux.events import Answered, Asked, Delivered, Matched, Trace
 from k8snetlib.linux.fib import source_for
 from k8snetlib.linux.packet import Packet, Tcp, Udp, tcp, udp
 from k8snetlib.linux.wire import from_bytes, to_bytes
+from tests.kernel.chatter import unless_it_spoke
 from tests.kernel.test_model_and_kernel import KNOWN, Side, counters, difference
 
 pytestmark = pytest.mark.kernel
@@ -182,22 +183,19 @@ class Run:
             assert said == seen, f"rule counters of {name}: model {dict(said - seen)}, kernel {dict(seen - said)}"
 
 
-def check(case: Drawn, tries: int = 3) -> None:
+def check(case: Drawn) -> None:
     """Run the case in both worlds; AssertionError says what differs."""
     cluster = Cluster.loads(case.text, proxy=case.mode, families=(case.family,), outside=True, balancer=True)
-    with Lab(cluster.ops(), answer=False) as lab:
-        with lab.capture():
-            pass  # until the new devices have said what they say by themselves
+    ops, runs = list(cluster.ops()), []
+
+    def compare(lab: Lab) -> None:
         run = Run(case, lab, cluster)
-        try:
-            for number, send in enumerate(case.sends):
-                converse(run, packet_of(cluster, run.network, send, SPORTS[number]))
-            run.compare_state()
-            return
-        except AssertionError:
-            if tries == 1 or not run.drew_a_known_port():
-                raise
-    check(case, tries - 1)
+        runs.append(run)
+        for number, send in enumerate(case.sends):
+            converse(run, packet_of(cluster, run.network, send, SPORTS[number]))
+        run.compare_state()
+
+    unless_it_spoke(lambda: Lab(ops, answer=False), compare, lambda: runs[-1].drew_a_known_port())
 
 
 def converse(run: Run, drawn: tuple[str, Packet] | None) -> None:
