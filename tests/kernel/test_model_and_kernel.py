@@ -20,13 +20,14 @@ from k8snetlib.lab import Lab
 from k8snetlib.lab.canonical import Canonicaliser, by_interface
 from k8snetlib.linux import ops as o
 from k8snetlib.linux.engine import after, captures, trace
-from k8snetlib.linux.events import Answered, Asked, Dropped, Fragmented, Matched
+from k8snetlib.linux.events import Answered, Asked, Fragmented, Matched
 from k8snetlib.linux.fib import source_for
 from k8snetlib.linux.netfilter import Ruleset
 from k8snetlib.linux.packet import Flow, Packet, ping, tcp, udp
 from k8snetlib.linux.state import Network
 from k8snetlib.linux.wire import from_bytes, to_bytes
 from tests.kernel.chatter import unless_it_spoke
+from tests.kernel.silence import Silence
 
 pytestmark = pytest.mark.kernel
 PORTS = (80, 8080, 5353)
@@ -238,7 +239,7 @@ def compare(case: Case, cluster: Cluster, network: Network, lab: Lab) -> None:
     """Send the case's packets on both sides, then compare what is there and what was counted."""
     model, kernel = Side(), Side()
     hits: dict[str, Counter] = defaultdict(Counter)
-    unroutable = Counter()
+    silence = Silence()
     version = 6 if case.families == ("IPv6",) else 4
     before = {name: counters(lab.counters(name, version), version) for name in network if version in network[name].rulesets}
     for send in case.sends:
@@ -247,10 +248,9 @@ def compare(case: Case, cluster: Cluster, network: Network, lab: Lab) -> None:
             continue
         at, packet = drawn
         told = trace(network, at, packet)
-        refused = [e.packet.src for e in told.events if type(e) is Dropped and e.reason == "IP_INNOROUTES"]
-        unroutable.update(refused)
-        if any(unroutable[src] > 4 for src in refused):
-            continue  # net.ipv4.route.error_burst: from then on the kernel says "unreachable" once a second only
+        if silence.falls(told):
+            continue
+        silence.count(told)
         with lab.capture() as frames:
             lab.send(at, packet)
         where = f"{at}: {packet}, ttl {packet.ttl}"
