@@ -144,6 +144,7 @@ def _redirect_bridged(e: Engine, v: View, bridge: Interface, port: Interface, fr
     """
     route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, bridge.name, skb.mark)
     if route is None or route.type != "unicast" or route.dev != bridge.name:
+        skb.routed = route is not None and skb.packet.version == 6
         return Frame(frame.src, bridge.mac, skb.packet)
     e.emit(Routed(v.name, skb.journey, skb.packet.dst, route, considered, "bridge"))
     skb.oif, skb.nexthop = bridge.name, route.via
