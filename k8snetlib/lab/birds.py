@@ -55,7 +55,8 @@ class Birds:
     def bird(self, netns: str, conf: str) -> None:
         """Start BIRD in a namespace, with a configuration as text. LabError with BIRD's own words where it does not like it."""
         self._ask("bird_start", f"bird in {netns}", START_LIMIT * 2 + 10, netns=netns, conf=conf.encode(), limit=START_LIMIT)
-        self._birds.append(netns)
+        if netns not in self._birds:  # one that died is there still
+            self._birds.append(netns)
 
     def stop_bird(self, netns: str, *, kill: bool = False) -> None:
         """Stop BIRD: it tells its peers (Cease); with ``kill`` it dies without a word, and only its closed connections tell.

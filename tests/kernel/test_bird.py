@@ -220,6 +220,16 @@ def test_a_session_that_is_cut() -> None:
         compare(lab, bgp.disconnect("node-1", "node-2"), made)
 
 
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def birds_of(lab: Lab) -> tuple[list[int], list[int]]:
+    """The process ids of the lab's inner process, and of what it has started."""
+    inner = children(lab.helper_pid)
+    return inner, [pid for one in inner for pid in children(one)]
+
+
 def test_a_mistake_in_the_configuration_is_told(lab: Lab) -> None:
     lab.run([NetnsAdd("one")])
     with pytest.raises(LabError, match=r"bird\.conf:1:\d+ syntax error"):
@@ -238,6 +248,12 @@ def test_one_bird_for_each_namespace(lab: Lab) -> None:
     assert lab.birdc("one", "nonsense").startswith("syntax error")
     lab.stop_bird("one")
     lab.bird("one", conf)
+    (pid,) = birds_of(lab)[1]
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(LabError, match="BIRD in one has ended"):
+        lab.birdc("one", "show status")
+    lab.bird("one", conf)
+    assert len(lab._birds) == 1
     lab.stop_bird("one", kill=True)
 
 
@@ -255,8 +271,7 @@ def test_sessions_that_never_come_up_are_named() -> None:
 def test_birds_end_with_the_lab(how: str) -> None:
     lab = Lab([NetnsAdd("one")])
     lab.bird("one", "router id 192.0.2.1;\nprotocol device {}\n")
-    inner = [int(pid) for pid in Path(f"/proc/{lab.helper_pid}/task/{lab.helper_pid}/children").read_text().split()]
-    birds = [int(pid) for one in inner for pid in Path(f"/proc/{one}/task/{one}/children").read_text().split()]
+    inner, birds = birds_of(lab)
     watches = [os.pidfd_open(pid) for pid in birds]
     assert len(birds) == 1
     if how == "kill":

@@ -91,7 +91,8 @@ class Converged:
 
         A next hop on the link is the gateway; one beyond it is reached by the gateway of the speaker's own route to it ("recursive").
         ``tunnel`` is the ipipMode of Calico's pool: "Always" or, for next hops beyond the link, "CrossSubnet" send by ``device`` to the
-        next hop itself, onlink (``krt_tunnel``). A speaker that is down has no BIRD to say anything: none.
+        next hop itself, onlink (``krt_tunnel``; from Calico v3.33 on Felix writes these routes by default, and BIRD only those without a
+        tunnel). A speaker that is down has no BIRD to say anything: none.
 
         UnsupportedError for a tunnel in IPv6, and where several next hops tie (``merge paths``: one route with several gateways).
         """

@@ -52,8 +52,8 @@ class Birds:
         self.running: dict[str, Bird] = {}
 
     def start(self, netns: str, conf: bytes, limit: float) -> None:
-        """Start BIRD with this configuration and wait until it listens to its control socket; ProgramError when it ends before."""
-        if netns in self.running and not self.loop.wait(self.running[netns].watch, 0):
+        """Start BIRD with this configuration and wait until it has taken it; ProgramError when it ends before that."""
+        if netns in self.running and self.running[netns].process.poll() is None:
             raise OSError(errno.EEXIST, f"there is a BIRD in {netns} already")
         self._drop(netns)
         self.spaces.enter(netns)
@@ -61,35 +61,46 @@ class Birds:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         bird = self.running[netns] = Bird(conf)
         deadline = time.monotonic() + limit
-        while not os.path.exists(bird.control):
+        while not self._answers(netns, deadline):
             if self.loop.wait(bird.watch, 0.005):
                 said, code = bird.said(), bird.process.wait()
                 self._drop(netns)
                 raise ProgramError(code, said or f"bird ended with status {code}")
             if time.monotonic() > deadline:
-                self.stop(netns, limit)
-                raise TimeoutError(errno.ETIMEDOUT, f"BIRD has no control socket after {limit:g} s")
+                self.stop(netns, 0, kill=True)
+                raise TimeoutError(errno.ETIMEDOUT, f"BIRD does not answer after {limit:g} s")
+
+    def _answers(self, netns: str, deadline: float) -> bool:
+        """Whether it has read its configuration: the control socket is there before that, but nothing is said through it."""
+        try:
+            return bool(self.ask(netns, ["show status"], max(0.01, deadline - time.monotonic())))
+        except OSError:
+            return False
 
     def stop(self, netns: str, limit: float, kill: bool = False) -> None:
         """End it: by SIGTERM it takes leave of its peers; ``kill`` or too long a leave makes an end at once."""
         bird = self._bird(netns)
         bird.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        if not self.loop.wait(bird.watch, limit):
+        if not kill and not self.loop.wait(bird.watch, limit):
             bird.process.kill()
         bird.process.wait()
         self._drop(netns)
 
     def ask(self, netns: str, commands: list[str], limit: float) -> list[str]:
         """The answers to commands, as ``birdc`` shows them."""
+        path = self._bird(netns).control
+        deadline = time.monotonic() + limit
         with socket.socket(socket.AF_UNIX) as control:
             control.setblocking(False)
-            control.connect(self._bird(netns).control)
-            deadline = time.monotonic() + limit
-            self._answer(control, deadline)
-            found = []
-            for command in commands:
-                control.send(command.encode() + b"\n")
-                found.append(_plain(self._answer(control, deadline)))
+            try:
+                control.connect(path)
+                self._answer(control, deadline)
+                found = []
+                for command in commands:
+                    control.send(command.encode() + b"\n")
+                    found.append(_plain(self._answer(control, deadline)))
+            except ConnectionError as error:
+                raise OSError(error.errno, f"BIRD in {netns} has ended") from None
         return found
 
     def log(self, netns: str) -> str:
@@ -107,7 +118,7 @@ class Birds:
                 raise TimeoutError(errno.ETIMEDOUT, "BIRD does not answer")
             more = control.recv(1 << 16)
             if not more:
-                raise OSError(errno.ECONNRESET, "BIRD ended")
+                raise ConnectionResetError(errno.ECONNRESET, "closed")
             data += more
         return data
 
