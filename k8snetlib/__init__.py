@@ -23,6 +23,8 @@ from .linux.state import Network
 
 _LATER = {
     "applied": "kube.apply",
+    "bgp": "kube.peering",
+    "bird_conf": "kube.bgp",
     "bridge_fdb": "views.tools",
     "bridge_link": "views.tools",
     "chain_picture": "views.chains",
@@ -52,6 +54,7 @@ _LATER = {
     "iptables_save": "views.tools",
     "Lab": "lab",
     "modes": "views.outcomes",
+    "node_status": "kube.bgp",
     "nft_list": "views.tools",
     "outcomes": "views.outcomes",
     "patched": "kube.patch",
@@ -62,6 +65,8 @@ _LATER = {
     "schedulers": "views.scheduling",
     "service_picture": "views.service_picture",
     "share": "views.outcomes",
+    "show_protocols": "kube.bgp",
+    "show_route": "kube.bgp",
     "ss": "views.tools",
     "steps": "views.walk",
     "summary": "views.text",

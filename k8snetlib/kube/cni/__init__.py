@@ -29,6 +29,6 @@ CNIS = MappingProxyType({
     "calico-vxlan": _calico("Calico, VXLAN", calico_vxlan.plan, 4, 6),
     "calico-vxlan-cross-subnet": _calico("Calico, VXLAN between subnets", calico_vxlan.cross_subnet, 4, 6),
     "bgp": _calico("Calico, BGP mesh, no tunnel", bgp.plan),
-    "bgp-tor": _calico("Calico, BGP with the routers", bgp.plan, fabric=bgp.top_of_rack),
+    "bgp-tor": _calico("Calico, BGP with the routers", bgp.rack_plan, fabric=bgp.top_of_rack),
 })  # fmt: skip
 """Name → plug-in, as ``--cni`` and ``Cluster.load(…, cni=…)`` take it."""

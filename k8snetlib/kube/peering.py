@@ -1,0 +1,40 @@
+"""The BGP of a cluster: its nodes with their blocks in one of the shapes of ``kube.bgp``, converged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import ModelError
+from .bgp import Converged, Topology, converge, full_mesh, reflectors, top_of_rack, underlay_router
+from .cluster import Cluster
+from .cni.sandbox import segments
+
+TEXT = {
+    "shape": "nodes peer as mesh, reflectors or rack, not {peering!r}",
+    "none": "the plug-in {cni!r} has no BGP: its nodes hold no blocks to announce (choose bgp, bgp-tor or ipip)",
+    "who": "which nodes reflect? bgp(cluster, \"reflectors\", reflect=[\"node-a\"])",
+}
+
+
+def bgp(cluster: Cluster, peering: str = "mesh", *, reflect: Sequence[str] = (), version: int = 4) -> Converged:
+    """What the cluster's nodes tell each other by BGP, and the tables that follow: every node a peer of every other (``mesh``), of the nodes
+    that ``reflect``, or of the router of its segment (``rack``); one IP ``version`` at a time.
+
+    ModelError for another shape, reflectors that are no nodes, or a plug-in whose nodes have no blocks.
+    """
+    own = {host.name: [block for block in host.blocks if block.version == version] for host in cluster.hosts}
+    if not any(own.values()):
+        raise ModelError(TEXT["none"].format(cni=cluster.cni))
+    return converge(_topology(cluster, peering, reflect, version), own)
+
+
+def _topology(cluster: Cluster, peering: str, reflect: Sequence[str], version: int) -> Topology:
+    if peering == "mesh":
+        return full_mesh(cluster.hosts, version)
+    if peering == "reflectors":
+        if not reflect:
+            raise ModelError(TEXT["who"])
+        return reflectors(cluster.hosts, reflect, version)
+    if peering == "rack":
+        return top_of_rack(cluster.hosts, [underlay_router(segments(cluster.hosts))], version)
+    raise ModelError(TEXT["shape"].format(peering=peering))
