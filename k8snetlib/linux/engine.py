@@ -185,10 +185,10 @@ class View:
             skb.mark = value
 
     def mark_connection(self, ct, value: int) -> None:
-        """Write a connection's mark; one that is not in the table yet shows it when it gets there."""
+        """Write a connection's mark. One that is not in the table yet shows it when it gets there; one that a reset has ended is gone."""
         if value != ct.mark:
             ct.mark = value
-            if ct.confirmed:
+            if self.ct.holds(ct):
                 self.learn_connection(self.journey, ct)
 
 
