@@ -70,6 +70,8 @@ _LATER = {
     "text": "views.text",
     "trace_rules": "linux.pasted",
     "translated": "views.outcomes",
+    "vpc_nodes": "views.vpc",
+    "vpc_subnets": "views.vpc",
     "way_picture": "views.way_picture",
     "write_pcap": "views.pcap",
 }

@@ -21,7 +21,7 @@ def _calico(title: str, plan, *tunnels: int, **more) -> Plugin:
 
 def _vpc(title: str, prefix: bool) -> Plugin:
     register = vpc.register_prefix if prefix else vpc.register
-    return Plugin(title, vpc.plan, vpc_ipam.allocator(prefix), True, vpc.veth, vpc.answers, vpc.fabric, vpc.uplinks, register)
+    return Plugin(title, vpc.plan, vpc_ipam.allocator(prefix), True, vpc.veth, vpc.answers, vpc.fabric, vpc.uplinks, register, ipv6=False)
 
 
 CNIS = MappingProxyType({

@@ -38,6 +38,7 @@ class Plugin:
     the host's end of a Pod's cable. ``answers(host)`` are IPv4 addresses that the node has beside its own, and so answers for on its uplink.
     ``fabric(hosts)`` is what routers and switches below the nodes have been told; it may name the nodes' ports. ``uplinks(host, segment)``
     makes and plugs in a node's further interfaces, beside eth0. ``register(node)`` is the Node object as the node's kubelet then writes it.
+    ``ipv6``: whether Pods can have IPv6 addresses.
     """
 
     title: str
@@ -49,3 +50,4 @@ class Plugin:
     fabric: Callable[[Sequence[Host]], Iterable[Op]] = no_fabric
     uplinks: Callable[[Host, str], Iterable[Op]] = no_uplinks
     register: Callable[[Node], Node] = as_it_is
+    ipv6: bool = True

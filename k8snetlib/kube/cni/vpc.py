@@ -18,22 +18,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ...linux.addresses import ip_address, ip_network
 from ...linux.ops import (
-    AddrAdd, FdbAdd, LinkAdd, LinkSet, NeighAdd, NetnsAdd, Op, RouteAdd, RouteDel, RuleAdd, RulesRestore, SysctlSet, stable_mac,
+    AddrAdd,
+    FdbAdd,
+    LinkAdd,
+    LinkSet,
+    NeighAdd,
+    NetnsAdd,
+    Op,
+    RouteAdd,
+    RouteDel,
+    RuleAdd,
+    RulesRestore,
+    SysctlSet,
+    stable_mac,
 )  # fmt: skip
 from ...linux.packet import IPAddress
 from ...linux.state import FdbEntry, IPNetwork, Neighbor, PolicyRule, Route
-from ...value import replace, value
+from ...value import replace
 from ..objects import Node, Pod
 from .sandbox import UNDERLAY, Eni, Host, Sandbox, ports_of, socket_ops
-from .vpc_ipam import Subnet, warm
-from .vpc_limits import instance_type, kubelet_pods, limits, max_pods, recommended_pods
-
-if TYPE_CHECKING:
-    from ..cluster import Cluster
+from .vpc_limits import kubelet_pods
 
 GATEWAY = ip_address("169.254.1.1")
 VPC = ip_network("192.168.0.0/16")
@@ -82,7 +89,9 @@ def uplinks(host: Host, segment: str) -> Iterable[Op]:
 
 def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Iterable[Op]:
     """One node: its ENIs with a routing table each, the rules for all, and its Pods."""
-    yield SysctlSet(host.name, "net.ipv4.conf.eth0.rp_filter", 2)  # loose: a node port's packet may be for a Pod that answers by another ENI
+    yield SysctlSet(
+        host.name, "net.ipv4.conf.eth0.rp_filter", 2
+    )  # loose: a node port's packet may be for a Pod that answers by another ENI
     yield RuleAdd(host.name, PolicyRule(MAIN_ENI, "main", fwmark=MARK, fwmask=MARK))
     yield RulesRestore(host.name, rules(host, vpc_cidrs(hosts)), 4)
     for eni in host.enis[1:]:
@@ -132,7 +141,8 @@ def rules(host: Host, cidrs: Sequence[IPNetwork]) -> str:
     """ipamd's rules as iptables-restore text: which connections are marked to leave by eth0, and which get the node's address.
 
     Marked are those that come in by eth0 for the node itself (node ports), and those of Pods with the world outside: their packets go by
-    the main table, whatever ENI the Pod's address is on. Until v1.15 the exceptions were a chain each, AWS-SNAT-CHAIN-1 and on.
+    the main table, whatever ENI the Pod's address is on. Older versions had a chain for each exception, AWS-SNAT-CHAIN-1 and on, which ipamd still
+    clears away.
     """
     mark = f"{MARK:#x}/{MARK:#x}"
     restore = f"-j CONNMARK --restore-mark --nfmask {MARK:#x} --ctmask {MARK:#x}"
@@ -183,58 +193,3 @@ def fabric(hosts: Sequence[Host]) -> Iterable[Op]:
             yield FdbAdd(UNDERLAY, FdbEntry(end, eni.mac, master=segment))
             for address in (eni.address.ip, *eni.pods):
                 yield NeighAdd(UNDERLAY, Neighbor(segment, address, eni.mac))
-
-
-# For lessons
-
-
-@value
-class NodeUse:
-    """What one node holds of the VPC. ``held`` counts addresses of the subnet, its ENIs' own among them; ``warm_enis`` and ``warm_held``
-    are what ipamd's default supply makes of them. ``max_pods`` is what the addresses allow, ``kubelet_pods`` what the kubelet admits."""
-
-    node: str
-    instance_type: str
-    enis: int
-    max_enis: int
-    pods: int
-    held: int
-    warm_enis: int
-    warm_held: int
-    max_pods: int
-    kubelet_pods: int
-
-
-@value
-class SubnetUse:
-    """A subnet: how many addresses it has for interfaces and Pods, how many of these are free, and how many whole /28 are."""
-
-    network: IPNetwork
-    usable: int
-    free: int
-    free_prefixes: int
-
-
-def node_use(cluster: Cluster) -> tuple[NodeUse, ...]:
-    """Every node of a cluster whose plug-in is this one."""
-    prefix, found = cluster.cni == "vpc-prefix", []
-    for host in cluster.hosts:
-        kind, pods = instance_type(host.node), sum(len(eni.pods) for eni in host.enis)
-        found.append(NodeUse(host.name, kind, len(host.enis), limits(kind).enis, pods, len(_held(host)), *warm(kind, pods, prefix),
-                             max_pods(kind, prefix), recommended_pods(kind, prefix) if prefix else max_pods(kind)))  # fmt: skip
-    return tuple(found)
-
-
-def subnet_use(cluster: Cluster) -> tuple[SubnetUse, ...]:
-    """Every subnet in which the cluster's nodes are, as their ENIs leave it."""
-    used: dict[IPNetwork, list[IPAddress]] = {}
-    for host in cluster.hosts:
-        used.setdefault(host.addresses[0].network, []).extend(_held(host))
-    subnets = [Subnet(network, addresses) for network, addresses in used.items()]
-    return tuple(SubnetUse(each.network, each.usable, each.free, len(each.free_prefixes)) for each in subnets)
-
-
-def _held(host: Host) -> list[IPAddress]:
-    """The addresses of the subnet that the node's ENIs have: their own, their prefixes', or those given to Pods."""
-    return [a for eni in host.enis for a in (eni.address.ip, *(a for p in eni.prefixes for a in p), *(eni.pods if not eni.prefixes else ()))]
-

@@ -58,14 +58,23 @@ class Subnet:
     @property
     def free_prefixes(self) -> list[IPNetwork]:
         """The /28 ranges of which nobody has a single address. Fewer than ``free`` / 16, where addresses are scattered: fragmentation."""
-        return [network for network in self._prefixes() if self._whole(network)]
+        return [network for network in self._prefixes() if self.whole(network)]
 
     def _prefixes(self) -> Iterable[IPNetwork]:
         return self.network.subnets(new_prefix=PREFIX) if self.network.prefixlen <= PREFIX else ()
 
-    def _whole(self, prefix: IPNetwork) -> bool:
+    def whole(self, prefix: IPNetwork) -> bool:
+        """Whether nobody has an address of it."""
         first = int(prefix[0])
         return first >= self._low and first + PER_PREFIX <= self._high and self.used.isdisjoint(range(first, first + PER_PREFIX))
+
+    def promise(self, address: IPAddress, prefix: bool) -> None:
+        """Keep the address, or its whole prefix, from everybody but the one who asks for it by name."""
+        self.promised.update(range(int(_around(address)[0]), int(_around(address)[-1]) + 1) if prefix else [int(address)])
+
+    def forget_promises(self) -> None:
+        self.promised.clear()
+        self._next = self._low
 
     def lowest(self) -> IPAddress | None:
         """Take the lowest address that nobody has or was promised."""
@@ -86,13 +95,17 @@ class Subnet:
     def prefix(self, around: IPAddress | None = None) -> IPNetwork | None:
         """Take a /28 that is wholly free: the one that has an address, else the first without a promised one."""
         if around is not None:
-            candidates: Iterable[IPNetwork] = [ip_network(f"{around}/{PREFIX}", strict=False)] if around in self else []
+            candidates: Iterable[IPNetwork] = [_around(around)] if around in self else []
         else:
             candidates = (p for p in self._prefixes() if self.promised.isdisjoint(range(int(p[0]), int(p[0]) + PER_PREFIX)))
-        found = next((p for p in candidates if self._whole(p)), None)
+        found = next(filter(self.whole, candidates), None)
         if found is not None:
             self.used.update(range(int(found[0]), int(found[0]) + PER_PREFIX))
         return found
+
+
+def _around(address: IPAddress) -> IPNetwork:
+    return ip_network(f"{address}/{PREFIX}", strict=False)
 
 
 class _Node:
@@ -124,10 +137,10 @@ class _Node:
         for eni in self.enis:
             for prefix in eni.prefixes:
                 address = next((a for a in ([wanted] if wanted else prefix) if a in prefix and not self._has(a)), None)
-                if address is not None and (wanted or int(address) not in self.subnet.promised):
+                if address is not None:
                     self._put(eni, pods=(*eni.pods, address))
                     return address, ""
-        if wanted is not None and not self.subnet._whole(ip_network(f"{wanted}/{PREFIX}", strict=False)):
+        if wanted is not None and not self.subnet.whole(_around(wanted)):
             return None, NO_PREFIX
         eni, why = self._room(lambda each: len(each.prefixes) < self.limits.slots, 1)
         if eni is None:
@@ -158,7 +171,8 @@ class _Node:
 
     @property
     def full(self) -> str:
-        what = f"{self.limits.slots} prefixes" if self.prefix else f"{self.limits.slots} addresses for Pods"
+        slots, one = self.limits.slots, self.limits.slots == 1
+        what = f"{slots} {'prefix' if one else 'prefixes'}" if self.prefix else f"{slots} {'address' if one else 'addresses'} for Pods"
         return f"{self.host.name} is a {self.kind}: {self.limits.enis} ENIs with {what} each, and all of them are in use"
 
     def _put(self, eni: Eni, **changes) -> None:
@@ -186,7 +200,7 @@ def allocator(prefix: bool) -> Allocate:
         given, notes = _kept(nodes, pods)
         without: dict[str, str] = {}
         for node in nodes:
-            node.subnet.promised.clear()
+            node.subnet.forget_promises()
         for node in nodes:
             for pod in pods[node.host.name]:
                 if pod.key in given:
@@ -205,10 +219,12 @@ def _kept(nodes: Sequence[_Node], pods: Mapping[str, Sequence[Pod]]) -> tuple[di
     """The Pods that keep the address in their status, and remarks about those that cannot."""
     given: dict[str, Addresses] = {}
     notes = []
-    stated = [(node, pod, next((a for a in pod.pod_ips if a.version == 4), None)) for node in nodes for pod in pods[node.host.name] if pod.pod_ips]
+    stated = [
+        (node, pod, next((a for a in pod.pod_ips if a.version == 4), None)) for node in nodes for pod in pods[node.host.name] if pod.pod_ips
+    ]
     for node, _, wanted in stated:
         if wanted is not None and wanted in node.subnet:
-            node.subnet.promised.add(int(wanted))  # no ENI gets it in the meantime
+            node.subnet.promise(wanted, node.prefix)
     for node, pod, wanted in stated:
         address = node.give(wanted)[0] if wanted is not None and wanted in node.subnet else None
         if address is None:

@@ -14,7 +14,7 @@ from ..objects import Node
 
 INSTANCE_LABEL = "node.kubernetes.io/instance-type"
 DEFAULT_TYPE = "t3.medium"
-"""The type of a node without the label: what eksctl examples mostly take."""
+"""The type of a node without the label: what EKS makes a managed node group of that names none."""
 HOST_NETWORK = 2  # aws-node and kube-proxy
 PREFIX = 28
 PER_PREFIX = 16
