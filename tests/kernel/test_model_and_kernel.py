@@ -205,7 +205,7 @@ def draw(seed: int, sizes: tuple[int, ...] = (0, 0, 3, 1372, 1422, 1423), kinds:
     )  # fmt: skip
     silent = frozenset(rng.sample(range(9), 2))
     cni, family = cni or rng.choice(["vxlan", "vxlan", "bridge", "ptp"]), rng.choice(["IPv4", "IPv4", "IPv6"])
-    return Case(cni, ("IPv4",) if cni.startswith("vpc") else (family,), pods, silent, rules, sends)  # a VPC's Pods have one family
+    return Case(cni, (family,) if CNIS[cni].ipv6 else ("IPv4",), pods, silent, rules, sends)
 
 
 class Side:

@@ -302,7 +302,7 @@ def test_the_fabric_answers_and_nobody_else_is_asked() -> None:
     found = small()
     told = found.trace("pod/a1", "pod/b2:80")
     (answer,) = [e for e in told.all(Answered) if e.netns == "underlay"]
-    assert answer.why == "segment-1 answers for 192.168.50.9: it is 52:54:00:a8:32:08"
+    assert "192.168.50.9" in answer.why and "52:54:00:a8:32:08" in answer.why
     (flood,) = [e for e in told.all(Bridged) if isinstance(e.frame.payload, Arp) and e.frame.payload.op == 1]
     assert (flood.ports, flood.quiet, flood.local) == ((), (), True)  # the router alone hears it
     assert not [e for e in told.all(Transmitted) if e.netns == "underlay" and isinstance(e.frame.payload, Arp) and e.frame.payload.op == 1]
