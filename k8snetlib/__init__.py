@@ -77,6 +77,8 @@ _LATER = {
     "text": "views.text",
     "trace_rules": "linux.pasted",
     "translated": "views.outcomes",
+    "vpc_nodes": "views.vpc",
+    "vpc_subnets": "views.vpc",
     "way_picture": "views.way_picture",
     "ways": "views.ways",
     "ways_diagram": "views.ways",

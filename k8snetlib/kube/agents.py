@@ -18,7 +18,8 @@ NO_PROXY = "none"
 
 
 def proxy_configs(host: Host, hosts: Sequence[Host], network: Iterable[Op] = ()) -> list[ProxyConfig]:
-    """The node's configuration for each of its families: Pods are known by the cluster's range (``detectLocalMode: ClusterCIDR``).
+    """The node's configuration for each of its families: Pods are known by the cluster's range (``detectLocalMode: ClusterCIDR``). Where
+    nodes have no Pod ranges there is no such range either, and kube-proxy cannot tell Pods from others, as EKS leaves ``clusterCIDR`` empty.
 
     ``network`` is what the node's network was made by: kube-proxy asks the kernel for the addresses of all of the node's interfaces, so
     that those of the plug-in's are among them.
@@ -27,9 +28,9 @@ def proxy_configs(host: Host, hosts: Sequence[Host], network: Iterable[Op] = ())
 
     local = _local_addresses(host, network)
     found = []
-    for cidr in host.pod_cidrs:
-        version = cidr.version
-        everywhere = cluster_cidr([h.pod_cidr(version) for h in hosts if h.pod_cidr(version)])
+    for version in (address.version for address in host.addresses):
+        ranges = [h.pod_cidr(version) for h in hosts if h.pod_cidr(version)]
+        everywhere = cluster_cidr(ranges) if ranges else None
         services = tuple(each for each in SERVICE_CIDRS if each.version == version)
         zone = host.node.zone if host.node else ""
         found.append(ProxyConfig(host.name, host.address(version), local, everywhere, services, zone=zone))

@@ -24,7 +24,7 @@ from ..value import value
 from .agents import NO_PROXY, proxy_ops
 from .allocation import BalancerPool
 from .cni import CNIS
-from .cni.sandbox import UNDERLAY, Host, Sandbox, segment_of, segments, socket_ops, underlay_ops, uplink_ops
+from .cni.sandbox import UNDERLAY, Host, Sandbox, ports_of, socket_ops, underlay_ops, uplink_ops
 from .control import ControlPlane, control_plane
 from .hosts import plan_hosts
 from .manifests import Manifests, Skipped, load, loads
@@ -105,8 +105,9 @@ class Cluster:
         _check_names(cni, proxy)
         if not families or any(family not in FAMILIES for family in families):
             raise ModelError(f"address families are {' and '.join(FAMILIES)}, not {', '.join(families) or 'none'}")
-        placed = plan_hosts(manifests, tuple(FAMILIES[family] for family in families), CNIS[cni].allocate)
-        sandboxes, clashes = sandboxes_of(placed.pods, placed.hosts, placed.prefixes, CNIS[cni])
+        plugin = CNIS[cni]
+        placed = plan_hosts(manifests, tuple(FAMILIES[family] for family in families), plugin.allocate, plugin.register)
+        sandboxes, clashes = sandboxes_of(placed.pods, placed.hosts, placed.prefixes, plugin)
         if balancer not in (False, True, "VIP", "Proxy"):
             raise ModelError(f'a balancer\'s ipMode is "VIP" or "Proxy", not {balancer!r}')
         ranges = tuple(BALANCERS[FAMILIES[family]] for family in families)
@@ -179,7 +180,8 @@ class Cluster:
         host = self._host(name)
         port, segment = self._ports()[name]
         own = [s for s in self.sandboxes.values() if s.host == name] if "by_host" not in self.cache else self.cache["by_host"].get(name, [])
-        return (*uplink_ops(host, port, segment), *CNIS[self.cni].plan(host, self.hosts, own))
+        plugin = CNIS[self.cni]
+        return (*uplink_ops(host, port, segment), *plugin.uplinks(host, segment), *plugin.plan(host, self.hosts, own))
 
     def proxy_ops(self, name: str) -> tuple[Op, ...]:
         """What kube-proxy writes on one node."""
@@ -237,7 +239,8 @@ class Cluster:
 
     def _build_underlay(self) -> Mapping[str, NetNS]:
         ports = self._ports()
-        uplinks = (op for host in self.hosts for op in uplink_ops(host, *ports[host.name]))
+        more = CNIS[self.cni].uplinks
+        uplinks = (op for h in self.hosts for op in (*uplink_ops(h, *ports[h.name]), *more(h, ports[h.name][1])))
         own = self._underlay_ops()
         routes = [op for op in own if isinstance(op, RouteAdd) and op.netns == UNDERLAY]  # by a node, whose cable has to be there first
         return build((*(op for op in own if op not in routes), *uplinks, *routes, *self._fabric_ops()), only=frozenset([UNDERLAY, CLIENT]))
@@ -245,15 +248,7 @@ class Cluster:
     def _ports(self) -> dict[str, tuple[str, str]]:
         """Node → (its switch port, its segment)."""
         if "ports" not in self.cache:
-            links, taken = segments(self.hosts), set(segments(self.hosts))
-            found = {}
-            for number, host in enumerate(self.hosts, 1):
-                port = f"port-{host.name}" if len(host.name) <= 10 and "." not in host.name else f"port-{number}"
-                while port in taken:
-                    port = f"port{number}-{len(taken)}"
-                taken.add(port)
-                found[host.name] = (port, segment_of(host, links))
-            self.cache["ports"] = found
+            self.cache["ports"] = ports_of(self.hosts)
         return self.cache["ports"]
 
     def _host(self, name: str) -> Host:

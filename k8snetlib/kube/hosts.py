@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 
 from ..linux.addresses import ip_interface, ip_network
@@ -10,6 +10,7 @@ from ..linux.packet import IPAddress
 from ..linux.state import IPInterface, IPNetwork
 from ..value import replace, value
 from .cni.addressing import Allocate, host_local
+from .cni.plugin import as_it_is
 from .cni.sandbox import Host
 from .ipam import assign_pod_cidrs
 from .manifests import Manifests
@@ -38,17 +39,19 @@ class Placed:
     notes: tuple[str, ...] = field(default=())
 
 
-def plan_hosts(manifests: Manifests, versions: Sequence[int], allocate: Allocate = host_local) -> Placed:
-    """Place and address everything in the manifests; ``allocate`` gives Pods their addresses. ManifestError where an object asks for what
-    cannot be."""
-    nodes = manifests.of(Node) or _default_nodes(manifests)
+def plan_hosts(
+    manifests: Manifests, versions: Sequence[int], allocate: Allocate = host_local, register: Callable[[Node], Node] = as_it_is
+) -> Placed:
+    """Place and address everything in the manifests; ``allocate`` gives Pods their addresses, ``register`` is what a kubelet adds to its
+    Node. ManifestError where an object asks for what cannot be."""
+    nodes = tuple(register(node) for node in manifests.of(Node) or _default_nodes(manifests))
     pods = expand(manifests.objects, nodes)
     placement = place(pods, nodes, manifests.of(Namespace))
     placed = [replace(pod, node_name=placement.nodes.get(pod.key, "")) for pod in pods]
     nodes, hosts = _addressed(nodes, placed, versions)
     prefixes = {host.name: {cidr.version: cidr.prefixlen for cidr in host.pod_cidrs} for host in hosts}
     hosts, running, pending, notes = _assign(placed, hosts, dict(placement.pending), allocate)
-    return Placed(nodes, hosts, running, pending, prefixes, notes)
+    return Placed(tuple(host.node for host in hosts), hosts, running, pending, prefixes, notes)
 
 
 def _default_nodes(manifests: Manifests) -> tuple[Node, ...]:

@@ -96,6 +96,9 @@ class CtTable:
         self.entries.pop(_key(ct.original, False), None)
         self.entries.pop(_key(ct.reply, True), None)
 
+    def holds(self, ct: Ct) -> bool:
+        return self.entries.get(_key(ct.original, False)) == (ct, ORIGINAL)
+
     def find(self, flow: Flow, answer: bool = False) -> tuple[Ct, str] | None:
         """The connection of a packet with this tuple, and its direction; ``answer``: the packet is an echo reply."""
         return self.entries.get(_key(flow, answer))

@@ -115,8 +115,8 @@ class View:
 
     # What rules ask (see xtables).
 
-    def addr_type(self, address: IPAddress) -> str:
-        return address_type(self.ns, address)
+    def addr_type(self, address: IPAddress, dev: str = "") -> str:
+        return address_type(self.ns, address, dev)
 
     def chance(self, match: object, probability: Fraction) -> bool:
         answer = probability == 1 or (probability > 0 and self.engine.chance(match, probability))
@@ -183,6 +183,13 @@ class View:
         if value != skb.mark:
             self.engine.emit(Marked(self.name, self.journey, skb.mark, value))
             skb.mark = value
+
+    def mark_connection(self, ct, value: int) -> None:
+        """Write a connection's mark. One that is not in the table yet shows it when it gets there; one that a reset has ended is gone."""
+        if value != ct.mark:
+            ct.mark = value
+            if self.ct.holds(ct):
+                self.learn_connection(self.journey, ct)
 
 
 class Engine:

@@ -101,16 +101,17 @@ def lookup_local(namespace: NetNS, address: IPAddress) -> tuple[Route | None, No
     return None, None
 
 
-def address_type(namespace: NetNS, address: IPAddress) -> str:
+def address_type(namespace: NetNS, address: IPAddress, dev: str = "") -> str:
     """What ``-m addrtype`` calls the address (net/ipv4/fib_frontend.c inet_addr_type, net/netfilter/xt_addrtype.c).
 
+    With ``dev``, what the local table says of it counts only where it says so of that device (inet_dev_addr_type); IPv4 alone.
     An IPv6 link-local address is never LOCAL there: it is looked up without a device, and means nothing without one.
     """
     if address.version == 6 and address.is_link_local:
         return "UNICAST"
     route, _ = lookup_local(namespace, address)
     if route is not None:
-        return route.type.upper()
+        return route.type.upper() if not dev or route.dev == dev else "UNICAST"
     if address.is_multicast:
         return "MULTICAST"
     if address.version == 4 and int(address) in (0, 0xFFFFFFFF):

@@ -15,7 +15,7 @@ from ..value import value
 from .iptables_text import BUILT_IN, read_rule, read_tables, tokens
 from .packet import Skb
 from .rules import Chain, ChainLines, Rule, RuleLines, Table
-from .targets import Jump, Nat, SetMark, Verdict
+from .targets import ConnMark, Jump, Nat, SetMark, Verdict
 from .xtables_more import Verbatim
 
 __all__ = [
@@ -43,7 +43,7 @@ ORDER = MappingProxyType(
     }
 )
 JUMP_LIMIT = 64
-_TRACKING = (" -j DNAT", " -j SNAT", " -j MASQUERADE", " -j REDIRECT", "-m conntrack", "-m state", "-m connmark")
+_TRACKING = (" -j DNAT", " -j SNAT", " -j MASQUERADE", " -j REDIRECT", " -j CONNMARK", "-m conntrack", "-m state", "-m connmark")
 LOGGING = ("LOG", "NFLOG", "ULOG", "TRACE", "AUDIT")  # targets that let the packet go on as it is
 
 
@@ -109,7 +109,7 @@ def _tracks(rules: Sequence[Rule]) -> bool:
 
 
 def _needs_conntrack(rule: Rule) -> bool:
-    return isinstance(rule.target, Nat) or any(match.name in ("conntrack", "state", "connmark") for match in rule.matches)
+    return isinstance(rule.target, (Nat, ConnMark)) or any(match.name in ("conntrack", "state", "connmark") for match in rule.matches)
 
 
 def walk(table: Table, hook: str, skb: Skb, env) -> object:
@@ -162,6 +162,13 @@ def _act(rule: Rule, skb: Skb, env, where: tuple[str, str, str, int], examined: 
     if isinstance(target, SetMark):
         env.matched(*where, rule, "MARK", examined)
         env.mark(skb, target.apply(skb.mark))
+        return None
+    if isinstance(target, ConnMark):
+        env.matched(*where, rule, "CONNMARK", examined)
+        if skb.ct is not None:
+            mark, connection = target.apply(skb.mark, skb.ct.mark)
+            env.mark(skb, mark)
+            env.mark_connection(skb.ct, connection)
         return None
     if isinstance(target, Verbatim):
         if target.name not in LOGGING:

@@ -186,7 +186,7 @@ class SetMark:
             if on_packet:
                 env.mark(skb, found & 0xFFFFFFFF)
             elif skb.ct is not None:
-                skb.ct.mark = found & 0xFFFFFFFF
+                env.mark_connection(skb.ct, found & 0xFFFFFFFF)
             return None
 
         return run

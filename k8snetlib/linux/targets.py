@@ -1,4 +1,4 @@
-"""The targets of iptables rules: verdicts, jumps, marks, REJECT and NAT, as values that print themselves as ``iptables-save`` does."""
+"""The targets of iptables rules: verdicts, jumps, marks of packets and connections, REJECT and NAT, as values that print themselves as ``iptables-save`` does."""
 
 from __future__ import annotations
 
@@ -63,6 +63,49 @@ class SetMark:
 
     def words(self) -> str:
         return f"-j MARK --set-xmark {self.value:#x}/{self.mask:#x}"
+
+
+@value
+class ConnMark:
+    """``-j CONNMARK``: write a connection's mark (``set``), copy the packet's into it (``save``) or copy it to the packet (``restore``).
+
+    ``ctmask`` are the bits of the connection's mark and ``nfmask`` those of the packet's that take part (net/netfilter/xt_connmark.c).
+    """
+
+    mode: str
+    value: int = 0
+    ctmask: int = 0xFFFFFFFF
+    nfmask: int = 0xFFFFFFFF
+
+    name = "CONNMARK"
+    options: ClassVar = {"--set-xmark": 1, "--set-mark": 1, "--or-mark": 1, "--xor-mark": 1, "--and-mark": 1, "--save-mark": 0, "--restore-mark": 0,
+                         "--mask": 1, "--nfmask": 1, "--ctmask": 1}  # fmt: skip
+
+    @classmethod
+    def read(cls, options: list[Option], version: int) -> ConnMark:
+        masks = {}
+        for option, _, arguments in options:
+            if option in ("--mask", "--nfmask"):
+                masks["nfmask"] = int(arguments[0], 0)
+            if option in ("--mask", "--ctmask"):
+                masks["ctmask"] = int(arguments[0], 0)
+        modes = [each for each in options if each[0] not in ("--mask", "--nfmask", "--ctmask")]
+        if modes[0][0] in ("--save-mark", "--restore-mark"):
+            return cls(modes[0][0][2:-5], **masks)
+        mark = SetMark.read(modes, version)
+        return cls("set", mark.value, mark.mask)
+
+    def apply(self, mark: int, connection: int) -> tuple[int, int]:
+        """(the packet's mark, the connection's mark) after it."""
+        if self.mode == "restore":
+            return mark & ~self.nfmask & 0xFFFFFFFF ^ connection & self.ctmask, connection
+        new = self.value if self.mode == "set" else mark & self.nfmask
+        return mark, connection & ~self.ctmask & 0xFFFFFFFF ^ new
+
+    def words(self) -> str:
+        if self.mode == "set":
+            return f"-j CONNMARK --set-xmark {self.value:#x}/{self.ctmask:#x}"
+        return f"-j CONNMARK --{self.mode}-mark --nfmask {self.nfmask:#x} --ctmask {self.ctmask:#x}"
 
 
 @value
@@ -137,6 +180,7 @@ def _nat_range(text: str, version: int) -> tuple[IPAddress | None, tuple[int, in
 
 TARGETS = {
     "MARK": (SetMark.read, SetMark.options),
+    "CONNMARK": (ConnMark.read, ConnMark.options),
     "REJECT": (Reject.read, Reject.options),
     "DNAT": (Nat.make("DNAT"), Nat.options),
     "SNAT": (Nat.make("SNAT"), Nat.options),
@@ -145,7 +189,7 @@ TARGETS = {
 }
 # The other targets of iptables 1.8 (iptables-extensions(8)).
 VERBATIM_TARGETS = frozenset((
-    "AUDIT", "CHECKSUM", "CLASSIFY", "CLUSTERIP", "CONNMARK", "CONNSECMARK", "CT", "DNPT", "DSCP", "ECN", "HL", "HMARK", "IDLETIMER", "LED",
+    "AUDIT", "CHECKSUM", "CLASSIFY", "CLUSTERIP", "CONNSECMARK", "CT", "DNPT", "DSCP", "ECN", "HL", "HMARK", "IDLETIMER", "LED",
     "LOG", "NETMAP", "NFLOG", "NFQUEUE", "NOTRACK", "QUEUE", "RATEEST", "SECMARK", "SET", "SNPT", "SYNPROXY", "TCPMSS", "TCPOPTSTRIP",
     "TEE", "TOS", "TPROXY", "TRACE", "TTL", "ULOG",
 ))  # fmt: skip

@@ -255,34 +255,45 @@ class Statistic:
 
 @value
 class AddrType:
-    """``-m addrtype``: what the routing table says of the source or destination address (LOCAL, BROADCAST, UNICAST …)."""
+    """``-m addrtype``: what the routing table says of the source or destination address (LOCAL, BROADCAST, UNICAST …).
+
+    ``limit`` (``--limit-iface-in``): of the destination or source as an address of the interface that the packet came in by.
+    """
 
     src: str = ""
     dst: str = ""
     not_src: bool = False
     not_dst: bool = False
+    limit: bool = False
 
-    name, options = "addrtype", {"--src-type": 1, "--dst-type": 1}
+    name, options = "addrtype", {"--src-type": 1, "--dst-type": 1, "--limit-iface-in": 0}
 
     @classmethod
     def read(cls, options: list[Option], version: int) -> AddrType:
         fields: dict = {}
         for option, negated, arguments in options:
+            if option == "--limit-iface-in":
+                fields["limit"] = True
+                continue
             key = option[2:5]
             fields[key], fields["not_" + key] = arguments[0], negated
         return cls(**fields)
 
     def words(self) -> str:
         src = f" {bang(self.not_src)}--src-type {self.src}" if self.src else ""
-        return f"-m addrtype{src}" + (f" {bang(self.not_dst)}--dst-type {self.dst}" if self.dst else "")
+        dst = f" {bang(self.not_dst)}--dst-type {self.dst}" if self.dst else ""
+        return f"-m addrtype{src}{dst}" + (" --limit-iface-in" if self.limit else "")
 
     def compile(self) -> Test | None:
         src, dst = frozenset(self.src.split(",")) if self.src else None, frozenset(self.dst.split(",")) if self.dst else None
 
         def test(skb: Skb, env) -> bool:
-            if src is not None and (env.addr_type(skb.packet.src) in src) is self.not_src:
+            if self.limit and skb.packet.version == 6:
+                raise UnsupportedError("addrtype --limit-iface-in is not modelled for IPv6")
+            dev = skb.iif if self.limit else ""
+            if src is not None and (env.addr_type(skb.packet.src, dev) in src) is self.not_src:
                 return False
-            return dst is None or (env.addr_type(skb.packet.dst) in dst) is not self.not_dst
+            return dst is None or (env.addr_type(skb.packet.dst, dev) in dst) is not self.not_dst
 
         return test
 

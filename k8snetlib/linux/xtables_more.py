@@ -156,7 +156,7 @@ UNMODELLED = {
     "sctp": ("--chunk-types",),
     "conntrack": ("--ctproto", "--ctorigsrc", "--ctorigdst", "--ctreplsrc", "--ctrepldst", "--ctorigsrcport", "--ctorigdstport",
                   "--ctreplsrcport", "--ctrepldstport", "--ctstatus", "--ctexpire", "--ctdir"),
-    "addrtype": ("--limit-iface-in", "--limit-iface-out"),
+    "addrtype": ("--limit-iface-out",),
     "recent": ("--rttl",),
     "socket": ("--restore-skmark",),
     "set": ("--return-nomatch", "--update-counters", "--update-subcounters", "--packets-eq", "--packets-lt", "--packets-gt", "--bytes-eq",

@@ -50,12 +50,16 @@ class Case:
     sends: tuple[tuple, ...]
 
 
+SMALL = ", labels: {node.kubernetes.io/instance-type: t3.nano}"  # two ENIs with room for one Pod each, so that both are in use
+
+
 def cluster_of(case: Case) -> Cluster:
     text = []
+    labels = SMALL if case.cni.startswith("vpc") else ""
     for number, count in enumerate(case.pods):
         name = f"n{number}"
         text.append(
-            f"apiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}\nstatus: {{addresses: [{{type: InternalIP, address: 192.168.{50 + 10 * (number // 2)}.{11 + number}}}]}}"
+            f"apiVersion: v1\nkind: Node\nmetadata: {{name: {name}{labels}}}\nstatus: {{addresses: [{{type: InternalIP, address: 192.168.{50 + 10 * (number // 2)}.{11 + number}}}]}}"
         )
         for pod in range(count):
             key = number * 3 + pod
@@ -203,7 +207,8 @@ def draw(seed: int, sizes: tuple[int, ...] = (0, 0, 3, 1372, 1422, 1423), kinds:
         for _ in range(rng.randint(3, 8))
     )  # fmt: skip
     silent = frozenset(rng.sample(range(9), 2))
-    return Case(cni or rng.choice(["vxlan", "vxlan", "bridge", "ptp"]), rng.choice([("IPv4",), ("IPv4",), ("IPv6",)]), pods, silent, rules, sends)
+    cni, family = cni or rng.choice(["vxlan", "vxlan", "bridge", "ptp"]), rng.choice(["IPv4", "IPv4", "IPv6"])
+    return Case(cni, (family,) if CNIS[cni].ipv6 else ("IPv4",), pods, silent, rules, sends)
 
 
 class Side:
@@ -217,7 +222,7 @@ class Side:
 
     def connections(self, entries):
         found = (c for c in self.names.connections(entries) if not c.original.dst.is_multicast)
-        return {(c.original, self.without_drawn_port(c.reply), c.state, c.seen_reply, c.assured) for c in found}
+        return {(c.original, self.without_drawn_port(c.reply), c.state, c.seen_reply, c.assured, c.mark) for c in found}
 
     @staticmethod
     def without_drawn_port(reply: Flow) -> Flow:

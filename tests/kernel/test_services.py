@@ -41,6 +41,7 @@ class Drawn:
     mode: str
     family: str
     sends: tuple[tuple[int, int, str], ...]
+    cni: str = "vxlan"
 
 
 def draw(seed: int) -> Drawn:
@@ -190,7 +191,7 @@ class Run:
 
 def check(case: Drawn) -> None:
     """Run the case in both worlds; AssertionError says what differs."""
-    cluster = Cluster.loads(case.text, proxy=case.mode, families=(case.family,), outside=True, balancer=True)
+    cluster = Cluster.loads(case.text, cni=case.cni, proxy=case.mode, families=(case.family,), outside=True, balancer=True)
     ops, runs = list(cluster.ops()), []
 
     def compare(lab: Lab) -> None:
@@ -219,3 +220,14 @@ SEEDS = range(int(os.environ.get("K8SNET_SEEDS", "40")))
 @pytest.mark.parametrize("seed", SEEDS)
 def test_services_agree(seed: int) -> None:
     check(draw(seed))
+
+
+IN_A_VPC = [seed for seed in range(2000, 3000) if draw(seed).family == "IPv4"][: int(os.environ.get("K8SNET_PLUGIN_SEEDS", "6"))]
+
+
+@pytest.mark.parametrize("seed", IN_A_VPC)
+def test_services_agree_in_a_vpc(seed: int) -> None:
+    """With several uplinks: what came in by one has to leave by it, whatever the Pod's own is."""
+    case = draw(seed)
+    text = case.text.replace("labels: {topology", "labels: {node.kubernetes.io/instance-type: t3.nano, topology")
+    check(replace(case, text=text, cni="vpc"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from . import bgp, bridge, calico, calico_vxlan, hostgw, ipip, ptp, vxlan
+from . import bgp, bridge, calico, calico_vxlan, hostgw, ipip, ptp, vpc, vpc_ipam, vxlan
 from .plugin import Plugin
 
 
@@ -17,6 +17,11 @@ def _calico(title: str, plan, *tunnels: int, **more) -> Plugin:
         return frozenset(calico.tunnel_address(host, v) for v in tunnels if v == 4 and calico.blocks(host, v))
 
     return Plugin(title, plan, calico.allocator(*tunnels), True, calico.veth, answers, **more)
+
+
+def _vpc(title: str, prefix: bool) -> Plugin:
+    register = vpc.register_prefix if prefix else vpc.register
+    return Plugin(title, vpc.plan, vpc_ipam.allocator(prefix), True, vpc.veth, vpc.answers, vpc.fabric, vpc.uplinks, register, ipv6=False)
 
 
 CNIS = MappingProxyType({
@@ -30,5 +35,7 @@ CNIS = MappingProxyType({
     "calico-vxlan-cross-subnet": _calico("Calico, VXLAN between subnets", calico_vxlan.cross_subnet, 4, 6),
     "bgp": _calico("Calico, BGP mesh, no tunnel", bgp.plan),
     "bgp-tor": _calico("Calico, BGP with the routers", bgp.rack_plan, fabric=bgp.top_of_rack),
+    "vpc": _vpc("Amazon VPC CNI, secondary addresses", prefix=False),
+    "vpc-prefix": _vpc("Amazon VPC CNI, prefix delegation", prefix=True),
 })  # fmt: skip
 """Name → plug-in, as ``--cni`` and ``Cluster.load(…, cni=…)`` take it."""

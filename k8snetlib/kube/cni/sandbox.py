@@ -17,10 +17,31 @@ MAX_NAME = 15
 
 
 @value
+class Eni:
+    """A node's interface in a cloud's network (AWS: elastic network interface): ``number`` 0 is eth0, with the node's own address.
+
+    ``pods`` are the addresses of Pods that the cloud delivers to it, and ``prefixes`` the /28 ranges from which they are, if it holds any.
+    """
+
+    number: int
+    address: IPInterface
+    pods: tuple[IPAddress, ...] = ()
+    prefixes: tuple[IPNetwork, ...] = ()
+
+    @property
+    def dev(self) -> str:
+        return f"eth{self.number}"
+
+    @property
+    def mac(self) -> str:
+        return mac_for(self.address.ip, "52:54:00")
+
+
+@value
 class Host:
     """A node as its network agent sees it: its addresses with their prefixes, the gateway of each, its Pod ranges and the MTU of eth0.
 
-    ``blocks`` are the parts of the address pool that Calico's IPAM has given to the node.
+    ``blocks`` are the parts of the address pool that Calico's IPAM has given to the node, ``enis`` its interfaces in an AWS VPC.
     """
 
     name: str
@@ -30,6 +51,7 @@ class Host:
     mtu: int = 1500
     node: Node | None = None
     blocks: tuple[IPNetwork, ...] = ()
+    enis: tuple[Eni, ...] = ()
 
     def address(self, version: int) -> IPAddress | None:
         """The node's own address of that family."""
@@ -88,6 +110,19 @@ def segments(hosts: Sequence[Host]) -> dict[str, tuple[IPInterface, ...]]:
 
 def segment_of(host: Host, links: dict[str, tuple[IPInterface, ...]]) -> str:
     return next(name for name, routers in links.items() if any(r.network == host.addresses[0].network for r in routers))
+
+
+def ports_of(hosts: Sequence[Host]) -> dict[str, tuple[str, str]]:
+    """Node → (the switch port of its eth0, its segment)."""
+    links = segments(hosts)
+    taken, found = set(links), {}
+    for number, host in enumerate(hosts, 1):
+        port = f"port-{host.name}" if len(host.name) <= 10 and "." not in host.name else f"port-{number}"
+        while port in taken:
+            port = f"port{number}-{len(taken)}"
+        taken.add(port)
+        found[host.name] = (port, segment_of(host, links))
+    return found
 
 
 def underlay_ops(hosts: Sequence[Host]) -> Iterable[Op]:
