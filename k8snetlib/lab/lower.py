@@ -122,7 +122,7 @@ def _link_set(op: o.LinkSet) -> Request:
         link["master"] = op.master or 0
     if op.up is not None:
         link["state"] = "up" if op.up else "down"
-    flags = (("mode", op.hairpin), ("learning", op.learning), ("isolated", op.isolated))  # hairpin is IFLA_BRPORT_MODE
+    flags = (("mode", op.hairpin), ("learning", op.learning), ("isolated", op.isolated), ("proxyarp", op.proxy_arp))  # IFLA_BRPORT_…
     port = {key: int(value) for key, value in flags if value is not None}
     return "link_set", {"netns": op.netns, "name": op.name, "link": link, "port": port}
 

@@ -73,6 +73,7 @@ class Interface:
     vxlan: VxlanConfig | None = None
     index: int = 0
     fixed_mtu: bool = False  # a bridge whose MTU was set by hand no longer follows its ports'
+    proxy_arp: bool = False  # of a bridge port: the bridge answers ARP there, and floods nothing to it
 
     def __str__(self) -> str:
         flags = "UP,LOWER_UP" if self.up else "DOWN"
