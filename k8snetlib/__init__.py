@@ -63,6 +63,7 @@ _LATER = {
     "questions": "views.questions",
     "resolv_conf": "views.questions",
     "schedulers": "views.scheduling",
+    "session_curve": "views.peering",
     "service_picture": "views.service_picture",
     "share": "views.outcomes",
     "show_protocols": "kube.bgp",

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from ..errors import ModelError
 from ..linux.fib import DEFAULT_TABLES
 from ..linux.state import Interface, Network
+from ..value import replace
 
 
 class Text(str):
@@ -36,8 +37,8 @@ def ip_addr(network: Network, netns: str) -> Text:
 
 
 def ip_route(network: Network, netns: str, version: int = 4, table: str = "main") -> Text:
-    """``ip -n NETNS route``: the routes of one table, defaults first, as the kernel lists them."""
-    routes = [r for r in network.namespace(netns).routes if r.dst.version == version and r.table == table]
+    """``ip -n NETNS route``: the routes of one table, defaults first; that table is not named in each line, just as ``ip`` does not."""
+    routes = [replace(r, table="main") for r in network.namespace(netns).routes if r.dst.version == version and r.table == table]
     return _text(sorted(routes, key=lambda r: (int(r.dst.network_address), r.dst.prefixlen)))
 
 

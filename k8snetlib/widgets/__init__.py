@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .addresses import AddressesExplorer
     from .map_explorer import MapExplorer
     from .packet_walk import PacketWalk
     from .pod_pair import PodPairExplorer
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from .service_types import ServiceTypeExplorer
     from .services import ServiceExplorer
     from .tunnel import TunnelExplorer
+    from .ways import WaysExplorer
 
 _LATER = {
+    "AddressesExplorer": "addresses",
     "MapExplorer": "map_explorer",
     "PacketWalk": "packet_walk",
     "PodPairExplorer": "pod_pair",
@@ -30,11 +33,12 @@ _LATER = {
     "ServiceExplorer": "services",
     "ServiceTypeExplorer": "service_types",
     "TunnelExplorer": "tunnel",
+    "WaysExplorer": "ways",
 }
 
 __all__ = [
-    "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "ServiceExplorer", "ServiceTypeExplorer",
-    "TunnelExplorer",
+    "AddressesExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "ServiceExplorer",
+    "ServiceTypeExplorer", "TunnelExplorer", "WaysExplorer",
 ]  # fmt: skip
 
 

@@ -1,0 +1,57 @@
+"""Limits as bars beside what was wanted: how far each would let one go, and how far one got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+from ..errors import ModelError
+from .figure import Figure
+from .render import INK, MUTED, STYLE
+
+WIDTH, LEFT, RIGHT = 860, 268, 92  # pixels
+ROW, BAR, TOP, BOTTOM = 34, 18, 34, 14
+TEXT = {"empty": "there are no limits to draw", "more": "{count:,} →", "count": "{count:,}"}
+LOOK = "".join(
+    f".k8snet.k8snet .{rule}"
+    for rule in (
+        f"name{{font-size:12.5px;fill:{INK}}}",
+        f"count{{font-size:12.5px;font-weight:600;fill:{INK}}}",
+        f"want{{stroke:{INK};stroke-width:1.6;stroke-dasharray:5 3}}",
+        f"says{{font-size:12px;fill:{MUTED}}}",
+        "room{fill:#dcefe1;stroke:#188038;stroke-width:1.2}",
+        "short{fill:#fbe3e1;stroke:#c5221f;stroke-width:1.2}",
+        "got{fill:#e3eefd;stroke:#1a66cc;stroke-width:1.2}",
+    )
+)
+
+
+def limits_picture(limits: Mapping[str, int], wanted: int, wants: str, got: tuple[str, int], alt: str, caption: str = "") -> Figure:
+    """A bar for each limit, and last one for what was ``got`` (name, count); a dashed line at ``wanted``, named by ``wants``.
+
+    Bars go to twice what was wanted; one that is longer ends in an arrow beside its number. What falls short is red and marked ✕.
+    ModelError where there is no limit.
+    """
+    if not limits:
+        raise ModelError(TEXT["empty"])
+    most = max(2 * wanted, got[1], 1)
+    scale = (WIDTH - LEFT - RIGHT) / most
+    height = TOP + ROW * (len(limits) + 1) + BOTTOM
+    at = LEFT + wanted * scale
+    parts = [_text(at, TOP - 14, wants, "says", "middle")]
+    rows = [(f"{'✓' if count >= wanted else '✕'} {name}", count, "room" if count >= wanted else "short") for name, count in limits.items()]
+    for number, (name, count, look) in enumerate([*rows, (*got, "got")]):
+        y, shown = TOP + ROW * number, min(count, most)
+        parts.append(_text(LEFT - 10, y + BAR - 4, name, "name", "end"))
+        parts.append(f'<rect class="{look}" x="{LEFT}" y="{y}" width="{shown * scale:.1f}" height="{BAR}"/>')
+        number_text = TEXT["more" if count > most else "count"].format(count=count)
+        parts.append(_text(LEFT + shown * scale + 7, y + BAR - 4, number_text, "count"))
+    parts.append(f'<path class="want" d="M{at:.1f} {TOP - 8}V{height - BOTTOM}"/>')
+    size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="k8snet" role="img" aria-label="{escape(alt)}" {size}>'
+    plate = f'<rect class="plate" x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="8"/>'
+    return Figure(f"{head}<style>{STYLE}{LOOK}</style>{plate}{''.join(parts)}</svg>", alt, caption)
+
+
+def _text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:g}" text-anchor="{anchor}">{escape(words)}</text>'
