@@ -142,21 +142,21 @@ FACTS: dict[str, Fact] = {
          Source("Calico: VXLAN and IPIP", "https://docs.tigera.io/calico/latest/networking/configuring/vxlan-ipip"))),
     "calico-default-route": Fact(
         "A cluster without Internet access needs no default route.",
-        "With Calico its nodes do: they answer a Pod's ARP question for 169.254.1.1 only if they have a route to that address, which is the "
-        "default route. Any route to it will do.",
+        "With Calico its nodes do: they answer a Pod's ARP question for 169.254.1.1 only if they have a route to that address, which is "
+        "the default route. Any route to it will do.",
         "Calico as of 2026",
         (_github("projectcalico/calico", "issues", 3270), _github("projectcalico/calico", "issues", 7866))),
     "bgp-mesh-size": Fact(
         "BGP between nodes does not scale.",
-        "The full mesh does not: Calico's documentation recommends it for about 100 nodes and fewer. Route reflectors, or the routers of the "
-        "racks, need a few sessions for each node.",
+        "The full mesh does not: Calico's documentation recommends it for about 100 nodes and fewer. Route reflectors, or the routers of "
+        "the racks, need a few sessions for each node.",
         "Calico 3.31",
         (Source("Calico: BGP peering", "https://docs.tigera.io/calico/latest/networking/configuring/bgp"),
          _github("kubernetes/kops", "pull", 6047))),
     "pods-per-node": Fact(
         "A node runs up to 110 Pods.",
-        "110 is the kubelet's default. With the VPC CNI and secondary addresses the instance type decides, from 4 (t3.nano) to 737 (m5.24xlarge). With prefixes "
-        "there are addresses enough, and AWS recommends 110, or 250 with more than 30 vCPUs.",
+        "110 is the kubelet's default. With the VPC CNI and secondary addresses the instance type decides, from 4 (t3.nano) to 737 (m5.24xlarge). "
+        "With prefixes there are addresses enough, and AWS recommends 110, or 250 with more than 30 vCPUs.",
         "VPC CNI 1.20",
         (_file("aws/amazon-vpc-cni-k8s", "misc/eni-max-pods.txt", "master"),
          Source("EKS: prefixes", "https://docs.aws.amazon.com/eks/latest/userguide/cni-increase-ip-addresses.html"))),

@@ -1,7 +1,7 @@
 """For how many Pods a cluster of like nodes has room, and what stops the next one: the same nodes and Pods under each kind of address plan.
 
 Nothing is estimated: nodes and a Deployment are objects, the scheduler places, the kubelet's ``maxPods`` holds, and the plug-in's own IPAM
-gives addresses, until somebody refuses. Each node's two system Pods run on its own address and take two of ``maxPods`` (they are not counted).
+gives addresses, until somebody refuses. Each node's two system Pods run on its own address, take two of ``maxPods``, and are not counted.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ spec:
 class Room:
     """What came of it. ``running`` of the ``wanted`` Pods have an address; ``stopped`` counts the others by what stopped them.
 
-    ``held`` are the addresses of the nodes' own subnet in use, the nodes' own among them; ``set_aside`` those of another range that are reserved
-    for these nodes, in blocks or ranges of ``unit`` addresses (0: none are).
+    ``held`` are the addresses of the nodes' own subnet in use, the nodes' own among them; ``set_aside`` those of another range that are
+    reserved for these nodes, in blocks or ranges of ``unit`` addresses (0: none are).
     """
 
     cni: str
@@ -87,8 +87,8 @@ def room(cni: str, nodes: int, pods: int, kind: str = "m5.large", subnet: IPNetw
 
 
 def allowed(cni: str, nodes: int, kind: str, subnet: IPNetwork = SUBNET) -> dict[str, int]:
-    """For how many Pods each limit of a VPC would do if it were the only one. The subnet's is what is left of it beside the nodes: further ENIs
-    draw on that too."""
+    """For how many Pods each limit of a VPC would do if it were the only one. The subnet's is what is left of it beside the nodes: further
+    ENIs draw on that too."""
     prefix, node = cni == "vpc-prefix", next(iter(_manifests(1, 0, kind).of(Node)))
     left = Subnet(subnet, [subnet[RESERVED + n] for n in range(nodes)])
     last = {PREFIXES: 16 * len(left.free_prefixes)} if _prefixes(cni, kind) else {ADDRESSES: left.free}

@@ -15,13 +15,13 @@ TEXT = {"empty": "there are no limits to draw", "more": "{count:,} →", "count"
 LOOK = "".join(
     f".k8snet.k8snet .{rule}"
     for rule in (
-        f"name{{font-size:12.5px;fill:{INK}}}",
-        f"count{{font-size:12.5px;font-weight:600;fill:{INK}}}",
-        f"want{{stroke:{INK};stroke-width:1.6;stroke-dasharray:5 3}}",
-        f"says{{font-size:12px;fill:{MUTED}}}",
-        "room{fill:#dcefe1;stroke:#188038;stroke-width:1.2}",
-        "short{fill:#fbe3e1;stroke:#c5221f;stroke-width:1.2}",
-        "got{fill:#e3eefd;stroke:#1a66cc;stroke-width:1.2}",
+        f"limit-name{{font-size:12.5px;fill:{INK}}}",
+        f"limit-count{{font-size:12.5px;font-weight:600;fill:{INK}}}",
+        f"limit-want{{stroke:{INK};stroke-width:1.6;stroke-dasharray:5 3}}",
+        f"limit-says{{font-size:12px;fill:{MUTED}}}",
+        "limit-room{fill:#dcefe1;stroke:#188038;stroke-width:1.2}",
+        "limit-short{fill:#fbe3e1;stroke:#c5221f;stroke-width:1.2}",
+        "limit-got{fill:#e3eefd;stroke:#1a66cc;stroke-width:1.2}",
     )
 )
 
@@ -38,15 +38,15 @@ def limits_picture(limits: Mapping[str, int], wanted: int, wants: str, got: tupl
     scale = (WIDTH - LEFT - RIGHT) / most
     height = TOP + ROW * (len(limits) + 1) + BOTTOM
     at = LEFT + wanted * scale
-    parts = [_text(at, TOP - 14, wants, "says", "middle")]
+    parts = [_text(at, TOP - 14, wants, "limit-says", "middle")]
     rows = [(f"{'✓' if count >= wanted else '✕'} {name}", count, "room" if count >= wanted else "short") for name, count in limits.items()]
     for number, (name, count, look) in enumerate([*rows, (*got, "got")]):
         y, shown = TOP + ROW * number, min(count, most)
-        parts.append(_text(LEFT - 10, y + BAR - 4, name, "name", "end"))
-        parts.append(f'<rect class="{look}" x="{LEFT}" y="{y}" width="{shown * scale:.1f}" height="{BAR}"/>')
+        parts.append(_text(LEFT - 10, y + BAR - 4, name, "limit-name", "end"))
+        parts.append(f'<rect class="limit-{look}" x="{LEFT}" y="{y}" width="{shown * scale:.1f}" height="{BAR}"/>')
         number_text = TEXT["more" if count > most else "count"].format(count=count)
-        parts.append(_text(LEFT + shown * scale + 7, y + BAR - 4, number_text, "count"))
-    parts.append(f'<path class="want" d="M{at:.1f} {TOP - 8}V{height - BOTTOM}"/>')
+        parts.append(_text(LEFT + shown * scale + 7, y + BAR - 4, number_text, "limit-count"))
+    parts.append(f'<path class="limit-want" d="M{at:.1f} {TOP - 8}V{height - BOTTOM}"/>')
     size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" class="k8snet" role="img" aria-label="{escape(alt)}" {size}>'
     plate = f'<rect class="plate" x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="8"/>'

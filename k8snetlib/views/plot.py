@@ -23,9 +23,9 @@ LOOK = "".join(
     for rule in (
         f"axis{{stroke:{MUTED};stroke-width:1;fill:none}}",
         "grid{stroke:#e6eaf0;stroke-width:1}",
-        f"tick{{font-size:11.5px;fill:{MUTED}}}",
+        f"scale{{font-size:11.5px;fill:{MUTED}}}",
         f"title{{font-size:12.5px;fill:{INK}}}",
-        "name{font-size:12.5px;font-weight:600}",
+        "series{font-size:12.5px;font-weight:600}",
         "curve{fill:none;stroke-width:2.4}",
         f"here{{stroke:{INK};stroke-width:1.2;stroke-dasharray:4 3}}",
         "bar{fill:#e3eefd;stroke:#1a66cc;stroke-width:1.2}",
@@ -54,7 +54,7 @@ def curves(
         hx, _ = at(here, 0)
         parts.append(f'<path class="here" d="M{hx:.1f} {TOP}V{TOP + high}"/>')
         side = (hx + 6, "start") if hx < LEFT + wide / 2 else (hx - 6, "end")
-        parts.append(_text(side[0], TOP + 12, TEXT["mark"], "tick", side[1]))
+        parts.append(_text(side[0], TOP + 12, TEXT["mark"], "scale", side[1]))
     ends = []
     for number, (name, own) in enumerate(series.items()):
         colour = COLOURS[number % len(COLOURS)]
@@ -80,9 +80,9 @@ def columns(counts: Mapping[str, int], expected: Sequence[float], y: str, alt: s
         level = TOP + high * (1 - wanted / top)
         parts.append(f'<rect class="bar" x="{left:.1f}" y="{TOP + high - bar:.1f}" width="{width:.1f}" height="{bar:.1f}"/>')
         parts.append(f'<path class="want" d="M{left - 6:.1f} {level:.1f}h{width + 12:.1f}"/>')
-        parts.append(_text(x + wide / 2, TOP + high - max(bar, high * wanted / top) - 6, str(count), "name", "middle", INK))
+        parts.append(_text(x + wide / 2, TOP + high - max(bar, high * wanted / top) - 6, str(count), "series", "middle", INK))
         parts.append(_text(x + wide / 2, TOP + high + 16, name, "label", "middle"))
-        parts.append(_text(x + wide / 2, TOP + high + 32, f"{wanted:.1f}".removesuffix(".0"), "tick", "middle"))
+        parts.append(_text(x + wide / 2, TOP + high + 32, f"{wanted:.1f}".removesuffix(".0"), "scale", "middle"))
     return _figure("".join(parts), alt, caption, height)
 
 
@@ -91,10 +91,10 @@ def _axes(across: Point, up: Point, at: Callable[[float, float], Point], x: str,
     end, base = WIDTH - RIGHT, at(0, 0)[1]
     for number in range(round(up[1] / up[0]) + 1):
         _, level = at(0, number * up[0])
-        yield f'<path class="grid" d="M{LEFT} {level:.1f}H{end}"/>' + _text(LEFT - 8, level + 4, f"{number * up[0]:,g}", "tick", "end")
+        yield f'<path class="grid" d="M{LEFT} {level:.1f}H{end}"/>' + _text(LEFT - 8, level + 4, f"{number * up[0]:,g}", "scale", "end")
     for number in range(round(across[1] / across[0]) + 1):
         px, _ = at(number * across[0], 0)
-        yield f'<path class="axis" d="M{px:.1f} {base:.1f}v5"/>' + _text(px, base + 18, f"{number * across[0]:,g}", "tick", "middle")
+        yield f'<path class="axis" d="M{px:.1f} {base:.1f}v5"/>' + _text(px, base + 18, f"{number * across[0]:,g}", "scale", "middle")
     yield f'<path class="axis" d="M{LEFT} {TOP}V{base:.1f}H{end}"/>'
     yield _text((LEFT + end) / 2, height - 8, x, "title", "middle") + _text(12, TOP - 14, y, "title")
 
@@ -104,7 +104,7 @@ def _names(ends: list[tuple[float, float, str, str]], base: float) -> Iterator[s
     last = base + NEAR
     for level, x, name, colour in sorted(ends, reverse=True):
         last = min(level + 4, last - NEAR)
-        yield _text(x + 12, last, name, "name", "start", colour)
+        yield _text(x + 12, last, name, "series", "start", colour)
 
 
 def _mark(number: int, x: float, y: float, colour: str) -> str:

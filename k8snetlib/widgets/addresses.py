@@ -34,7 +34,8 @@ TEXT = {
     "addresses-stop": "{n} wait: the subnet has no free address.",
     "prefixes-stop": "{n} wait: the subnet has no free /28.",
     "not-nitro": "{kind} is no Nitro instance and takes no prefixes.",
-    "enis": "ENIs × addresses", "kubelet": "kubelet's maxPods", "addresses": "addresses left in the subnet", "prefixes": "free /28 × 16 in the subnet",
+    "enis": "ENIs × addresses", "kubelet": "kubelet's maxPods", "addresses": "addresses left in the subnet",
+    "prefixes": "free /28 × 16 in the subnet",
     "wanted": "{n} wanted", "run": "Pods that run",
     "picture": "For how many Pods each limit would do, and how many run: {bars}; {wanted} are wanted.",
     "bar": "{name} {count:,}",
@@ -50,12 +51,16 @@ class AddressesExplorer(Explorer):
     """Nodes of an instance type in one subnet, and Pods: how many get an address, and who says no to the next."""
 
     def __init__(self) -> None:
-        label, wide = {"description_width": "6em"}, {"width": "30em", "max_width": "100%"}
+        label, wide = {"description_width": "7em"}, {"width": "30em", "max_width": "100%"}
         kinds = [(TEXT["type"].format(kind=kind, enis=LIMITS[kind].enis, addresses=LIMITS[kind].addresses), kind) for kind in KINDS]
         subnets = [(TEXT["size"].format(length=length, usable=2 ** (32 - length) - 5), length) for length in SUBNETS]
         controls = {
-            "kind": ipywidgets.Dropdown(options=kinds, value=FIRST["kind"], description=TEXT["kind"], style=label, layout={"width": "25em"}),
-            "subnet": ipywidgets.Dropdown(options=subnets, value=FIRST["subnet"], description=TEXT["subnet"], style=label, layout={"width": "22em"}),
+            "kind": ipywidgets.Dropdown(
+                options=kinds, value=FIRST["kind"], description=TEXT["kind"], style=label, layout={"width": "29em"}
+            ),
+            "subnet": ipywidgets.Dropdown(
+                options=subnets, value=FIRST["subnet"], description=TEXT["subnet"], style=label, layout={"width": "25em"}
+            ),
             "nodes": ipywidgets.IntSlider(FIRST["nodes"], 1, MOST_NODES, description=TEXT["nodes"], style=label, layout=wide),
             "pods": ipywidgets.SelectionSlider(options=PODS, value=FIRST["pods"], description=TEXT["pods"], style=label, layout=wide),
             "prefix": ipywidgets.Checkbox(

@@ -42,13 +42,15 @@ class WaysExplorer(Explorer):
         for number, first in enumerate(FIRST, 1):
             options = titles if number == 1 else [*titles, (TEXT["none"], NOBODY)]
             controls[f"way{number}"] = ipywidgets.Dropdown(
-                options=options, value=first, description=TEXT["place"].format(n=number), style=label, layout={"width": "24em"}
+                options=options, value=first, description=TEXT["place"].format(n=number), style=label, layout={"width": "28em"}
             )
         targets = [(TEXT[name], name) for name in TARGETS]
         controls["target"] = ipywidgets.Dropdown(
-            options=targets, value=TARGETS[1], description=TEXT["target"], style=label, layout={"width": "24em"}
+            options=targets, value=TARGETS[1], description=TEXT["target"], style=label, layout={"width": "28em"}
         )
-        controls["family"] = ipywidgets.Dropdown(options=["IPv4", "IPv6"], description=TEXT["family"], style=label, layout={"width": "11em"})
+        controls["family"] = ipywidgets.Dropdown(
+            options=["IPv4", "IPv6"], description=TEXT["family"], style=label, layout={"width": "11em"}
+        )
         super().__init__(TEXT["title"], view, controls, [["way1", "way2"], ["way3", "way4"], ["target", "family"]])
 
 

@@ -28,7 +28,8 @@ ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "-
              "--disable-component-update", "--disable-sync")  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MISSING = "BROWSER TESTS NOT RUN: {what}"
-EXPLORERS = ("MapExplorer", "PortsExplorer", "PodPairExplorer", "TunnelExplorer", "ServiceExplorer", "ServiceTypeExplorer")
+EXPLORERS = ("MapExplorer", "PortsExplorer", "PodPairExplorer", "TunnelExplorer", "WaysExplorer", "AddressesExplorer", "ServiceExplorer",
+             "ServiceTypeExplorer")  # fmt: skip
 IMPORTS = f"from k8snetlib import shop\nfrom k8snetlib.widgets import PacketWalk, {', '.join(EXPLORERS)}"
 
 

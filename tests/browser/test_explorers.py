@@ -23,7 +23,8 @@ def choose(explorer, label: str, option: str) -> None:
 
 
 def expect(explorer, words: str) -> None:
-    """Wait until the answer says ``words``; what it says instead is the failure's message."""
+    """Wait until the answer says ``words``; what it says instead is the failure's message. What is not on the screen has no inner text."""
+    explorer.scroll_into_view_if_needed()
     for _ in range(100):
         said = explorer.locator(".summary").inner_text()
         if words in said:
@@ -124,6 +125,43 @@ def test_tunnel(page, explorers):
     expect(explorer, "The tunnel adds 20 bytes")
     choose(explorer, "CNI:", "Flannel, host-gw")
     expect(explorer, "It is dropped in underlay: IP_INNOROUTES")
+
+
+def test_ways(explorers):
+    explorer = explorers["WaysExplorer"]
+    expect(explorer, "All of them deliver. “Flannel, VXLAN”: 104 bytes on the wire, 50 of them added")
+    assert explorer.locator("svg .node.pod").count() == 8
+    choose(explorer, "To:", "report, behind the router")
+    expect(explorer, "“Calico, BGP mesh, no tunnel”: dropped in underlay, IP_INNOROUTES")
+    choose(explorer, "Way 3:", "Calico, BGP with the routers")
+    expect(explorer, "All of them deliver.")
+    choose(explorer, "IP:", "IPv6")
+    expect(explorer, "Amazon VPC CNI, secondary addresses is left out")
+    for number in (2, 3, 4):
+        choose(explorer, f"Way {number}:", "none")
+    expect(explorer, "It is delivered. “Flannel, VXLAN”: 144 bytes on the wire, 70 of them added.")
+    assert "Calico" not in explorer.locator("table").inner_text()
+    choose(explorer, "IP:", "IPv4")
+    choose(explorer, "Way 1:", "Calico, IPIP")
+    choose(explorer, "To:", "api-1, on the same node")
+    expect(explorer, "routed, TTL 64 → 63.")
+
+
+def test_addresses(page, explorers):
+    explorer = explorers["AddressesExplorer"]
+    expect(explorer, "109 of 150 Pods run. 41 wait: the subnet has no free address.")
+    assert "✕ addresses left in the subnet" in explorer.locator("svg").text_content()
+    choose(explorer, "Subnet:", "/24: 251 usable addresses")
+    expect(explorer, "All 150 Pods run. The first limit beyond them: ENIs × addresses, 162 Pods.")
+    explorer.locator(".noUi-handle").first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(explorer, "135 of 150 Pods run. 15 wait: their nodes' ENIs are full, with 27 Pods on each.")
+    explorer.get_by_label("prefix delegation").check()
+    expect(explorer, "All 150 Pods run. The first limit beyond them: free /28 × 16 in the subnet, 224 Pods.")
+    choose(explorer, "Subnet:", "/26: 59 usable addresses")
+    expect(explorer, "wait: the subnet has no free /28.")
+    choose(explorer, "Instance:", "t2.medium: 3 ENIs × 6 addresses")
+    expect(explorer, "t2.medium is no Nitro instance and takes no prefixes.")
 
 
 def test_service(page, explorers):

@@ -8,9 +8,18 @@ import pytest
 
 from k8snetlib.errors import ModelError
 from k8snetlib.kube.cluster import Cluster
-from k8snetlib.widgets import MapExplorer, PodPairExplorer, PortsExplorer, ServiceExplorer, ServiceTypeExplorer, TunnelExplorer
+from k8snetlib.widgets import (
+    AddressesExplorer,
+    MapExplorer,
+    PodPairExplorer,
+    PortsExplorer,
+    ServiceExplorer,
+    ServiceTypeExplorer,
+    TunnelExplorer,
+    WaysExplorer,
+)
 
-ALL = (MapExplorer, PortsExplorer, PodPairExplorer, TunnelExplorer, ServiceExplorer, ServiceTypeExplorer)
+ALL = (MapExplorer, PortsExplorer, PodPairExplorer, TunnelExplorer, WaysExplorer, AddressesExplorer, ServiceExplorer, ServiceTypeExplorer)
 
 
 def moved(explorer, **choices):

@@ -20,7 +20,8 @@ QUESTIONS = {
     "04.gateway": Question(
         "`web` sends by its gateway, 169.254.1.1, and needs a MAC address for it. Who has this IP address?",
         {
-            "the other end of its cable, on `node-a`": "A good guess. But look: `k8s.ip_addr(shop.network, \"node-a\")` shows no IPv4 address there.",
+            "the other end of its cable, on `node-a`": 'A good guess. But look: `k8s.ip_addr(shop.network, "node-a")` shows no IPv4 '
+            "address there.",
             "the router": "169.254.0.0/16 is link-local: it never gets past a cable.",
             "nobody": "",
         },
@@ -28,14 +29,16 @@ QUESTIONS = {
         why="Nobody needs to have it. It is enough that somebody answers when `web` asks for its MAC address.",
     ),
     "04.silence": Question(
-        "`node-a` loses its default route. `web` sends to `api-1`, on the same node, to which `node-a` has a route of its own. How does that end?",
+        "`node-a` loses its default route. `web` sends to `api-1`, on the same node, to which `node-a` has a route of its own. "
+        "How does that end?",
         {
             "it is delivered: no default route is needed": "Not for the packet. For what comes before it?",
             "`node-a` drops it: no route": "The route to 10.244.1.1 is still there. Does the packet get that far?",
             "`web` gets no answer to its ARP question": "",
         },
         answer="`web` gets no answer to its ARP question",
-        why="Linux answers for another's address only if it has a route to it, out of another interface. For 169.254.1.1 that was the default route.",
+        why="Linux answers for another's address only if it has a route to it, out of another interface. For 169.254.1.1 that was "
+        "the default route.",
     ),
     "04.sessions": Question(
         "A hundred nodes, each a peer of every other. How many BGP sessions are there?",
@@ -48,8 +51,8 @@ QUESTIONS = {
         why="n (n − 1) / 2: twice the nodes, four times the sessions.",
     ),
     "04.router": Question(
-        "`report` runs on `node-c`, behind the router. By BGP `node-a` has learned `10.244.3.0/26 via 192.168.50.1`. `web` sends to `report`. "
-        "How does that end?",
+        "`report` runs on `node-c`, behind the router. By BGP `node-a` has learned `10.244.3.0/26 via 192.168.50.1`. "
+        "`web` sends to `report`. How does that end?",
         {
             "it is delivered": "`node-a` knows the way, and so does `node-c`. Who else has to?",
             "`node-a` drops it": "It has a route, and the router is its neighbour. The packet leaves.",
@@ -62,7 +65,8 @@ QUESTIONS = {
         "`web` has 192.168.50.4, `node-a` 192.168.50.11. `web` calls `api-2`, then a server on the Internet. "
         "Which source address do the two packets have when they leave `node-a`?",
         {
-            "192.168.50.4 both times": "Inside the VPC, yes. Outside, the VPC's gateway answers for the addresses of machines, not of Pods.",
+            "192.168.50.4 both times": "Inside the VPC, yes. Outside, the VPC's gateway answers for the addresses of "
+            "machines, not of Pods.",
             "192.168.50.11 both times": "Between Pods there is no NAT: Kubernetes demands it.",
             "192.168.50.4, then 192.168.50.11": "",
         },
@@ -80,10 +84,12 @@ QUESTIONS = {
         why="3 × (10 − 1). Two system Pods use the node's own address, so that EKS sets `maxPods` to 29.",
     ),
     "04.port179": Question(
-        "A firewall blocks TCP port 179 between `node-a` and `node-b`, and nothing else. `web` calls port 8080 of `api-2`. How does that end?",
+        "A firewall blocks TCP port 179 between `node-a` and `node-b`, and nothing else. `web` calls port 8080 of `api-2`. "
+        "How does that end?",
         {
             "it is delivered: port 8080 is open": "The wire would take the packet. Does `node-a` still know whom to give it to?",
-            "it is delivered, by way of `node-c`": "`node-c` knows both. But what a node has learned from one peer of the mesh it does not tell another.",
+            "it is delivered, by way of `node-c`": "`node-c` knows both. But what a node has learned from one peer of the mesh it "
+            "does not tell another.",
             "it is lost: there is no route any more": "",
         },
         answer="it is lost: there is no route any more",
