@@ -155,8 +155,8 @@ FACTS: dict[str, Fact] = {
          _github("kubernetes/kops", "pull", 6047))),
     "pods-per-node": Fact(
         "A node runs up to 110 Pods.",
-        "110 is the kubelet's default. With the VPC CNI and secondary addresses the instance type decides, from 4 (t3.nano) to 737 (m5.24xlarge). "
-        "With prefixes there are addresses enough, and AWS recommends 110, or 250 with more than 30 vCPUs.",
+        "110 is the kubelet's default. With the VPC CNI and secondary addresses the instance type decides, from 4 (t3.nano) "
+        "to 737 (m5.24xlarge). With prefixes there are addresses enough, and AWS recommends 110, or 250 with more than 30 vCPUs.",
         "VPC CNI 1.20",
         (_file("aws/amazon-vpc-cni-k8s", "misc/eni-max-pods.txt", "master"),
          Source("EKS: prefixes", "https://docs.aws.amazon.com/eks/latest/userguide/cni-increase-ip-addresses.html"))),
