@@ -142,11 +142,12 @@ def _wake(e: Engine, v: View, dev: str, ip: IPAddress) -> None:
 
 
 def give_up(e: Engine) -> None:
-    """Nobody answered: the packets that waited longest for one next hop are dropped, their senders told (arp_error_report)."""
+    """Nobody answered: the packets that waited longest for one next hop are dropped, their senders told (arp_error_report, ndisc_error_report)."""
     key = next(iter(e.waiting))
     name, dev, ip = key
     v = e.view(name)
     for skb in e.waiting.pop(key):
         how = "ARP" if ip.version == 4 else "neighbour discovery"
-        e.emit(Dropped(name, skb.journey, "NEIGH_FAILED", f"nobody on {dev} answers {how} for {ip}", skb.packet, dev))
+        reason = "NEIGH_FAILED" if ip.version == 4 else "NOT_SPECIFIED"  # arp_error_report says why, ndisc_error_report does not
+        e.emit(Dropped(name, skb.journey, reason, f"nobody on {dev} answers {how} for {ip}", skb.packet, dev))
         answers.icmp_error(e, v, skb, *((3, 1) if ip.version == 4 else (1, 3)))
