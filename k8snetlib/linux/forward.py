@@ -78,10 +78,10 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
         e.emit(Routed(v.name, skb.journey, packet.dst, route, considered, "local"))
         deliver(e, v, skb)
     elif not forwarding:
-        if packet.version == 4:
-            drop(e, v, skb, "IP_INADDRERRORS", "not for this host, and IP forwarding is off (net.ipv4.ip_forward = 0)")
-        else:
-            drop(e, v, skb, "NOT_SPECIFIED", "not for this host, and forwarding is off (net.ipv6.conf.all.forwarding = 0)")
+        how = "IP forwarding is off (net.ipv4.ip_forward = 0)"
+        if packet.version == 6:
+            how = "forwarding is off (net.ipv6.conf.all.forwarding = 0)"
+        drop(e, v, skb, "IP_INADDRERRORS", f"not for this host, and {how}")
     elif route is None or route.type != "unicast":
         _unroutable(e, v, skb, route)
     else:
