@@ -30,7 +30,7 @@ from dataclasses import replace
 
 from ..linux.events import Capture
 from ..linux.fragments import CHECKSUM_AT, with_transport
-from ..linux.packet import Arp, Flow, Fragment, Frame, Icmp, Ndp, Packet, Raw, Sctp, Tcp, Udp, Vxlan
+from ..linux.packet import Arp, Flow, Fragment, Frame, Icmp, Ndp, Packet, Raw, Redirect, Sctp, Tcp, Udp, Vxlan
 from ..linux.state import Conntrack
 from ..linux.wire import VXLAN_PORTS
 
@@ -122,7 +122,7 @@ class Canonicaliser:
             payload = self._first(packet, quoted)
         elif isinstance(payload, Udp) and isinstance(payload.data, Vxlan):
             payload = replace(payload, sport=0, data=replace(payload.data, frame=self.frame(payload.data.frame)))
-        elif isinstance(payload, Icmp) and isinstance(payload.data, Packet):
+        elif isinstance(payload, (Icmp, Redirect)) and isinstance(payload.data, Packet):
             payload = replace(payload, data=self.packet(payload.data, quoted=True))
         elif isinstance(payload, (Tcp, Udp, Sctp)) or (isinstance(payload, Icmp) and payload.is_echo):
             payload = self._transport(packet, quoted)

@@ -236,6 +236,14 @@ class Lab:
         files = self._ask("proc", netns=netns, names=["tcp", "tcp6", "udp", "udp6"])
         return readback.sockets(files, self._listening.get(netns, ()))
 
+    def reports(self) -> int:
+        """How many group reports (MLDv2) the kernel's devices have sent by themselves so far, in all namespaces.
+
+        They pass bridges and rules like any packet: where this has grown between two readings, counters hold more than was sent.
+        """
+        self._rest(sending=False)
+        return self._ask("reports")
+
     def counters(self, netns: str, version: int = 4) -> str:
         """The rules with their packet counters: the text of ``iptables-save -c``, or of ``ip6tables-save -c``."""
         return self.exec(netns, ["iptables-save" if version == 4 else "ip6tables-save", "-c"]).out

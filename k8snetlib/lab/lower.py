@@ -80,9 +80,10 @@ BASELINE = MappingProxyType(
         "net.ipv6.conf.default.mldv1_unsolicited_report_interval": "3600000",
         "net.ipv6.conf.default.mldv2_unsolicited_report_interval": "3600000",
         # ICMP errors are answered every time, not once a second: each probe is an experiment of its own.
-        # (The mask, not icmp_ratelimit 0, which would also use up the tokens that "network unreachable" is counted by: ip_error.)
+        # (The masks, not a ratelimit of 0, which would also use up the tokens that "network unreachable" and redirects are counted by:
+        # ip_error, inet_peer_xrlim_allow. IPv6's cannot be empty; "packet too big" is never limited.)
         "net.ipv4.icmp_ratemask": "0",
-        "net.ipv6.icmp.ratelimit": "0",
+        "net.ipv6.icmp.ratemask": "2",
         "net.ipv4.icmp_msgs_per_sec": "100000",
         "net.ipv4.icmp_msgs_burst": "100000",
     }
@@ -125,7 +126,7 @@ def _link_set(op: o.LinkSet) -> Request:
         link["master"] = op.master or 0
     if op.up is not None:
         link["state"] = "up" if op.up else "down"
-    flags = (("mode", op.hairpin), ("learning", op.learning), ("isolated", op.isolated))  # hairpin is IFLA_BRPORT_MODE
+    flags = (("mode", op.hairpin), ("learning", op.learning), ("isolated", op.isolated), ("proxyarp", op.proxy_arp))  # IFLA_BRPORT_…
     port = {key: int(value) for key, value in flags if value is not None}
     return "link_set", {"netns": op.netns, "name": op.name, "link": link, "port": port}
 

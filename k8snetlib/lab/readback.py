@@ -76,6 +76,7 @@ def _interface(link: Mapping, by_index: Mapping[int, str], addresses: Iterable[t
     return Interface(
         link["name"], link["kind"], link["mac"], link["mtu"], link["up"], own, link["peer"], by_index.get(link["master"]),
         hairpin=link["hairpin"], isolated=link["isolated"], learning=link["learning"], vxlan=vxlan, ipip=ipip, index=link["index"],
+        proxy_arp=link["proxy_arp"],
     )  # fmt: skip
 
 

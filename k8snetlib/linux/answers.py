@@ -1,4 +1,9 @@
-"""What the kernel says by itself: ICMP errors, TCP resets, redirects (net/ipv4/icmp.c, net/ipv6/icmp.c, nf_reject_ipv4.c, route.c)."""
+"""What the kernel says by itself: ICMP errors, TCP resets, redirects (net/ipv4/icmp.c, net/ipv6/icmp.c, nf_reject_ipv4.c, route.c).
+
+Not modelled, as there is no clock: how often. A kernel sends one sender an error of a kind once a second (net.ipv4.icmp_ratelimit,
+net.ipv6.icmp.ratelimit), all senders a thousand a second (icmp_global_allow), "network unreachable" five times and then once a second,
+not at all for a while after a redirect (ip_error), and redirects ever more slowly.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import zlib
 
 from ..value import replace
 from .fragments import translated
-from .packet import Flow, Icmp, IPAddress, Ndp, Packet, Sctp, Tcp, Udp, with_ports
+from .packet import Flow, Icmp, IPAddress, Ndp, Packet, Redirect, Sctp, Tcp, Udp, with_ports
 from .state import Conntrack, NetNS
 
 ORIGINAL, REPLY = "original", "reply"
@@ -115,7 +115,7 @@ def flow_of(packet: Packet) -> Flow | None:
         return Flow(payload.proto, packet.src, payload.sport, packet.dst, payload.dport)
     if type(payload) is Icmp:
         return Flow(payload.proto, packet.src, payload.id, packet.dst, payload.id) if payload.is_echo else None
-    if type(payload) is Ndp:
+    if type(payload) in (Ndp, Redirect):
         return None
     return Flow(packet.proto, packet.src, 0, packet.dst, 0)
 
@@ -143,7 +143,7 @@ def creates(packet: Packet, namespace: NetNS) -> bool:
         return state == "SYN_SENT" or (state == "ESTABLISHED" and bool(namespace.sysctl("net.netfilter.nf_conntrack_tcp_loose")))
     if type(payload) is Icmp:
         return payload.type in (8, 13, 128)
-    return True
+    return type(payload) is not Redirect
 
 
 def advance(ct: Ct, direction: str, packet: Packet) -> bool:

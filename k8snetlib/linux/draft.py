@@ -113,7 +113,7 @@ class NsDraft:
 
     def left_bridge(self, dev: str) -> None:
         """A port's flags are the bridge's, and gone with it; so are the FDB entries behind the port (del_nbp)."""
-        self.interfaces[dev] = replace(self.interfaces[dev], master=None, hairpin=False, isolated=False, learning=True)
+        self.interfaces[dev] = replace(self.interfaces[dev], master=None, hairpin=False, isolated=False, learning=True, proxy_arp=False)
         self.fdb = {key: entry for key, entry in self.fdb.items() if entry.dev != dev or not entry.master}
 
     def stop_ipv6(self) -> None:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..value import replace
-from . import answers, hooks, neighbor, pmtu, tunnels
+from . import answers, hooks, neighbor, pmtu, redirects, tunnels
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
 from .fib import address_type, lookup, reverse_path
 from .fragments import fragment, reassemble
-from .packet import Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Skb, Udp, is_loopback, is_multicast
+from .packet import Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Redirect, Skb, Udp, is_loopback, is_multicast
 from .state import Route, Socket
 
 if TYPE_CHECKING:
@@ -139,6 +139,8 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
     packet, payload = skb.packet, skb.packet.payload
     if type(payload) is Ndp:
         neighbor.discovery(e, v, skb)
+    elif type(payload) is Redirect:
+        redirects.receive(e, v, skb)
     elif type(payload) is Icmp:
         _icmp_receive(e, v, skb)
     elif type(payload) is Udp and _vxlan_port(v, payload.dport, packet.version):
@@ -227,6 +229,8 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
         answers.icmp_error(e, v, skb, *((11, 0) if packet.version == 4 else (3, 0)))
         drop(e, v, skb, "IP_INHDR", "TTL used up")
         return
+    if packet.version == 6 and (route.dev == skb.iif or skb.routed):
+        redirects.send(e, v, skb, route)
     mtu = pmtu.mtu_of(v, route, route.dev, packet.dst if packet.version == 6 else None)
     came_in_pieces = packet.version == 6 and bool(skb.pieces) and skb.frag_max <= mtu  # ip6_pkt_too_big
     if len(packet) > mtu and (packet.df or packet.version == 6) and not came_in_pieces:

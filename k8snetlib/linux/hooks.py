@@ -15,7 +15,7 @@ from .events import Dropped, Rewritten, Tracked
 from .fib import address_on, masquerade_address
 from .fragments import with_transport
 from .netfilter import ORDER, walk
-from .packet import Fragment, Icmp, Ndp, Packet, Skb
+from .packet import Fragment, Icmp, Ndp, Packet, Redirect, Skb
 from .targets import Nat, Reject, Verdict
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ def _track(e: Engine, v: View, skb: Skb) -> None:
     if type(packet.payload) is Ndp:
         skb.ctstate = "UNTRACKED"
         return
-    if type(packet.payload) is Icmp and packet.payload.is_error:
-        _track_error(e, v, skb)
+    if (type(packet.payload) is Icmp and packet.payload.is_error) or (type(packet.payload) is Redirect and not packet.payload.lladdr):
+        _track_error(e, v, skb)  # of a redirect conntrack reads the first option alone (nf_conntrack_icmpv6_redirect)
         return
     flow = None if type(packet.payload) is Fragment else conntrack.flow_of(packet)
     found = v.ct.find(flow, conntrack.is_answer(packet)) if flow is not None else None
@@ -179,7 +179,7 @@ def _track_error(e: Engine, v: View, skb: Skb) -> None:
     quoted = with_transport(quoted) if isinstance(quoted, Packet) else None
     flow = conntrack.flow_of(quoted) if quoted is not None and type(quoted.payload) is not Fragment else None
     found = v.ct.find(flow.reverse(), not conntrack.is_answer(quoted)) if flow is not None else None
-    if found is None:
+    if found is None or (found[0].original if found[1] == conntrack.ORIGINAL else found[0].reply).dst != skb.packet.dst:
         _tracked(e, v, skb, "INVALID", None)
         return
     skb.ct, skb.ctdir = found
@@ -191,9 +191,13 @@ def _nat(e: Engine, v: View, hook: str, skb: Skb, lookups: tuple[tuple, ...]) ->
     ct = skb.ct
     if ct is None:
         return True
+    if type(skb.packet.payload) is Redirect and ct.nat:
+        told = "a redirect about a connection that NAT rewrites: who heeds it would go round the translation"
+        e.emit(Dropped(v.name, skb.journey, "NETFILTER_DROP", told, skb.packet))  # nf_nat_icmpv6_reply_translation
+        return False
     source = hook not in DESTINATION_NAT
     which = "src" if source else "dst"
-    new = skb.ctstate == "NEW" or (skb.ctstate == "RELATED" and type(skb.packet.payload) is not Icmp)
+    new = skb.ctstate == "NEW" or (skb.ctstate == "RELATED" and type(skb.packet.payload) not in (Icmp, Redirect))
     if new and which not in ct.done:
         for step in lookups:
             target = _ask(step, hook, skb, v)

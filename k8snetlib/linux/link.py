@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import forward, hooks, neighbor, tunnels
-from .events import Bridged, Delivered, Dropped, Received, Routed, Transmitted
+from .events import Answered, Bridged, Delivered, Dropped, Received, Routed, Transmitted
 from .fib import lookup
-from .packet import ETHERNET_HEADER, Arp, Fragment, Frame, Ndp, Packet, Skb
+from .packet import ETHERNET_HEADER, Arp, Fragment, Frame, Ndp, Packet, Skb, is_loopback, is_multicast
 from .state import FdbEntry, Interface, Network
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ def bridge_input(e: Engine, v: View, port: Interface, frame: Frame, journey: int
             frame = frame_or_none
     if port.learning and not _own(v, bridge.name, frame.src):
         v.learn_fdb(journey, FdbEntry(port.name, frame.src, master=bridge.name, state="dynamic"))
+    if port.proxy_arp and type(frame.payload) is Arp and frame.payload.op == 1:
+        _answer_for(e, v, bridge, port, frame, journey)
     _switch(e, v, bridge, port, frame, journey, skb)
 
 
@@ -143,6 +145,7 @@ def _redirect_bridged(e: Engine, v: View, bridge: Interface, port: Interface, fr
     """
     route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, bridge.name, skb.mark)
     if route is None or route.type != "unicast" or route.dev != bridge.name:
+        skb.routed = route is not None and skb.packet.version == 6
         return Frame(frame.src, bridge.mac, skb.packet)
     e.emit(Routed(v.name, skb.journey, skb.packet.dst, route, considered, "bridge"))
     skb.oif, skb.nexthop = bridge.name, route.via
@@ -157,6 +160,20 @@ def _redirect_bridged(e: Engine, v: View, bridge: Interface, port: Interface, fr
     skb.then = go_on
     neighbor.resolve(e, v, skb)
     return None
+
+
+def _answer_for(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, journey: int) -> None:
+    """A question from a port with proxy ARP (br_do_proxy_suppress_arp): if the bridge's neighbour table has the answer, and the FDB knows
+    that MAC address, it is given on the port at once, in the name of the one who was asked for. The question still goes where it would."""
+    arp: Arp = frame.payload
+    known = v.neighbor(bridge.name, arp.target_ip)
+    if known is None or is_loopback(arp.target_ip) or is_multicast(arp.target_ip):
+        return
+    if v.fdb_entry(bridge.name, known.mac) is None and not _own(v, bridge.name, known.mac):
+        return
+    answer = e.new_journey()
+    e.emit(Answered(v.name, journey, answer, f"proxy ARP on {port.name}: {arp.target_ip} is {known.mac}"))
+    transmit(e, v, port.name, Frame(known.mac, arp.sender_mac, Arp(2, known.mac, arp.target_ip, arp.sender_mac, arp.sender_ip)), answer)
 
 
 def _own(v: View, bridge: str, mac: str) -> bool:
@@ -231,13 +248,18 @@ def _out_of_port(
 
 
 def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame: Frame, journey: int, skb: Skb | None, local: bool) -> None:
-    """Out of every port but the one it came from (any port with hairpin mode included), and up if it is a multicast."""
+    """Out of every port but the one it came from (any port with hairpin mode included), and up if it is a multicast. A port with proxy
+    ARP is flooded with nothing at all (br_flood)."""
     outs = [
-        p for p in _ports(v, bridge.name) if port is None or ((p.name != port.name or p.hairpin) and not (p.isolated and port.isolated))
+        p
+        for p in _ports(v, bridge.name)
+        if (port is None or ((p.name != port.name or p.hairpin) and not (p.isolated and port.isolated))) and not p.proxy_arp
     ]
     target = _question(frame)
     if target is not None and not (port and port.isolated) and (skb is None or not _filters(v, frame.payload)):
         segment, answering = answers(e.network, v, bridge.name)
+        if any(p.proxy_arp for p in _ports(v, bridge.name)):
+            segment = tuple(end for end in segment if not v.interface(end[0]).proxy_arp)
         awake = answering.get(target, frozenset()) | answering[f"always{target.version}"]
         if port is not None and port.hairpin:
             awake = awake | {port.name}

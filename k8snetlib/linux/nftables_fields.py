@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .nftables_types import ADDRTYPES, NATIVE, PROTOCOLS, STATES, TYPES, Datatype
-from .packet import Icmp, Ndp, Sctp, Skb, Tcp, Udp
+from .packet import Icmp, Ndp, Redirect, Sctp, Skb, Tcp, Udp
 
 Getter = Callable[[Skb, object], object]
 PORTS = (Tcp, Udp, Sctp)
@@ -65,7 +65,7 @@ def _proto_of(version: int, getter: Getter) -> Getter:
 def _icmp(version: int, name: str) -> Getter:
     def number(skb: Skb, env: object) -> int | None:
         payload = skb.packet.payload
-        if skb.packet.version != version or type(payload) not in (Icmp, Ndp):
+        if skb.packet.version != version or type(payload) not in (Icmp, Ndp, Redirect):
             return None
         return payload.type if name == "type" else getattr(payload, "code", 0)
 

@@ -123,7 +123,8 @@ class LinkAdd:
 
 @value
 class LinkSet:
-    """Change a device: up or down, MTU, master (a bridge, or "" for none), and a bridge port's hairpin, learning and isolated flags."""
+    """Change a device: up or down, MTU, master (a bridge, or "" for none), and a bridge port's hairpin, learning, isolated and
+    proxy_arp flags. The last makes the bridge answer the ARP questions of that port out of its own neighbour table, and flood nothing to it."""
 
     netns: str
     name: str
@@ -133,6 +134,7 @@ class LinkSet:
     hairpin: bool | None = None
     learning: bool | None = None
     isolated: bool | None = None
+    proxy_arp: bool | None = None
 
     def apply(self, draft: Draft) -> None:
         if draft.outside(self.netns):
@@ -141,9 +143,10 @@ class LinkSet:
         old = ns.interface(self.name)
         if self.master and ns.interface(self.master).kind != "bridge":
             raise ModelError(f"{self.master} is no bridge")
-        if (self.hairpin or self.isolated or self.learning is not None) and not (self.master or old.master):
+        if (self.hairpin or self.isolated or self.proxy_arp or self.learning is not None) and not (self.master or old.master):
             raise ModelError(f"{self.name} is no bridge port")
-        changes = {key: getattr(self, key) for key in ("up", "mtu", "hairpin", "learning", "isolated") if getattr(self, key) is not None}
+        keys = ("up", "mtu", "hairpin", "learning", "isolated", "proxy_arp")
+        changes = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
         if self.master is not None and old.master and self.master != old.master:
             ns.left_bridge(self.name)
         if self.master:
@@ -176,6 +179,8 @@ class LinkSet:
         ]
         if flags:
             words.append(f"bridge -n {self.netns} link set dev {self.name} {' '.join(flags)}")
+        if self.proxy_arp is not None:  # bridge(8) does not know it
+            words.append(f"ip -n {self.netns} link set dev {self.name} type bridge_slave proxy_arp {'on' if self.proxy_arp else 'off'}")
         return " && ".join(words)
 
 

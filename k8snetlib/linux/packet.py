@@ -153,6 +153,34 @@ class Ndp:
 
 
 @value
+class Redirect:
+    """An ICMPv6 redirect (type 137, RFC 4861 section 4.5): for ``dst`` go to ``target``, which is ``dst`` itself where that is on the link.
+
+    ``lladdr`` is the target's, where the router knows it. ``data`` is the packet that was sent the long way, cut so that the
+    redirect has no more than 1280 bytes, and to a multiple of 8; bytes where it could not be read.
+    """
+
+    target: IPv6Address
+    dst: IPv6Address
+    lladdr: str | None = None
+    data: bytes | Packet = b""
+
+    proto = "ipv6-icmp"
+    type = 137
+    code = id = seq = 0
+    is_error = is_echo = False
+
+    @property
+    def quoted(self) -> int:
+        """Bytes of the packet that are quoted (ndisc_send_redirect)."""
+        room = 1280 - 40 - 40 - (8 if self.lladdr else 0)
+        return max((min(room, len(self.data) + 8) & ~7) - 8, 0)
+
+    def __len__(self) -> int:
+        return 40 + (8 if self.lladdr else 0) + (8 + self.quoted if self.data else 0)
+
+
+@value
 class Raw:
     """The payload of a protocol that the model does not look into; ``number`` is IANA's protocol number."""
 
@@ -184,7 +212,7 @@ class Fragment:
         return len(self.data)
 
 
-Payload = Union[Tcp, Udp, Sctp, Icmp, Ndp, Raw, Fragment, "Packet"]
+Payload = Union[Tcp, Udp, Sctp, Icmp, Ndp, Redirect, Raw, Fragment, "Packet"]
 
 
 @value
@@ -324,6 +352,7 @@ class Skb:
         "pieces",
         "prerouted",
         "reroute",
+        "routed",
         "then",
     )
 
@@ -339,6 +368,7 @@ class Skb:
         self.pieces: tuple[int, ...] = ()  # bytes of data in each of these fragments
         self.ipvs = False  # IPVS has handled it
         self.prerouted = False  # br_netfilter has already taken it through PREROUTING
+        self.routed = False  # and chosen its route, since the address that it is for is a new one (IPv6)
         self.reroute = True  # whether a new mark asks for a new route (nftables: only from a chain of type route)
         self.then: Callable[[str], None] | None = None  # what to do with the next hop's MAC address, if not just to send
 
@@ -393,8 +423,7 @@ _ICMP_NAMES = {
         (3, 3): "port unreachable", (3, 4): "fragmentation needed", (3, 10): "host prohibited", (3, 13): "administratively prohibited",
         (5, 1): "redirect", (11, 0): "time exceeded"},
     6: {(128, 0): "echo request", (129, 0): "echo reply", (1, 0): "no route", (1, 1): "administratively prohibited",
-        (1, 3): "address unreachable", (1, 4): "port unreachable", (2, 0): "packet too big", (3, 0): "time exceeded",
-        (137, 0): "redirect"},
+        (1, 3): "address unreachable", (1, 4): "port unreachable", (2, 0): "packet too big", (3, 0): "time exceeded"},
 }  # fmt: skip
 
 
@@ -430,6 +459,8 @@ def _describe_payload(payload) -> str:
         return f"VXLAN vni {payload.data.vni}: {describe(payload.data.frame)}"
     if kind is Ndp:
         return f"ND who-has {payload.target}" if payload.type == 135 else f"ND {payload.target} is-at {payload.lladdr}"
+    if kind is Redirect:
+        return f"ICMP6 redirect {payload.dst} to {payload.target}"
     if kind is Icmp:
         return f"{'ICMP' if payload.version == 4 else 'ICMP6'} {icmp_name(payload)}"
     if kind is Fragment:

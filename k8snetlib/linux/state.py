@@ -82,6 +82,7 @@ class Interface:
     index: int = 0
     ipip: IpipConfig | None = None
     fixed_mtu: bool = False  # a bridge whose MTU was set by hand no longer follows its ports'
+    proxy_arp: bool = False  # of a bridge port: the bridge answers ARP there, and floods nothing to it
 
     @property
     def link_type(self) -> str:

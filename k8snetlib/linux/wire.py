@@ -23,6 +23,7 @@ from .packet import (
     Ndp,
     Packet,
     Raw,
+    Redirect,
     Sctp,
     Tcp,
     Udp,
@@ -108,7 +109,20 @@ def payload_bytes(packet: Packet) -> bytes:
         option = struct.pack("!BB6s", 1 if payload.type == 135 else 2, 1, mac_bytes(payload.lladdr)) if payload.lladdr else b""
         flags = sum(1 << 31 - "RSO".index(flag) for flag in payload.flags)
         return _summed(packet, 58, struct.pack("!BBHI16s", payload.type, 0, 0, flags, payload.target.packed) + option, 2)
+    if isinstance(payload, Redirect):
+        return _summed(packet, 58, _redirect_bytes(payload), 2)
     return _icmp_bytes(packet, payload)
+
+
+def _redirect_bytes(redirect: Redirect) -> bytes:
+    """With the options target link-layer address and redirected header (RFC 4861 sections 4.6.1 and 4.6.3), in Linux's order."""
+    message = struct.pack("!BBHI16s16s", 137, 0, 0, 0, redirect.target.packed, redirect.dst.packed)
+    if redirect.lladdr:
+        message += struct.pack("!BB6s", 2, 1, mac_bytes(redirect.lladdr))
+    if redirect.data:
+        data = redirect.data if isinstance(redirect.data, bytes) else _packet_bytes(redirect.data)
+        message += struct.pack("!BB6x", 4, 1 + redirect.quoted // 8) + data[: redirect.quoted]
+    return message
 
 
 def _icmp_bytes(packet: Packet, payload: Icmp) -> bytes:
@@ -215,6 +229,8 @@ def _parse_icmp(version: int, body: bytes):
         lladdr = mac_text(body[26:32]) if len(body) >= 32 else None
         flags = "".join(flag for index, flag in enumerate("RSO") if identifier >> 15 - index & 1)
         return Ndp(kind, IPv6Address(body[8:24]), lladdr, flags)
+    if version == 6 and kind == 137 and len(body) >= 40:
+        return _parse_redirect(body)
     message = Icmp(kind, code, identifier, seq, body[8:], version)
     if message.is_error and len(body) >= 36:
         try:
@@ -222,6 +238,22 @@ def _parse_icmp(version: int, body: bytes):
         except (struct.error, IndexError, ModelError):
             return message  # quoted too briefly to be read: kept as bytes
     return message
+
+
+def _parse_redirect(body: bytes) -> Redirect:
+    lladdr, data, at = None, b"", 40
+    while at + 8 <= len(body) and body[at + 1]:
+        end = at + 8 * body[at + 1]
+        if body[at] == 2:
+            lladdr = mac_text(body[at + 2 : at + 8])
+        elif body[at] == 4:
+            data = body[at + 8 : end]
+        at = end
+    try:
+        quoted = _parse_quoted(data) if data else data
+    except (struct.error, IndexError, ValueError, ModelError):
+        quoted = data
+    return Redirect(IPv6Address(body[8:24]), IPv6Address(body[24:40]), lladdr, quoted)
 
 
 def _parse_quoted(data: bytes) -> Packet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..linux.packet import Arp, Fragment, Frame, Icmp, Ndp, Packet, Sctp, Tcp, Udp, Vxlan, icmp_name
+from ..linux.packet import Arp, Fragment, Frame, Icmp, Ndp, Packet, Redirect, Sctp, Tcp, Udp, Vxlan, icmp_name
 from ..value import value
 
 FLAG_NAMES = {"S": "SYN", "A": "ACK", "F": "FIN", "R": "RST", "P": "PSH", "U": "URG", "E": "ECE", "C": "CWR"}
@@ -78,6 +78,9 @@ def _transport(item):
     if isinstance(item, Ndp):
         what = "neighbour solicitation" if item.type == 135 else "neighbour advertisement"
         return Header("ICMPv6", len(item), (("message", what), ("target", str(item.target)))), None
+    if isinstance(item, Redirect):
+        fields = (("message", "redirect"), ("destination", str(item.dst)), ("target", str(item.target)))
+        return Header("ICMPv6", len(item), fields), None
     if isinstance(item, Fragment):
         return Header(
             "fragment", len(item), (("of", item.proto), ("offset", str(item.offset)), ("more", "yes" if item.more else "no"))

@@ -240,7 +240,7 @@ CASES: dict[str, list[Op]] = {
     "a live device joins a bridge": pair(
         LinkAdd("one", "br0", "bridge"), LinkSet("one", "br0", up=True), LinkSet("one", "eth0", master="br0")
     ),
-    "port flags": bridge(LinkSet("one", "p0", hairpin=True, learning=False, isolated=True)),
+    "port flags": bridge(LinkSet("one", "p0", hairpin=True, learning=False, isolated=True, proxy_arp=True)),
     "bridge FDB": bridge(FdbAdd("one", behind(9)), FdbAdd("one", behind(8)), FdbDel("one", behind(8))),
     "a bridge follows its ports' MTU": bridge(mtu=1300, port_mtu=1400),
     "a bridge whose MTU is set by hand": bridge(LinkSet("one", "br0", mtu=1300), LinkSet("one", "p0", mtu=1350), port_mtu=1400),

@@ -11,7 +11,7 @@ from k8snetlib.errors import ModelError, UnsupportedError
 from k8snetlib.linux.engine import after, captures, trace, traces
 from k8snetlib.linux.netfilter import Ruleset
 from k8snetlib.linux.ops import RulesRestore, build
-from k8snetlib.linux.packet import Arp, Frame, Icmp, Ndp, Packet, Raw, Sctp, Tcp, Udp, Vxlan, tcp
+from k8snetlib.linux.packet import Arp, Frame, Icmp, Ndp, Packet, Raw, Redirect, Sctp, Tcp, Udp, Vxlan, tcp
 from k8snetlib.linux.wire import from_bytes, to_bytes
 from tests.unit.networks import routed
 
@@ -31,8 +31,13 @@ ECHO4 = st.builds(Icmp, st.sampled_from([0, 8]), st.just(0), PORTS, PORTS, DATA)
 ECHO6 = st.builds(Icmp, st.sampled_from([128, 129]), st.just(0), PORTS, PORTS, DATA, st.just(6))
 NDP = st.one_of(st.builds(Ndp, st.just(135), V6, MACS), st.builds(Ndp, st.just(136), V6, MACS, st.sampled_from(["", "S", "SO", "RSO"])))
 BYTE = st.integers(0, 255)
+EIGHTS = st.lists(st.binary(min_size=8, max_size=8), max_size=5).map(b"".join)  # a redirect quotes whole groups of eight bytes
+INNER6 = st.builds(
+    Packet, V6, V6, st.builds(Icmp, st.just(128), st.just(0), PORTS, PORTS, EIGHTS, st.just(6)), BYTE, st.just(True), st.just(0), BYTE
+)
+REDIRECT = st.builds(Redirect, V6, V6, st.one_of(st.none(), MACS), INNER6)
 PACKETS4 = st.builds(Packet, V4, V4, st.one_of(TRANSPORT, ECHO4), BYTE, st.booleans(), PORTS, BYTE)
-PACKETS6 = st.builds(Packet, V6, V6, st.one_of(TRANSPORT, ECHO6, NDP), BYTE, st.just(True), st.just(0), BYTE)
+PACKETS6 = st.builds(Packet, V6, V6, st.one_of(TRANSPORT, ECHO6, NDP, REDIRECT), BYTE, st.just(True), st.just(0), BYTE)
 PACKETS = st.one_of(PACKETS4, PACKETS6)
 ARPS = st.builds(Arp, st.sampled_from([1, 2]), MACS, V4, MACS, V4)
 FRAMES = st.builds(Frame, MACS, MACS, st.one_of(PACKETS, ARPS))

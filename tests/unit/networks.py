@@ -1,9 +1,9 @@
-"""Small networks for the unit tests: two hosts on a cable, three on a bridge, two behind a router."""
+"""Small networks for the unit tests: two hosts on a cable, three on a bridge, two behind a router, three with a way round."""
 
 from __future__ import annotations
 
-from k8snetlib.linux.ops import LinkAdd, LinkSet, Listen, NetnsAdd, Op, SysctlSet, address, route
-from k8snetlib.linux.state import Socket
+from k8snetlib.linux.ops import LinkAdd, LinkSet, Listen, NetnsAdd, Op, SysctlSet, address, route, stable_mac
+from k8snetlib.linux.state import Socket, link_local
 
 
 def cable(mtu: int | None = None) -> list[Op]:
@@ -43,3 +43,18 @@ def routed() -> list[Op]:
             route(name, "default", via=f"10.0.{number}.1"),
         ]
     return [*ops, Listen("b", Socket("tcp", 80, process="web"))]
+
+
+NEAR = {name: str(link_local(stable_mac(name, "eth0")).ip) for name in ("a", "b", "r")}
+FAR6 = "2001:db8:2::2"
+
+
+def detour(first_hop: str = "fd00::9", onward: str = "") -> list[Op]:
+    """a (fd00::1), b (fd00::2) and the router r (fd00::9) on one bridge; to b's other address (``FAR6``) a sends by way of r, though both
+    are on one link. ``onward`` is r's next hop; without it r sends to ``FAR6`` itself."""
+    ops: list[Op] = [NetnsAdd("lan"), LinkAdd("lan", "br0", "bridge"), LinkSet("lan", "br0", up=True)]
+    for name, ip in (("a", "fd00::1"), ("b", "fd00::2"), ("r", "fd00::9")):
+        ops += [NetnsAdd(name), LinkAdd(name, "eth0", "veth", peer=("lan", f"to-{name}"))]
+        ops += [LinkSet("lan", f"to-{name}", master="br0", up=True), address(name, "eth0", f"{ip}/64"), LinkSet(name, "eth0", up=True)]
+    ops += [SysctlSet("r", "net.ipv6.conf.all.forwarding", 1), address("b", "eth0", f"{FAR6}/64")]
+    return [*ops, route("a", "default", "eth0", via=first_hop), route("r", "2001:db8:2::/64", "eth0", via=onward or None)]

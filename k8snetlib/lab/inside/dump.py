@@ -42,6 +42,7 @@ class Dump:
             "hairpin": bool(port and port.get_attr("IFLA_BRPORT_MODE")),
             "learning": bool(port.get_attr("IFLA_BRPORT_LEARNING")) if port else True,
             "isolated": bool(port and port.get_attr("IFLA_BRPORT_ISOLATED")),
+            "proxy_arp": bool(port and port.get_attr("IFLA_BRPORT_PROXYARP")),
         }  # fmt: skip
         if kind == "vxlan":
             data = info.get_attr("IFLA_INFO_DATA")

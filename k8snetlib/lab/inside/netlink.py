@@ -16,10 +16,10 @@ import time
 
 from pyroute2 import IPRoute, NetlinkError
 from pyroute2.netlink.rtnl.ndmsg import NUD_NOARP, NUD_PERMANENT, NUD_REACHABLE
+from reports import Reports
 from spaces import Loop, Spaces
 
 IFA_F_NODAD, RTNH_F_ONLINK, NTF_SELF, NTF_MASTER, RT_SCOPE_NOWHERE = 0x02, 4, 0x02, 0x04, 255
-CHATTER = 0.03  # seconds; see ``rest``
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 NEIGH_STATES = {"permanent": NUD_PERMANENT, "reachable": NUD_REACHABLE, "stale": 0x04, "delay": 0x08, "probe": 0x10, "noarp": NUD_NOARP}
 # What ``bridge fdb`` makes of its words (iproute2 bridge/fdb.c): NOARP marks what does not age
@@ -35,6 +35,7 @@ class Netlink:
         self.spaces, self.loop = spaces, loop
         self.sockets: dict[str, IPRoute] = {}
         self.indexes: dict[tuple[str, str], int] = {}
+        self.reports = Reports(spaces)
         self.changed = 0.0
         self.made: set[tuple[str, int, str]] = set()  # neighbours and FDB entries that were asked for, and so were not learned
         self.by_hand = False  # a program made some as well
@@ -61,6 +62,7 @@ class Netlink:
 
     def clear(self) -> None:
         self.forget()
+        self.reports.clear()
         self.made.clear()
         self.by_hand = False
 
@@ -100,6 +102,8 @@ class Netlink:
     def link_set(self, netns: str, name: str, link: dict, port: dict) -> None:
         api, index = self.socket(netns), self.index(netns, name)
         self.changed = time.monotonic()
+        if link.get("state"):
+            self.reports.state(netns, name, link["state"] == "up")
         if link.get("master"):
             link = {**link, "master": self.index(netns, link["master"])}
         if link:
@@ -120,6 +124,9 @@ class Netlink:
 
     def _addr(self, command: str, netns: str, dev: str, address: str, prefix: int, version: int, more: dict) -> None:
         index = self.index(netns, dev)
+        if version == 6:
+            self.changed = time.monotonic()
+            self.reports.groups_change(netns, dev)
         self.socket(netns).addr(command, index=index, address=address, prefixlen=prefix, family=FAMILIES[version], **more)
 
     def route_add(self, netns: str, version: int, dev: str | None, onlink: bool, **fields) -> None:
@@ -154,13 +161,9 @@ class Netlink:
         self.socket(netns).fdb(command, ifindex=self.index(netns, dev), lladdr=mac, state=state, **where)
 
     def rest(self) -> None:
-        """Let the chatter of new devices pass, then forget what bridges and tunnels learned from it: a lab starts with nothing learned.
-
-        A device that comes up reports its multicast groups two timer ticks later (mld_ifc_start_work in net/ipv6/mcast.c), 20 ms
-        where a kernel counts 100 a second.
-        """
-        while (left := self.changed + CHATTER - time.monotonic()) > 0:
-            self.loop.step(left)
+        """Let new devices say what they say by themselves, then forget what bridges and tunnels learned from it: a lab starts with
+        nothing learned."""
+        self.reports.wait(self.changed, self.loop)
         for netns in list(self.spaces.fds):
             api = self.socket(netns)
             for entry in self._learned(netns, list(api.fdb("dump")), "NDA_LLADDR"):

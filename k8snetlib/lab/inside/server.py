@@ -33,7 +33,7 @@ class Helper:
         clients, sender = Clients(self.spaces, self.loop, self.servers), Sender(self.spaces)
         self.verbs = {
             **{name: getattr(self.netlink, name) for name in NETLINK},
-            "rest": self.netlink.rest, "settle": self.settle,
+            "rest": self.netlink.rest, "reports": self.netlink.reports.total, "settle": self.settle,
             "state": self.dump.state, "conntrack": self.dump.conntrack, "proc": self.dump.proc,
             "capture": self.capture.start, "fetch": self.capture.fetch,
             "send": sender.send, "inject": sender.inject, "source": sender.source,
