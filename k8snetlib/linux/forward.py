@@ -132,10 +132,12 @@ def _unroutable(e: Engine, v: View, skb: Skb, route: Route | None) -> None:
 
 
 def deliver(e: Engine, v: View, skb: Skb) -> None:
-    """For this host: INPUT, then the protocol (ip_local_deliver)."""
-    if type(skb.packet.payload) is Fragment and not defragment(e, v, skb):
+    """For this host: INPUT, then the protocol. Pieces are put together before INPUT (ip_local_deliver), in IPv6 after it (ip6_input)."""
+    if skb.packet.version == 4 and type(skb.packet.payload) is Fragment and not defragment(e, v, skb):
         return
     if not hooks.run_hook(e, v, "INPUT", skb):
+        return
+    if type(skb.packet.payload) is Fragment and not defragment(e, v, skb):
         return
     packet, payload = skb.packet, skb.packet.payload
     if type(payload) is Ndp:
