@@ -85,9 +85,16 @@ def test_a_cluster_written_by_hand(lab: Lab, two_nodes) -> None:
     check(lab, two_nodes())
 
 
+COURSE = [
+    pytest.param(name, families, id=f"{name}-{'+'.join(families)}", marks=pytest.mark.needs("ipip") if "ipip" in name and "IPv4" in families else ())
+    for name, plugin in CNIS.items()
+    for families in (("IPv4",), ("IPv6",), ("IPv4", "IPv6"))
+    if plugin.ipv6
+]
+
+
 @pytest.mark.needs("vxlan", "ip")
-@pytest.mark.parametrize("families", [("IPv4",), ("IPv6",), ("IPv4", "IPv6")], ids="+".join)
-@pytest.mark.parametrize("cni", [name for name, plugin in CNIS.items() if plugin.ipv6])
+@pytest.mark.parametrize(("cni", "families"), COURSE)
 def test_the_cluster_of_the_course(lab: Lab, cni: str, families: tuple[str, ...]) -> None:
     check(lab, list(shop(cni, families=families, node_c=True).ops()))
 
