@@ -35,6 +35,7 @@ TEXT = {
     "balancer": "there is a load balancer, which gives LoadBalancer Services an address",
     "proto": "tcp, udp, sctp or icmp (default: what the port declares; icmp where there is no port)",
     "families": "address families of Pods, primary first",
+    "family": "which family to send, where Pods have addresses of both (default: the first of --families)",
     "reply": "show the way back as well",
     "short": "leave out the deciding routes, rules and entries",
     "pcap": "write every frame to this capture file (pcapng)",
@@ -99,6 +100,7 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.add_argument("--balancer", action="store_true", help=TEXT["balancer"])
     trace.add_argument("--proto", choices=["tcp", "udp", "sctp", "icmp"], default="", help=TEXT["proto"])
     trace.add_argument("--families", default="IPv4", metavar="IPv4[,IPv6]", help=TEXT["families"])
+    trace.add_argument("--family", choices=["IPv4", "IPv6"], default="", help=TEXT["family"])
     trace.add_argument("--reply", action="store_true", help=TEXT["reply"])
     trace.add_argument("--all", action="store_true", help=TEXT["all"])
     trace.add_argument("--compare", default="", metavar="MODE,MODE", help=TEXT["compare"])

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     if options.all or options.compare:
         return _all(options)
     cluster = _cluster(options)
-    found = cluster.trace(options.source, options.target, options.proto, options.namespace)
+    found = cluster.trace(options.source, options.target, options.proto, options.namespace, family=options.family)
     back = found.reply if options.reply else None
     if options.pcap:
         _write(found, back, options.pcap)
@@ -72,7 +72,7 @@ def _all(options: argparse.Namespace) -> int:
             raise ModelError(TEXT["mode"].format(mode=mode, modes=", ".join(MODES)))
     cluster = _cluster(options)
     by_mode = {
-        mode: all_outcomes(cluster.with_proxy(mode).traces(options.source, options.target, options.proto, options.namespace))
+        mode: all_outcomes(cluster.with_proxy(mode).traces(options.source, options.target, options.proto, options.namespace, family=options.family))
         for mode in wanted
     }
     if options.json:
@@ -96,7 +96,7 @@ def _ways(options: argparse.Namespace) -> int:
         raise ModelError(TEXT["side"].format(others=" and ".join(clash)))
     cluster = _cluster(options)
     names = [part.strip() for part in options.ways.split(",") if part.strip()]
-    found = ways(cluster, options.source, options.target, names, options.proto, namespace=options.namespace)
+    found = ways(cluster, options.source, options.target, names, options.proto, namespace=options.namespace, family=options.family)
     if options.json:
         print(json.dumps({"ways": {each.name: document(each.trace) for each in found}}, indent=2, ensure_ascii=False))
     else:

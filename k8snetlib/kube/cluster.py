@@ -297,10 +297,16 @@ class Cluster:
         return find_target(self, reference, namespace)
 
     def packet(self, source: str, target: str, proto: str = "", namespace: str = "", **fields) -> tuple[str, Packet, str]:
-        """The first packet of a connection: (the namespace that sends it, the packet, the sending process)."""
+        """The first packet of a connection: (the namespace that sends it, the packet, the sending process).
+
+        ``family``, "IPv4" or "IPv6", is among the fields: of a Pod or Service with addresses of both, which is meant (default: the
+        cluster's first). ModelError for a family that the cluster does not have.
+        """
         sender, receiver = self.find(source, namespace), self.find(target, namespace)
-        family = 4 if self.families[0] == "IPv4" else 6
-        dst = receiver.address(family)
+        family = fields.pop("family", "") or self.families[0]
+        if family not in self.families:
+            raise ModelError(f"this cluster has {' and '.join(self.families)}, no {family}")
+        dst = receiver.address(FAMILIES[family])
         src = source_for(self.network.namespace(sender.netns), dst)
         if src is None:
             src = sender.address(dst.version)
@@ -330,7 +336,7 @@ class Cluster:
         """What happens to the first packet from ``source`` to ``target``: ``cluster.trace("pod/web", "svc/api:80")``.
 
         ``proto`` is tcp, udp, sctp or icmp (default: what the port declares, or icmp without a port where the target declares none); further
-        ``fields`` go to the packet (``sport``, ``ttl``, ``data``…). ``network`` is the state to start from, such as ``after(…)`` an earlier
+        ``fields`` go to the packet (``sport``, ``ttl``, ``data``…), save ``family`` ("IPv6" where Pods have addresses of both). ``network`` is the state to start from, such as ``after(…)`` an earlier
         trace; ``now`` is the time in seconds, for what expires; ``chance`` answers what rules leave to chance (default: the first choice).
         """
         at, packet, process = self.packet(source, target, proto, namespace, **fields)

@@ -60,6 +60,8 @@ BASELINE = MappingProxyType(
         "net.ipv4.conf.default.send_redirects": "1",
         "net.ipv6.conf.all.forwarding": "0",
         "net.ipv6.conf.default.forwarding": "0",
+        "net.ipv6.conf.all.proxy_ndp": "0",
+        "net.ipv6.conf.default.proxy_ndp": "0",
         # IPv6 addresses are usable at once (no duplicate detection), and formed from the MAC address as the model forms them.
         "net.ipv6.conf.all.accept_dad": "0",
         "net.ipv6.conf.default.accept_dad": "0",
@@ -203,6 +205,10 @@ def _neigh_add(op: o.NeighAdd) -> Request:
     return "neigh_add", {"netns": op.netns, "dev": n.dev, "ip": str(n.ip), "mac": n.mac, "state": n.state.lower()}
 
 
+def _proxy_neigh_add(op: o.ProxyNeighAdd) -> Request:
+    return "proxy_add", {"netns": op.netns, "dev": op.dev, "ip": str(op.ip), "version": op.ip.version}
+
+
 def _neigh_del(op: o.NeighDel) -> Request:
     return "neigh_del", {"netns": op.netns, "dev": op.dev, "ip": str(op.ip)}
 
@@ -278,6 +284,7 @@ LOWER: MappingProxyType[type, Callable[..., Request]] = MappingProxyType(
         o.RuleAdd: _rule_add,
         o.NeighAdd: _neigh_add,
         o.NeighDel: _neigh_del,
+        o.ProxyNeighAdd: _proxy_neigh_add,
         o.FdbAdd: _fdb("fdb_add"),
         o.FdbDel: _fdb("fdb_del"),
         o.SysctlSet: lambda op: ("sysctl_set", {"netns": op.netns, "key": op.key, "value": str(op.value)}),

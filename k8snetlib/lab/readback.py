@@ -60,6 +60,7 @@ def netns(name: str, raw: Mapping, sockets: Iterable[Socket] = (), connections: 
         conntrack=tuple(connections),
         sysctls=MappingProxyType({key: int(value) for key, value in raw["sysctls"].items() if value.lstrip("-").isdigit()}),
         sockets=tuple(sockets),
+        proxied=frozenset((dev, ip_address(ip)) for dev, ip in raw["proxied"]),
     )
 
 

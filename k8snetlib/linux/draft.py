@@ -35,6 +35,7 @@ class NsDraft:
         "next_index",
         "nftables",
         "pmtu",
+        "proxied",
         "recent",
         "routes",
         "rules",
@@ -53,7 +54,7 @@ class NsDraft:
         self.rulesets, self.sysctls, self.sockets = dict(frozen.rulesets), dict(frozen.sysctls), list(frozen.sockets)
         self.pmtu = dict(frozen.pmtu)
         self.recent, self.ipsets, self.ipvs = dict(frozen.recent), dict(frozen.ipsets), frozen.ipvs
-        self.nftables, self.hooked = frozen.nftables, frozen.hooked
+        self.nftables, self.hooked, self.proxied = frozen.nftables, frozen.hooked, set(frozen.proxied)
         self.carrying: dict[str, tuple[tuple, set]] = {}
         self.bound: dict[tuple[str, int], list[Socket]] | None = None  # sockets by port, made when the first one is added
         self.slots: set | None = None  # what identifies each route, made when the first route is added
@@ -66,6 +67,7 @@ class NsDraft:
             self.name, interfaces, tuple(self.routes), tuple(self.rules), proxy(self.neighbors), proxy(self.fdb),
             tuple(self.conntrack.values()), proxy(self.rulesets), proxy(self.sysctls), tuple(self.sockets),
             proxy(self.recent), self.nftables, self.hooked, proxy(self.pmtu), proxy(self.ipsets), self.ipvs,
+            frozenset(self.proxied),
         )  # fmt: skip
         if interfaces is old.interfaces and frozen.routes == old.routes and frozen.rules == old.rules:
             object.__setattr__(frozen, "cache", old.cache)  # the indexes are of interfaces, routes and rules alone
@@ -109,6 +111,7 @@ class NsDraft:
         self.interfaces[dev] = replace(old, addresses=tuple(a for a in old.addresses if a.version == 4 or old.kind == "loopback"))
         self.drop_routes(lambda route: route.dev == dev)
         self.neighbors = {key: entry for key, entry in self.neighbors.items() if key[0] != dev}
+        self.proxied = {entry for entry in self.proxied if entry[0] != dev}
         self.fdb = {key: entry for key, entry in self.fdb.items() if entry.dev != dev or entry.state != "dynamic"}
 
     def left_bridge(self, dev: str) -> None:
@@ -122,6 +125,7 @@ class NsDraft:
             self.interfaces[old.name] = replace(old, addresses=tuple(a for a in old.addresses if a.version == 4))
         self.drop_routes(lambda route: route.dst.version == 6)
         self.neighbors = {key: entry for key, entry in self.neighbors.items() if key[1].version == 4}
+        self.proxied = {entry for entry in self.proxied if entry[1].version == 4}
 
     def add_connected(self, interface: Interface, address: IPInterface) -> None:
         """The route to an address's own network, where the kernel adds one to the main table (fib_add_ifaddr, addrconf_prefix_route)."""

@@ -3,7 +3,7 @@
 Theory of operation. Inside a namespace a packet is handled at once, from hook to hook, as the kernel does it in one go. Between
 namespaces there are links: a transmitted frame is put into a queue and received when its turn comes, in the order of sending.
 A packet whose next hop has no known MAC address waits in the namespace while ARP or neighbour discovery runs through the same queue;
-when the queue is empty and the answer has not come, the kernel gives up (``NEIGH_FAILED``).
+when the queue is empty and the answer has not come, the kernel gives up (``NEIGH_FAILED``; in IPv6 it gives no reason).
 
 What the trace learns (neighbours, FDB entries, connections) lives in a ``View`` of each namespace and in ``Learned`` events.
 Chance is an argument: ``chance(match, probability) -> bool``; ``traces`` asks for every answer in turn and multiplies the exact fractions.

@@ -78,10 +78,10 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
         e.emit(Routed(v.name, skb.journey, packet.dst, route, considered, "local"))
         deliver(e, v, skb)
     elif not forwarding:
-        if packet.version == 4:
-            drop(e, v, skb, "IP_INADDRERRORS", "not for this host, and IP forwarding is off (net.ipv4.ip_forward = 0)")
-        else:
-            drop(e, v, skb, "NOT_SPECIFIED", "not for this host, and forwarding is off (net.ipv6.conf.all.forwarding = 0)")
+        how = "IP forwarding is off (net.ipv4.ip_forward = 0)"
+        if packet.version == 6:
+            how = "forwarding is off (net.ipv6.conf.all.forwarding = 0)"
+        drop(e, v, skb, "IP_INADDRERRORS", f"not for this host, and {how}")
     elif route is None or route.type != "unicast":
         _unroutable(e, v, skb, route)
     else:
@@ -90,11 +90,12 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
 
 
 def _joined(v: View, dev: str, group: IPAddress) -> bool:
-    """Whether the device listens to the group (ip6_mc_input): all nodes, or the solicited-node group of one of its addresses, which ends in
+    """Whether the device listens to the group (ip6_mc_input): all nodes, or the solicited-node group of an address that it has or answers for, which ends in
     the address's last three bytes (RFC 4291 section 2.7.1)."""
     if int(group) >> 24 != SOLICITED:
         return True
-    return any(a.version == 6 and int(a.ip) & 0xFFFFFF == int(group) & 0xFFFFFF for a in v.interface(dev).addresses)
+    joined = [a.ip for a in v.interface(dev).addresses if a.version == 6] + [ip for name, ip in v.ns.proxied if name == dev]
+    return any(int(ip) & 0xFFFFFF == int(group) & 0xFFFFFF for ip in joined)
 
 
 def _source_ok(e: Engine, v: View, skb: Skb, route: Route | None) -> bool:
@@ -131,10 +132,12 @@ def _unroutable(e: Engine, v: View, skb: Skb, route: Route | None) -> None:
 
 
 def deliver(e: Engine, v: View, skb: Skb) -> None:
-    """For this host: INPUT, then the protocol (ip_local_deliver)."""
-    if type(skb.packet.payload) is Fragment and not defragment(e, v, skb):
+    """For this host: INPUT, then the protocol. Pieces are put together before INPUT (ip_local_deliver), in IPv6 after it (ip6_input)."""
+    if skb.packet.version == 4 and type(skb.packet.payload) is Fragment and not defragment(e, v, skb):
         return
     if not hooks.run_hook(e, v, "INPUT", skb):
+        return
+    if type(skb.packet.payload) is Fragment and not defragment(e, v, skb):
         return
     packet, payload = skb.packet, skb.packet.payload
     if type(payload) is Ndp:

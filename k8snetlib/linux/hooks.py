@@ -206,6 +206,11 @@ def _nat(e: Engine, v: View, hook: str, skb: Skb, lookups: tuple[tuple, ...]) ->
                 return False
             if isinstance(target, Nat):
                 address, port = _wanted(v, hook, skb, target)
+                if address is None and target.name == "REDIRECT":  # nf_nat_redirect_ipv4
+                    e.emit(
+                        Dropped(v.name, skb.journey, "NETFILTER_DROP", f"REDIRECT to an address of {skb.iif}, which has none", skb.packet)
+                    )
+                    return False
                 conntrack.setup(ct, which, address, port, v.ct, target.random or target.random_fully)
                 break
         else:

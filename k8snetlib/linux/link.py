@@ -193,6 +193,14 @@ def _ports(v: View, bridge: str) -> tuple[Interface, ...]:
     return found
 
 
+def _flooded(v: View, bridge: str) -> tuple[Interface, ...]:
+    """The ports that a flood goes to."""
+    found = v.ns.cache.get(("flooded", bridge))
+    if found is None:
+        found = v.ns.cache["flooded", bridge] = tuple(p for p in _ports(v, bridge) if not p.proxy_arp)
+    return found
+
+
 def _switch(e: Engine, v: View, bridge: Interface, port: Interface | None, frame: Frame, journey: int, skb: Skb | None) -> None:
     """Choose by destination MAC: up to the bridge device, out of one port, or out of all (br_handle_frame_finish, br_dev_xmit)."""
     in_port = port.name if port else ""
@@ -268,14 +276,12 @@ def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame:
     ARP is flooded with nothing at all (br_flood)."""
     outs = [
         p
-        for p in _ports(v, bridge.name)
-        if (port is None or ((p.name != port.name or p.hairpin) and not (p.isolated and port.isolated))) and not p.proxy_arp
+        for p in _flooded(v, bridge.name)
+        if port is None or ((p.name != port.name or p.hairpin) and not (p.isolated and port.isolated))
     ]
     target = _question(frame)
     if target is not None and not (port and port.isolated) and (skb is None or not _filters(v, frame.payload)):
         segment, answering = answers(e.network, v, bridge.name)
-        if any(p.proxy_arp for p in _ports(v, bridge.name)):
-            segment = tuple(end for end in segment if not v.interface(end[0]).proxy_arp)
         awake = answering.get(target, frozenset()) | answering[f"always{target.version}"]
         if port is not None and port.hairpin:
             awake = awake | {port.name}
@@ -323,7 +329,7 @@ def answers(network: Network, v: View, bridge: str) -> tuple[tuple[tuple[str, st
     if found is not None:
         return found
     segment, answering, always = [], {}, {4: set(), 6: set()}
-    for port in _ports(v, bridge):
+    for port in _flooded(v, bridge):
         addresses = network.plain_addresses(*port.peer) if port.peer is not None and port.peer[0] in network else None
         if addresses is None:
             always[4].add(port.name)

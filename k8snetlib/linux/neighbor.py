@@ -140,7 +140,8 @@ def discovery(e: Engine, v: View, skb: Skb) -> None:
     packet, message, dev = skb.packet, skb.packet.payload, skb.iif
     interface = v.interface(dev)
     if message.type == 135:
-        if message.target not in {a.ip for a in interface.addresses}:
+        own = message.target in {a.ip for a in interface.addresses}
+        if not own and not _answers_for(v, dev, message.target):
             e.emit(Dropped(v.name, skb.journey, "NOT_SPECIFIED", f"not asked: {message.target} is not on {dev}", packet, dev))
             return
         if message.lladdr:
@@ -148,7 +149,10 @@ def discovery(e: Engine, v: View, skb: Skb) -> None:
         answer = e.new_journey()
         e.emit(Answered(v.name, skb.journey, answer, f"neighbour discovery: {message.target} is {interface.mac}"))
         flags = "RSO" if v.ns.sysctl("net.ipv6.conf.all.forwarding") else "SO"
-        reply = Packet(message.target, packet.src, Ndp(136, message.target, interface.mac, flags), HOP_LIMIT)
+        if not own:  # it does not override what others say, nor is it said by the one who was asked for (ndisc_recv_ns, ndisc_send_na)
+            flags = "S"
+        sender = message.target if own else address_on(v.ns, dev, packet.src)
+        reply = Packet(sender, packet.src, Ndp(136, message.target, interface.mac, flags), HOP_LIMIT)
         _send_discovery(e, v, dev, reply, message.lladdr or skb.frame.src, answer)
         return
     e.emit(Delivered(v.name, skb.journey, packet, None))
@@ -157,17 +161,24 @@ def discovery(e: Engine, v: View, skb: Skb) -> None:
         _wake(e, v, dev, message.target)
 
 
+def _answers_for(v: View, dev: str, target: IPAddress) -> bool:
+    """Whether a router answers a solicitation for somebody else (pndisc_is_router); after a moment, which the lab takes away."""
+    asked = v.ns.sysctl("net.ipv6.conf.all.proxy_ndp") or v.ns.sysctl(f"net.ipv6.conf.{dev}.proxy_ndp")
+    return bool(v.ns.sysctl("net.ipv6.conf.all.forwarding") and asked and (dev, target) in v.ns.proxied)
+
+
 def _wake(e: Engine, v: View, dev: str, ip: IPAddress) -> None:
     for skb in e.waiting.pop((v.name, dev, ip), ()):
         resolve(e, v, skb)
 
 
 def give_up(e: Engine) -> None:
-    """Nobody answered: the packets that waited longest for one next hop are dropped, their senders told (arp_error_report)."""
+    """Nobody answered: the packets that waited longest for one next hop are dropped, their senders told (arp_error_report, ndisc_error_report)."""
     key = next(iter(e.waiting))
     name, dev, ip = key
     v = e.view(name)
     for skb in e.waiting.pop(key):
         how = "ARP" if ip.version == 4 else "neighbour discovery"
-        e.emit(Dropped(name, skb.journey, "NEIGH_FAILED", f"nobody on {dev} answers {how} for {ip}", skb.packet, dev))
+        reason = "NEIGH_FAILED" if ip.version == 4 else "NOT_SPECIFIED"  # arp_error_report says why, ndisc_error_report does not
+        e.emit(Dropped(name, skb.journey, reason, f"nobody on {dev} answers {how} for {ip}", skb.packet, dev))
         answers.icmp_error(e, v, skb, *((3, 1) if ip.version == 4 else (1, 3)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from .fragments import with_transport
 from .nftables_types import ADDRTYPES, NATIVE, PROTOCOLS, STATES, TYPES, Datatype
 from .packet import Icmp, Ndp, Redirect, Sctp, Skb, Tcp, Udp
 
@@ -42,7 +43,7 @@ def _port(side: str, kinds: tuple[type, ...]) -> Getter:
     """A port. In the kernel ``th`` reads the same bytes of any header (an ICMP checksum, say); here only protocols with ports have them."""
 
     def number(skb: Skb, env: object) -> int | None:
-        payload = skb.packet.payload
+        payload = with_transport(skb.packet).payload
         return getattr(payload, side) if type(payload) in kinds else None
 
     return number
@@ -64,7 +65,7 @@ def _proto_of(version: int, getter: Getter) -> Getter:
 
 def _icmp(version: int, name: str) -> Getter:
     def number(skb: Skb, env: object) -> int | None:
-        payload = skb.packet.payload
+        payload = with_transport(skb.packet).payload
         if skb.packet.version != version or type(payload) not in (Icmp, Ndp, Redirect):
             return None
         return payload.type if name == "type" else getattr(payload, "code", 0)
@@ -73,7 +74,7 @@ def _icmp(version: int, name: str) -> Getter:
 
 
 def _flags(skb: Skb, env: object) -> int | None:
-    payload = skb.packet.payload
+    payload = with_transport(skb.packet).payload
     letters = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "C": 128}
     return sum(letters[letter] for letter in payload.flags) if type(payload) is Tcp else None
 

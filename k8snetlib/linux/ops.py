@@ -16,13 +16,13 @@ from .draft import Draft, build
 from .ops_host import ConntrackAdd, ConntrackDel, Listen, SysctlSet
 from .ops_links import AddrAdd, AddrDel, LinkAdd, LinkDel, LinkSet, NetnsAdd, stable_mac
 from .ops_nft import NftElementAdd, NftReplace, NftRestore
-from .ops_routes import FdbAdd, FdbDel, NeighAdd, NeighDel, PmtuAdd, RouteAdd, RouteDel, RuleAdd
+from .ops_routes import FdbAdd, FdbDel, NeighAdd, NeighDel, PmtuAdd, ProxyNeighAdd, RouteAdd, RouteDel, RuleAdd
 from .ops_rules import ChainAdd, RecentSet, RuleEnsure, RulesRestore
 from .state import Route
 
 __all__ = [
     "AddrAdd", "AddrDel", "ChainAdd", "ConntrackAdd", "ConntrackDel", "FdbAdd", "FdbDel", "LinkAdd", "LinkDel", "LinkSet", "Listen",
-    "NeighAdd", "NeighDel", "NetnsAdd", "NftElementAdd", "NftReplace", "NftRestore", "Op", "PmtuAdd", "RecentSet", "RouteAdd", "RouteDel", "RuleAdd",
+    "NeighAdd", "NeighDel", "NetnsAdd", "NftElementAdd", "NftReplace", "NftRestore", "Op", "PmtuAdd", "ProxyNeighAdd", "RecentSet", "RouteAdd", "RouteDel", "RuleAdd",
     "RuleEnsure", "RulesRestore", "SysctlSet", "address", "build", "commands", "route", "stable_mac",
 ]  # fmt: skip
 

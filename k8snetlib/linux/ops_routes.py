@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import ModelError
+from ..errors import ModelError, UnsupportedError
 from ..value import replace, value
 from .draft import Draft, NsDraft
 from .packet import IPAddress
@@ -160,6 +160,29 @@ class NeighDel:
 
     def command(self) -> str:
         return f"ip -n {self.netns} neigh del {self.ip} dev {self.dev}"
+
+
+@value
+class ProxyNeighAdd:
+    """Answer for somebody else: who asks on ``dev`` for ``ip`` is told this host's own MAC address (RFC 4861 section 7.2.8).
+
+    The host has to be a router, with ``net.ipv6.conf.<dev>.proxy_ndp`` on. UnsupportedError in IPv4, where a sysctl does it for all.
+    """
+
+    netns: str
+    dev: str
+    ip: IPAddress
+
+    def apply(self, draft: Draft) -> None:
+        if self.ip.version == 4:
+            raise UnsupportedError(f"a proxy entry for one IPv4 address is not modelled: set net.ipv4.conf.{self.dev}.proxy_arp instead")
+        if not draft.outside(self.netns):
+            ns = draft.ns(self.netns)
+            ns.interface(self.dev)
+            ns.proxied.add((self.dev, self.ip))
+
+    def command(self) -> str:
+        return f"ip -n {self.netns} {'-6 ' if self.ip.version == 6 else ''}neigh add proxy {self.ip} dev {self.dev}"
 
 
 def _fdb_key(entry: FdbEntry) -> tuple[str, str]:

@@ -444,10 +444,10 @@ def describe(item) -> str:
             return f"ARP who-has {item.target_ip} tell {item.sender_ip}"
         return f"ARP {item.sender_ip} is-at {item.sender_mac}"
     if kind is Packet:
-        payload = item.payload
+        payload, name = item.payload, "IP" if item.version == 4 else "IP6"
         if type(payload) in (Tcp, Udp, Sctp):
-            return f"IP {_socket(item.src, payload.sport)} > {_socket(item.dst, payload.dport)}: {_describe_payload(payload)}"
-        return f"IP {item.src} > {item.dst}: {_describe_payload(payload)}"
+            return f"{name} {_socket(item.src, payload.sport)} > {_socket(item.dst, payload.dport)}: {_describe_payload(payload)}"
+        return f"{name} {item.src} > {item.dst}: {_describe_payload(payload)}"
     return _describe_payload(item)
 
 

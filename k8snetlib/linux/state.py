@@ -262,6 +262,7 @@ class NetNS:
     pmtu: Mapping[IPAddress, int] = field(default_factory=_empty)  # path MTU in bytes, learned from ICMP, by destination
     ipsets: Mapping[str, object] = field(default_factory=_empty)  # by name: ipset.IpSet
     ipvs: object | None = None  # ipvs.Ipvs, where there is a virtual server
+    proxied: frozenset[tuple[str, IPAddress]] = frozenset()  # (device, address): asked for there, the host answers (ip neigh … proxy)
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)  # indexes derived from the rest
 
     def filters(self, version: int) -> bool:
@@ -336,7 +337,9 @@ class Network(Mapping):
             return self._hints[name]
         namespace = self.namespace(name)
         interface = namespace.interfaces.get(dev)
-        if interface is None or interface.master or not interface.up or namespace.sysctl(f"net.ipv4.conf.{dev}.proxy_arp"):
+        if interface is None or interface.master or not interface.up or namespace.proxied:
+            return None
+        if namespace.sysctl(f"net.ipv4.conf.{dev}.proxy_arp"):
             return None
         return local_addresses(namespace)
 

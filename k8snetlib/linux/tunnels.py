@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from . import answers, forward, link, pmtu
 from .events import Decapsulated, Dropped, Encapsulated
 from .fib import lookup, source_for
-from .packet import Frame, Packet, Sctp, Skb, Tcp, Udp, Vxlan
+from .packet import Frame, Icmp, Packet, Sctp, Skb, Tcp, Udp, Vxlan
 from .state import FdbEntry, Interface
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def source_port(frame: Frame, answer: bool = False) -> int:
     """The outer UDP source port: a hash of the inner flow, so that routers spread flows and keep one flow on one path.
 
     As the flow dissector sees it: addresses, protocol and ports, so that all ICMP between two hosts is one flow; in IPv6 also the flow
-    label, and what a kernel answers of its own (``answer``: a reset, say) has another one than the sender's packets.
+    label, and what a kernel answers of its own (``answer``: a reset, say) has another one than the sender's packets. An ICMPv6 error's is
+    of the host that made it; of two with the same addresses, translated perhaps, the hop limit tells whether one host made both.
     """
     payload = frame.payload
     if type(payload) is not Packet:
@@ -47,6 +48,8 @@ def source_port(frame: Frame, answer: bool = False) -> int:
         key = f"{payload.flow}{' answered' if answer and payload.version == 6 else ''}"
     else:
         label = getattr(payload.payload, "type", "") if payload.version == 6 else ""
+        if payload.version == 6 and type(payload.payload) is Icmp and payload.payload.is_error:
+            label = f"{label} {payload.ttl}"
         key = f"{payload.proto} {payload.src} {payload.dst} {label}"
     return FIRST_PORT + zlib.crc32(key.encode()) % PORTS
 

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from ..errors import ModelError, UnsupportedError
 from ..value import value
+from .fragments import with_transport
 from .packet import Sctp, Skb, Tcp, Udp
 
 Test = Callable[[Skb, object], bool]
@@ -119,7 +120,9 @@ class Ports:
         def test(skb: Skb, env: object) -> bool:
             payload = skb.packet.payload
             if type(payload) is not kind:
-                return False
+                payload = with_transport(skb.packet).payload
+                if type(payload) is not kind:
+                    return False
             if (slow <= payload.sport <= shigh) is not_sport or (dlow <= payload.dport <= dhigh) is not_dport:
                 return False
             return not flagged or ((set(payload.flags) & mask == wanted) is not not_flags)
@@ -153,7 +156,7 @@ class Multiport:
 
     def compile(self) -> Test | None:
         def test(skb: Skb, env: object) -> bool:
-            payload = skb.packet.payload
+            payload = with_transport(skb.packet).payload
             if type(payload) not in (Tcp, Udp, Sctp):
                 return False
             ports = {"sports": (payload.sport,), "dports": (payload.dport,), "ports": (payload.sport, payload.dport)}[self.which]

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ..errors import UnsupportedError
 from ..value import value
+from .fragments import with_transport
 from .packet import Fragment, Icmp, Ndp, Redirect, Sctp, Skb, Tcp, Udp
 from .recent import Recent
 from .xtables import AddrType, Comment, CtState, Mark, Multiport, Option, Physdev, Ports, Statistic, Test, bang
@@ -50,7 +51,7 @@ class IcmpMatch:
 
     def compile(self) -> Test | None:
         def test(skb: Skb, env: object) -> bool:
-            payload = skb.packet.payload
+            payload = with_transport(skb.packet).payload
             if type(payload) not in (Icmp, Ndp, Redirect):
                 return False
             return (payload.type == self.type and self.code in (None, payload.code)) is not self.negated

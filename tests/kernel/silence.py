@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from k8snetlib.linux.events import Answered, Dropped, Trace, Transmitted
+from k8snetlib.linux.events import Answered, Dropped, Received, Routed, Trace, Transmitted
 from k8snetlib.linux.packet import Icmp, IPAddress, Packet, Redirect
 
 UNREACHABLE, REDIRECTS, LOAD = 5, 6, 0.02  # the last in seconds: net.ipv4.route.redirect_load
@@ -41,6 +41,8 @@ class Silence:
         for key in _redirected(told):
             self.redirects[key] += 1
             self.unreachable[key] = UNREACHABLE
+        for key in _in_and_out(told):
+            self.unreachable[key] = UNREACHABLE
 
 
 def _refused(told: Trace) -> list[tuple[str, IPAddress]]:
@@ -59,3 +61,16 @@ def _redirected(told: Trace) -> Iterable[tuple[str, IPAddress]]:
                 yield event.netns, packet.payload.dst
             if isinstance(packet.payload, (Icmp, Redirect)):
                 yield event.netns, packet.dst
+
+
+def _in_and_out(told: Trace) -> Iterable[tuple[str, IPAddress]]:
+    """Senders of IPv4 packets that went out by the device that they came in by: the kernel counts a redirect to them, also where it then
+    says none, because the packet was an ICMP error itself (ip_rt_send_redirect counts before icmp_send looks)."""
+    came: dict[tuple[str, int], Received] = {}
+    for event in told.events:
+        if isinstance(event, Received):
+            came[event.netns, event.journey] = event
+        elif isinstance(event, Routed) and event.direction == "forward" and event.dst.version == 4:
+            last = came.get((event.netns, event.journey))
+            if last is not None and last.dev == event.route.dev and isinstance(last.frame.payload, Packet):
+                yield event.netns, last.frame.payload.src

@@ -33,6 +33,7 @@ from k8snetlib.linux.ops import (
     NeighDel,
     NetnsAdd,
     Op,
+    ProxyNeighAdd,
     RouteDel,
     RuleAdd,
     RulesRestore,
@@ -52,7 +53,7 @@ def facts(namespace: NetNS) -> list[str]:
     for interface in namespace.interfaces.values():
         plain = replace(interface, index=0, fixed_mtu=False, addresses=())
         found += [plain, *((interface.name, "address", str(each)) for each in interface.addresses)]
-    found += [*namespace.routes, *namespace.rules, *namespace.neighbors.values(), *namespace.fdb.values()]
+    found += [*namespace.routes, *namespace.rules, *namespace.neighbors.values(), *namespace.fdb.values(), *namespace.proxied]
     return sorted(map(repr, found))
 
 
@@ -84,9 +85,16 @@ def test_a_cluster_written_by_hand(lab: Lab, two_nodes) -> None:
     check(lab, two_nodes())
 
 
+COURSE = [
+    pytest.param(name, families, id=f"{name}-{'+'.join(families)}", marks=pytest.mark.needs("ipip") if "ipip" in name and "IPv4" in families else ())
+    for name, plugin in CNIS.items()
+    for families in (("IPv4",), ("IPv6",), ("IPv4", "IPv6"))
+    if plugin.ipv6
+]
+
+
 @pytest.mark.needs("vxlan", "ip")
-@pytest.mark.parametrize("families", [("IPv4",), ("IPv6",), ("IPv4", "IPv6")], ids="+".join)
-@pytest.mark.parametrize("cni", [name for name, plugin in CNIS.items() if plugin.ipv6])
+@pytest.mark.parametrize(("cni", "families"), COURSE)
 def test_the_cluster_of_the_course(lab: Lab, cni: str, families: tuple[str, ...]) -> None:
     check(lab, list(shop(cni, families=families, node_c=True).ops()))
 
@@ -240,6 +248,7 @@ CASES: dict[str, list[Op]] = {
     "a live device joins a bridge": pair(
         LinkAdd("one", "br0", "bridge"), LinkSet("one", "br0", up=True), LinkSet("one", "eth0", master="br0")
     ),
+    "answering for others": pair(ProxyNeighAdd("one", "eth0", ip("fd00::77")), ProxyNeighAdd("one", "lo", ip("fd00::78"))),
     "port flags": bridge(LinkSet("one", "p0", hairpin=True, learning=False, isolated=True, proxy_arp=True)),
     "bridge FDB": bridge(FdbAdd("one", behind(9)), FdbAdd("one", behind(8)), FdbDel("one", behind(8))),
     "a bridge follows its ports' MTU": bridge(mtu=1300, port_mtu=1400),

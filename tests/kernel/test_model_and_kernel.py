@@ -334,3 +334,11 @@ def test_fragments_agree(seed: int) -> None:
 def test_every_plugin_agrees(cni: str, seed: int) -> None:
     """The ways between nodes beside Flannel's VXLAN, whole packets and pieces of longer ones."""
     check(draw(1000 + seed, sizes=(0, 3, 1422, 1423, 1453, 1472, 1473, 3000), cni=cni))
+
+
+@pytest.mark.parametrize("cni", ["vpc", "bgp"])
+def test_redirect_on_an_interface_without_an_address(cni: str) -> None:
+    """A packet from a Pod on such a cable is dropped; one from the other node comes in by eth0, which has an address."""
+    rule = next(rule for rule in NAT if "-j REDIRECT" in rule)
+    sends = tuple((sender, 2, "tcp", 9999, 40000, 64, 0, "S") for sender in (3, 1)) + ((2, 3, "tcp", 9999, 40001, 64, 0, "S"),)
+    check(Case(cni, ("IPv4",), (1, 1), frozenset(), ((0, rule),), sends))

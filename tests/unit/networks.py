@@ -58,3 +58,13 @@ def detour(first_hop: str = "fd00::9", onward: str = "") -> list[Op]:
         ops += [LinkSet("lan", f"to-{name}", master="br0", up=True), address(name, "eth0", f"{ip}/64"), LinkSet(name, "eth0", up=True)]
     ops += [SysctlSet("r", "net.ipv6.conf.all.forwarding", 1), address("b", "eth0", f"{FAR6}/64")]
     return [*ops, route("a", "default", "eth0", via=first_hop), route("r", "2001:db8:2::/64", "eth0", via=onward or None)]
+
+
+def behind_a_router() -> list[Op]:
+    """a (fd00::2) takes b (fd00::b) for a neighbour, but b is behind the router r, which has a route to it."""
+    ops: list[Op] = [NetnsAdd("r"), SysctlSet("r", "net.ipv6.conf.all.forwarding", 1)]
+    for name, own, there in (("a", "fd00::2/64", "fd00::1/64"), ("b", "fd00::b/128", "fd00:1::1/64")):
+        ops += [NetnsAdd(name), LinkAdd(name, "eth0", "veth", peer=("r", f"to-{name}")), address(name, "eth0", own)]
+        ops += [address("r", f"to-{name}", there), LinkSet(name, "eth0", up=True), LinkSet("r", f"to-{name}", up=True)]
+    near = str(link_local(stable_mac("r", "to-b")).ip)
+    return [*ops, route("r", "fd00::b/128", "to-b"), route("b", "default", "eth0", via=near)]

@@ -80,6 +80,17 @@ def test_fragments_are_put_together_again() -> None:
     assert told.end.packet.payload.data == b"x" * 3000
 
 
+@pytest.mark.parametrize("version", [4, 6])
+def test_rules_read_the_ports_of_a_first_fragment(version: int) -> None:
+    """In IPv6 INPUT meets the pieces, of which the first alone has ports; in IPv4 the whole packet."""
+    ends = ("10.0.0.1", "10.0.0.2") if version == 4 else ("fd00::1", "fd00::2")
+    rules = RulesRestore("b", "*filter\n-A INPUT -p udp -m udp --dport 53\n-A INPUT -p udp\nCOMMIT", version)
+    ops = [*cable(), address("a", "eth0", "fd00::1/64"), address("b", "eth0", "fd00::2/64"), rules]
+    told = trace(build(ops), "a", udp(*ends, 53, data=b"x" * 3000, df=False))
+    matched = [e.index for e in told.all(ev.Matched) if e.rule is not None and e.chain == "INPUT" and e.journey == 0]
+    assert told.delivered and matched == ([0, 1] if version == 4 else [0, 1, 1, 1])
+
+
 def test_a_bridge_with_conntrack_looks_at_whole_packets() -> None:
     """br_netfilter puts fragments together for the rules, and sends them on in pieces as long as those that came."""
     network = build([*switch(), filtered("node", "-A FORWARD -m conntrack --ctstate INVALID -j DROP")])

@@ -52,6 +52,7 @@ def test_every_op_has_an_entry() -> None:
         (o.LinkSet("a", "v", up=False), "link_set", {"link": {"state": "down"}, "port": {}}),
         (o.LinkSet("a", "v", master=""), "link_set", {"link": {"master": 0}}),
         (o.LinkSet("a", "v", hairpin=True, isolated=False), "link_set", {"link": {}, "port": {"mode": 1, "isolated": 0}}),
+        (o.ProxyNeighAdd("a", "v", ip("fd00::9")), "proxy_add", {"dev": "v", "ip": "fd00::9", "version": 6}),
         (o.LinkSet("a", "v", proxy_arp=True), "link_set", {"link": {}, "port": {"proxyarp": 1}}),
         (o.AddrAdd("a", "v", ip_interface("10.0.0.1/24")), "addr_add", {"address": "10.0.0.1", "prefix": 24, "version": 4}),
         (o.AddrDel("a", "v", ip_interface("fd00::1/64")), "addr_del", {"address": "fd00::1", "prefix": 64, "version": 6}),

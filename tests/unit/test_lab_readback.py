@@ -28,7 +28,7 @@ def via(dst: str | None, prefix: int, **more: object) -> dict:
 
 
 def raw(**parts: object) -> dict:
-    empty = {"links": [], "addresses": [], "routes": [], "rules": [], "neighbors": [], "fdb": [], "sysctls": {}}
+    empty = {"links": [], "addresses": [], "routes": [], "rules": [], "neighbors": [], "fdb": [], "proxied": [], "sysctls": {}}
     return {**empty, **parts}
 
 

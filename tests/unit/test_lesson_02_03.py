@@ -53,6 +53,10 @@ def lost_entry(case) -> list:
     ops = [op for op in cluster.node_ops("node-a") if "flannel.1" in op.command()]
     mac = cluster.network["node-a"].neighbors["flannel.1", cidr.network_address].mac
     kind = ex03.fault(case)[0]
+    if kind == "stray route":
+        return [OPS.RouteDel("node-a", route) for route in ex03.broken(case)["node-a"].routes if route.proto == "static"]
+    if kind == "forwarding":
+        return [OPS.SysctlSet("node-a", "net.ipv4.ip_forward", 1)]
     if kind == "route":
         return [op for op in ops if type(op) is OPS.RouteAdd and op.route.dst == cidr]
     if kind == "neighbour":
@@ -78,7 +82,7 @@ def test_exercise_03_can_be_solved(seed, capsys):
     case = variant("03", seed)
     host = next(h for h in ex03.cluster(case).hosts if h.name == ex03.far_node(case))
     check("03.1", outer=host.address(4), case=case)
-    check("03.2", mtu=ex03.underlay_mtu(case) - {4: 50, 6: 70}[ex03.outer_version(case)], case=case)
+    check("03.2", mtu=ex03.underlay_mtu(case) - ex03.OVERHEADS[ex03.tunnel(case)], case=case)
     check("03.3", where=ex03.fault(case)[0], case=case)
     check("03.4", repair=lost_entry(case), case=case)
     assert capsys.readouterr().out.count("✓") == 4
@@ -89,8 +93,13 @@ def test_answers_differ_from_student_to_student():
     assert len({frozenset(flood(case)) for case in cases}) > 6
     assert {0} < {bystanders(case) for case in cases}
     cases = [variant("03", seed) for seed in SEEDS]
-    assert {ex03.fault(case)[0] for case in cases} == {"route", "neighbour", "fdb", "wrong node"}
-    assert {ex03.outer_version(case) for case in cases} == {4, 6}
+    more = [variant("03", f"student-{n}") for n in range(60)]
+    assert {ex03.fault(case)[0] for case in more} == set(ex03.KINDS)
+    assert {ex03.tunnel(case) for case in more} == set(ex03.OVERHEADS)
+    for case in more:
+        first, second = ex03.pods(case)
+        trace = ex03.cluster(case).trace(f"pod/{first}", f"pod/{second}:8080", network=ex03.broken(case))
+        assert not trace.delivered, ex03.fault(case)
     assert len({ex03.underlay_mtu(case) for case in cases}) > 3
 
 
@@ -146,12 +155,15 @@ def test_whatever_is_handed_in_the_answer_is_a_few_lines(key, name, given):
 def test_a_hint_fits_the_mistake_in_exercise_03(seed):
     case = variant("03", seed)
     cluster, room = ex03.cluster(case), ex03.underlay_mtu(case)
-    right = room - {4: 50, 6: 70}[ex03.outer_version(case)]
+    right = room - ex03.OVERHEADS[ex03.tunnel(case)]
     assert "overlay" in refusal("03.1", outer="10.244.2.2", case=case)
     assert "the source" in refusal("03.1", outer=str(cluster.hosts[0].address(4)), case=case)
     assert "Too large" in refusal("03.2", mtu=room, case=case)
-    assert "Too small" in refusal("03.2", mtu=right - 14, case=case)
-    assert "version of IP" in refusal("03.2", mtu=right + {4: -20, 6: 20}[ex03.outer_version(case)], case=case)
+    assert "Too small" in refusal("03.2", mtu=right - 13, case=case)
+    if ex03.tunnel(case) != "IPIP":
+        assert "version of IP" in refusal("03.2", mtu=right - 20, case=case)
+    other = next(n for n in ex03.OVERHEADS.values() if room - n not in (right, right - 20, right + 20))
+    assert "another tunnel's" in refusal("03.2", mtu=room - other, case=case)
     assert str(right) not in refusal("03.2", mtu=room, case=case)
     wrong = next(kind for kind in ("route", "neighbour", "fdb") if kind != ex03.fault(case)[0])
     said = refusal("03.3", where=wrong, case=case)

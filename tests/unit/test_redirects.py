@@ -41,7 +41,7 @@ def test_the_mac_address_is_told_once_it_is_known() -> None:
     network, packet = build(detour()), udp(A, FAR6, 53, data=b"x")
     known = redirect(trace(after(network, trace(network, "a", packet)), "a", packet)).payload
     assert known.lladdr == stable_mac("b", "eth0")
-    assert str(Packet(ip_address(NEAR["r"]), ip_address(A), known)) == f"IP {NEAR['r']} > {A}: ICMP6 redirect {FAR6} to {FAR6}"
+    assert str(Packet(ip_address(NEAR["r"]), ip_address(A), known)) == f"IP6 {NEAR['r']} > {A}: ICMP6 redirect {FAR6} to {FAR6}"
 
 
 @pytest.mark.parametrize(("size", "quoted"), [(0, 48), (1, 48), (8, 56), (1400, 1280 - 40 - 40 - 8)])

@@ -379,3 +379,9 @@ def test_the_same_packet_twice_asks_once() -> None:
     first = found.trace("pod/a1", "pod/b1:80", "udp")
     again = found.trace("pod/a1", "pod/b1:80", "udp", network=after(found.network, first))
     assert first.all(Answered) and not [e for e in again.all(Answered) if e.netns == "underlay"]
+
+
+def test_redirect_needs_an_address_of_the_interface() -> None:
+    """The cable's end on the node has none, as with Calico: kube-proxy's userspace mode cannot serve Pods there."""
+    told = shop("vpc", proxy="userspace").trace("pod/web", "svc/api:80")
+    assert told.end.reason == "NETFILTER_DROP" and "which has none" in told.end.detail

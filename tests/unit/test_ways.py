@@ -133,3 +133,19 @@ def test_the_table_of_faults() -> None:
 def test_faults_need_two_pods() -> None:
     with pytest.raises(ModelError, match="node/node-a is none"):
         k8s.faults(k8s.shop(), "node/node-a", "pod/api-2")
+
+
+# Dual stack
+
+
+@pytest.mark.parametrize("cni", [name for name in ACROSS if not name.startswith("vpc")])
+def test_a_dual_stack_cluster_speaks_both(cni: str) -> None:
+    cluster = k8s.shop(cni, families=("IPv4", "IPv6"))
+    for family, version in (("", 4), ("IPv4", 4), ("IPv6", 6)):
+        found = cluster.trace("pod/web", "pod/api-2:8080", family=family)
+        assert found.sent.version == version and found.delivered and found.reply.delivered
+
+
+def test_a_family_that_the_cluster_does_not_have() -> None:
+    with pytest.raises(ModelError, match="has IPv4, no IPv6"):
+        k8s.shop().trace("pod/web", "pod/api-2:8080", family="IPv6")

@@ -45,7 +45,7 @@ def test_no_frame(data: bytes) -> None:
 
 def test_one_line_about_each() -> None:
     assert describe(Frame(ONE, TWO, tcp("10.0.0.1", "10.0.0.2", 80))) == f"{ONE} > {TWO}, IP 10.0.0.1:40000 > 10.0.0.2:80: TCP [S] length 0"
-    assert describe(ping("fd00::1", "fd00::2")) == "IP fd00::1 > fd00::2: ICMP6 echo request"
+    assert describe(ping("fd00::1", "fd00::2")) == "IP6 fd00::1 > fd00::2: ICMP6 echo request"
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ from k8snetlib.course.checking import expect, question
 from k8snetlib.course.checks.given import operations
 from k8snetlib.course.variants import Variant
 from k8snetlib.kube.cluster import Cluster
-from k8snetlib.linux.ops import FdbAdd, FdbDel, NeighDel, Op, RouteDel, build
-from k8snetlib.linux.state import FdbEntry, Network
+from k8snetlib.linux.ops import FdbAdd, FdbDel, NeighDel, Op, RouteAdd, RouteDel, SysctlSet, build
+from k8snetlib.linux.state import FdbEntry, IPNetwork, Network, Route
 
-OPERATIONS = 'Take them from cluster.node_ops("node-a"), or write k8s.ops.RouteAdd(…), NeighAdd or FdbAdd.'
+OPERATIONS = 'Take them from cluster.node_ops("node-a"), or write k8s.ops.RouteAdd(…), RouteDel, NeighAdd, FdbAdd or SysctlSet.'
+KINDS = ("route", "neighbour", "fdb", "wrong node", "stray route", "forwarding")
 FRUIT = ("lemon", "olive", "mango", "peach", "plum", "quince")
 DEV = "flannel.1"
+OVERHEADS = {"VXLAN over IPv4": 50, "VXLAN over IPv6": 70, "IPIP": 20}  # bytes (RFC 7348, RFC 2003)
 VICTIM = "node-a"
 
 
@@ -51,9 +53,9 @@ def underlay_mtu(case: Variant) -> int:
     return case.choose("mtu", [1400, 1460, 1492, 1500, 4352, 8896, 9000])
 
 
-def outer_version(case: Variant) -> int:
-    """Which IP version the nodes speak among themselves."""
-    return case.choose("version", [4, 6])
+def tunnel(case: Variant) -> str:
+    """How the student's nodes wrap Pods' packets: VXLAN over one of the IP versions, or IPIP, which there is for IPv4 only."""
+    return case.choose("tunnel", list(OVERHEADS))
 
 
 def fault(case: Variant) -> tuple[str, Op]:
@@ -69,9 +71,16 @@ def fault(case: Variant) -> tuple[str, Op]:
         "neighbour": lambda: NeighDel(VICTIM, DEV, neighbor.ip),
         "fdb": lambda: FdbDel(VICTIM, entry),
         "wrong node": lambda: FdbAdd(VICTIM, FdbEntry(DEV, neighbor.mac, stranger.address(4), state="permanent")),
+        "stray route": lambda: RouteAdd(VICTIM, Route(half(cidr), "eth0", whole.hosts[0].gateways[0], proto="static")),
+        "forwarding": lambda: SysctlSet(VICTIM, "net.ipv4.ip_forward", 0),
     }
     kind = case.choose("fault", list(faults))
     return kind, faults[kind]()
+
+
+def half(cidr: IPNetwork) -> IPNetwork:
+    """The lower half of a Pod range, in which its first Pods are."""
+    return next(cidr.subnets(1))
 
 
 def broken(case: Variant) -> Network:
@@ -99,16 +108,18 @@ def outer_destination(outer: str, case: Variant) -> str:
 @question("03.2")
 def pod_mtu(mtu: int, case: Variant) -> str:
     """The largest Pod packet that fits, once it is wrapped."""
-    room, version = underlay_mtu(case), outer_version(case)
-    right, expected = room - (20 if version == 4 else 40) - 8 - 8 - 14, f"the largest that fits through {room} bytes once it is wrapped"
+    room, kind = underlay_mtu(case), tunnel(case)
+    right, expected = room - OVERHEADS[kind], f"the largest that fits through {room} bytes once it is wrapped"
     expect(type(mtu) is int, got=repr(mtu), expected=expected, hint="A whole number, without quotes.")
     hint = (
-        "Too large: add up outer IP, UDP, VXLAN and inner Ethernet."
+        "Too large: add up every header that the tunnel puts outside the Pod's IP packet."
         if mtu > right
         else "Too small: the outer Ethernet header does not count."
     )
-    if abs(mtu - right) == 20:
+    if abs(mtu - right) == 20 and kind != "IPIP":
         hint = "Which version of IP is the outer header, and how long is it?"
+    elif mtu in (room - other for other in OVERHEADS.values()):
+        hint = "That is another tunnel's. Which headers does yours have?"
     expect(mtu == right, got=mtu, expected=expected, hint=hint)
     return f"{right} + {room - right} = {room}: a full packet just fits"
 
@@ -116,10 +127,12 @@ def pod_mtu(mtu: int, case: Variant) -> str:
 @question("03.3")
 def cause(where: str, case: Variant) -> str:
     """Which kind of entry is at fault."""
-    kinds = ("route", "neighbour", "fdb", "wrong node")
     given = str(where).strip().lower()
-    expect(given in kinds, got=repr(where), expected=f"one of {', '.join(kinds)}", hint="One of the four words, in quotes.")
-    hint = "The kernel's order: route, its next hop among the neighbours, that MAC in the FDB, the node behind dst. Where does it break?"
+    expect(given in KINDS, got=repr(where), expected=f"one of {', '.join(KINDS)}", hint="One of the words in the list, in quotes.")
+    hint = (
+        "The kernel's order: may it forward at all, the longest prefix, its next hop among the neighbours, that MAC in the FDB, the node "
+        "behind dst. Where does it break?"
+    )
     expect(given == fault(case)[0], got=given, expected="what made the packet end where it did", hint=hint)
     return "that is the one: the other entries are as flanneld wrote them"
 

@@ -62,6 +62,17 @@ QUESTIONS = {
         answer="1430",
         why="1500 − 40 (outer IPv6) − 8 (UDP) − 8 (VXLAN) − 14 (the Pod's Ethernet header) = 1430.",
     ),
+    "03.ipip": Question(
+        "The Pod's IP packet goes straight into another IPv4 packet. How many bytes does that add?",
+        {
+            "20": "",
+            "28": "That would be with a UDP header. IPIP has none: the outer header says itself that IP comes next.",
+            "34": "The outer Ethernet header is the wire's own; any packet has one there. Inside there is none.",
+            "50": "That was VXLAN: outer IP, UDP, VXLAN, and the Pod's Ethernet header. What of these is left?",
+        },
+        answer="20",
+        why="One IPv4 header, and nothing else. The Pods' MTU is 1480.",
+    ),
     "03.hole": Question(
         "One switch on the way carries only 1400 bytes and says nothing. A small packet arrives. What becomes of a TCP segment that "
         "fills the Pod's MTU?",

@@ -6,9 +6,11 @@ large cluster be built only as far as a packet goes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from types import MappingProxyType
 
-from . import bgp, bridge, calico, calico_vxlan, hostgw, ipip, ptp, vpc, vpc_ipam, vxlan
+from . import bgp, bridge, calico, calico_vxlan, hostgw, ipip, ptp, vxlan
 from .plugin import Plugin
 
 
@@ -19,9 +21,18 @@ def _calico(title: str, plan, *tunnels: int, **more) -> Plugin:
     return Plugin(title, plan, calico.allocator(*tunnels), True, calico.veth, answers, **more)
 
 
-def _vpc(title: str, prefix: bool) -> Plugin:
-    register = vpc.register_prefix if prefix else vpc.register
-    return Plugin(title, vpc.plan, vpc_ipam.allocator(prefix), True, vpc.veth, vpc.answers, vpc.fabric, vpc.uplinks, register, ipv6=False)
+def _later(module: str, name: str) -> Callable:
+    """A function of a module that is loaded when it is first called."""
+
+    def call(*arguments):
+        return getattr(import_module(f".{module}", __package__), name)(*arguments)
+
+    return call
+
+
+def _vpc(title: str, allocate: str, register: str) -> Plugin:
+    plan, veth, answers, fabric, uplinks, joined = (_later("vpc", name) for name in ("plan", "veth", "answers", "fabric", "uplinks", register))
+    return Plugin(title, plan, _later("vpc_ipam", allocate), True, veth, answers, fabric, uplinks, joined, ipv6=False)
 
 
 CNIS = MappingProxyType({
@@ -35,7 +46,7 @@ CNIS = MappingProxyType({
     "calico-vxlan-cross-subnet": _calico("Calico, VXLAN between subnets", calico_vxlan.cross_subnet, 4, 6),
     "bgp": _calico("Calico, BGP mesh, no tunnel", bgp.plan),
     "bgp-tor": _calico("Calico, BGP with the routers", bgp.rack_plan, fabric=bgp.top_of_rack),
-    "vpc": _vpc("Amazon VPC CNI, secondary addresses", prefix=False),
-    "vpc-prefix": _vpc("Amazon VPC CNI, prefix delegation", prefix=True),
+    "vpc": _vpc("Amazon VPC CNI, secondary addresses", "secondary", "register"),
+    "vpc-prefix": _vpc("Amazon VPC CNI, prefix delegation", "delegated", "register_prefix"),
 })  # fmt: skip
 """Name → plug-in, as ``--cni`` and ``Cluster.load(…, cni=…)`` take it."""

@@ -40,7 +40,7 @@ class Subnet:
     def __init__(self, network: IPNetwork, used: Iterable[IPAddress] = ()) -> None:
         self.network, self.used, self.promised = network, {int(a) for a in used}, set()
         self._low, self._high = int(network[0]) + RESERVED, int(network[-1])  # the last is out
-        self._next = self._low
+        self._next, self._next_prefix = self._low, -(-self._low // PER_PREFIX) * PER_PREFIX  # nothing below is free
 
     def __contains__(self, address: IPAddress) -> bool:
         return address.version == self.network.version and self._low <= int(address) < self._high
@@ -58,15 +58,16 @@ class Subnet:
     @property
     def free_prefixes(self) -> list[IPNetwork]:
         """The /28 ranges of which nobody has a single address. Fewer than ``free`` / 16, where addresses are scattered: fragmentation."""
-        return [network for network in self._prefixes() if self.whole(network)]
-
-    def _prefixes(self) -> Iterable[IPNetwork]:
-        return self.network.subnets(new_prefix=PREFIX) if self.network.prefixlen <= PREFIX else ()
+        starts = range(-(-self._low // PER_PREFIX) * PER_PREFIX, self._high, PER_PREFIX)
+        return [ip_network((first, PREFIX)) for first in starts if self._whole(first)]
 
     def whole(self, prefix: IPNetwork) -> bool:
-        """Whether nobody has an address of it."""
-        first = int(prefix[0])
-        return first >= self._low and first + PER_PREFIX <= self._high and self.used.isdisjoint(range(first, first + PER_PREFIX))
+        """Whether the prefix lies in the subnet and nobody has an address of it."""
+        return self._whole(int(prefix[0]))
+
+    def _whole(self, first: int) -> bool:
+        inside = first >= self._low and first + PER_PREFIX <= self._high
+        return inside and self.used.isdisjoint(range(first, first + PER_PREFIX))
 
     def promise(self, address: IPAddress, prefix: bool) -> None:
         """Keep the address, or its whole prefix, from everybody but the one who asks for it by name."""
@@ -74,7 +75,7 @@ class Subnet:
 
     def forget_promises(self) -> None:
         self.promised.clear()
-        self._next = self._low
+        self._next, self._next_prefix = self._low, -(-self._low // PER_PREFIX) * PER_PREFIX
 
     def lowest(self) -> IPAddress | None:
         """Take the lowest address that nobody has or was promised."""
@@ -92,13 +93,22 @@ class Subnet:
         self.used.add(int(address))
         return True
 
+    @property
+    def has_prefix(self) -> bool:
+        """Whether there is a /28 that is wholly free and promised to nobody."""
+        while self._next_prefix < self._high and not self._offered(self._next_prefix):
+            self._next_prefix += PER_PREFIX
+        return self._next_prefix < self._high
+
+    def _offered(self, first: int) -> bool:
+        return self._whole(first) and self.promised.isdisjoint(range(first, first + PER_PREFIX))
+
     def prefix(self, around: IPAddress | None = None) -> IPNetwork | None:
         """Take a /28 that is wholly free: the one that has an address, else the first without a promised one."""
         if around is not None:
-            candidates: Iterable[IPNetwork] = [_around(around)] if around in self else []
+            found = _around(around) if self.whole(_around(around)) else None
         else:
-            candidates = (p for p in self._prefixes() if self.promised.isdisjoint(range(int(p[0]), int(p[0]) + PER_PREFIX)))
-        found = next(filter(self.whole, candidates), None)
+            found = ip_network((self._next_prefix, PREFIX)) if self.has_prefix else None
         if found is not None:
             self.used.update(range(int(found[0]), int(found[0]) + PER_PREFIX))
         return found
@@ -161,7 +171,7 @@ class _Node:
             return found, ""
         if len(self.enis) == self.limits.enis:
             return None, self.full
-        if self.prefix and not self.subnet.free_prefixes:
+        if self.prefix and not self.subnet.has_prefix:
             return None, NO_PREFIX
         if self.subnet.free < needed or (address := self.subnet.lowest()) is None:
             return None, NO_ADDRESS
@@ -213,6 +223,9 @@ def allocator(prefix: bool) -> Allocate:
         return Allocation(tuple(node.done() for node in nodes), given, without, tuple(notes))
 
     return allocate
+
+
+secondary, delegated = allocator(prefix=False), allocator(prefix=True)
 
 
 def _kept(nodes: Sequence[_Node], pods: Mapping[str, Sequence[Pod]]) -> tuple[dict[str, Addresses], list[str]]:

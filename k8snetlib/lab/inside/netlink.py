@@ -19,7 +19,8 @@ from pyroute2.netlink.rtnl.ndmsg import NUD_NOARP, NUD_PERMANENT, NUD_REACHABLE
 from reports import Reports
 from spaces import Loop, Spaces
 
-IFA_F_NODAD, RTNH_F_ONLINK, NTF_SELF, NTF_MASTER, RT_SCOPE_NOWHERE = 0x02, 4, 0x02, 0x04, 255
+IFA_F_NODAD, RTNH_F_ONLINK, NTF_SELF, NTF_MASTER, NTF_PROXY, RT_SCOPE_NOWHERE = 0x02, 4, 0x02, 0x04, 0x08, 255
+NEIGHBOURS = {"retrans_time_ms": "50", "proxy_delay": "0"}  # of each device; see ``plain``
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 NEIGH_STATES = {"permanent": NUD_PERMANENT, "reachable": NUD_REACHABLE, "stale": 0x04, "delay": 0x08, "probe": 0x10, "noarp": NUD_NOARP}
 # What ``bridge fdb`` makes of its words (iproute2 bridge/fdb.c): NOARP marks what does not age
@@ -87,6 +88,7 @@ class Netlink:
         """Switch a device's offloads off, so that frames on it are what a wire would carry: summed, and no larger than the MTU.
 
         Neighbour questions are repeated after 50 ms in place of 1 s: the same three questions, and an answer on failure in 0.15 s.
+        Who answers for others does so at once, not after a random time of up to 0.8 s (RFC 4861 section 7.2.8).
         """
         self.spaces.enter(netns)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
@@ -94,10 +96,11 @@ class Netlink:
                 value = bytearray(struct.pack("II", command, 0))
                 _ethtool(any_socket, dev, value)
         for family in ("ipv4", "ipv6"):
-            path = f"/proc/sys/net/{family}/neigh/{dev}/retrans_time_ms"
-            if os.path.exists(path):
-                with open(path, "w") as file:
-                    file.write("50")
+            for key, value in NEIGHBOURS.items():
+                path = f"/proc/sys/net/{family}/neigh/{dev}/{key}"
+                if os.path.exists(path):
+                    with open(path, "w") as file:
+                        file.write(value)
 
     def link_set(self, netns: str, name: str, link: dict, port: dict) -> None:
         api, index = self.socket(netns), self.index(netns, name)
@@ -147,6 +150,12 @@ class Netlink:
 
     def neigh_del(self, netns: str, dev: str, ip: str) -> None:
         self.socket(netns).neigh("del", ifindex=self.index(netns, dev), dst=ip)
+
+    def proxy_add(self, netns: str, dev: str, ip: str, version: int) -> None:
+        if version == 6:  # its solicited-node group is joined (pndisc_constructor)
+            self.changed = time.monotonic()
+            self.reports.groups_change(netns, dev)
+        self.socket(netns).neigh("add", ifindex=self.index(netns, dev), dst=ip, flags=NTF_PROXY, family=FAMILIES[version])
 
     def fdb_add(self, netns: str, dev: str, mac: str, dst: str | None, state: str) -> None:
         self.made.add((netns, self.index(netns, dev), mac))

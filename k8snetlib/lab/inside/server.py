@@ -17,7 +17,7 @@ from traffic import Capture, Sender
 
 NETLINK = (
     "netns_add", "link_add", "link_set", "link_del", "addr_add", "addr_del", "route_add", "route_del", "rule_add",
-    "neigh_add", "neigh_del", "fdb_add", "fdb_del", "sysctl_set", "conntrack_del",
+    "neigh_add", "neigh_del", "proxy_add", "fdb_add", "fdb_del", "sysctl_set", "conntrack_del",
 )  # fmt: skip
 
 
