@@ -59,6 +59,7 @@ _LATER = {
     "outcomes": "views.outcomes",
     "patched": "kube.patch",
     "pcap": "views.pcap",
+    "peering_picture": "views.peering",
     "pod_picture": "views.pod_picture",
     "questions": "views.questions",
     "resolv_conf": "views.questions",

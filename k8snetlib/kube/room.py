@@ -47,7 +47,8 @@ spec:
 
 @value
 class Room:
-    """What came of it. ``running`` of the ``wanted`` Pods have an address; ``stopped`` counts the others by what stopped them.
+    """What came of it. ``running`` of the ``wanted`` Pods have an address; ``stopped`` counts the others by what stopped them, and ``said`` is
+    what is said of the first of them: the scheduler's words, or the plug-in's with the cause in parentheses.
 
     ``held`` are the addresses of the nodes' own subnet in use, the nodes' own among them; ``set_aside`` those of another range that are
     reserved for these nodes, in blocks or ranges of ``unit`` addresses (0: none are).
@@ -57,6 +58,7 @@ class Room:
     wanted: int
     running: int
     stopped: Mapping[str, int]
+    said: Mapping[str, str]
     held: int
     set_aside: int
     unit: int
@@ -78,12 +80,13 @@ def room(cni: str, nodes: int, pods: int, kind: str = "m5.large", subnet: IPNetw
     plugin = CNIS[cni]
     register = plugin.register if cni in VPCS else _kubelet
     placed = plan_hosts(_manifests(nodes, pods, kind), (4,), partial(_allocate, plugin.allocate, subnet), register)
-    stopped = Counter(_reason(why, cni, kind) for why in placed.pending.values())
+    reasons = [(_reason(why, cni, kind), why) for why in placed.pending.values()]
+    stopped, said = Counter(reason for reason, _ in reasons), dict(reversed(reasons))
     running = sum(bool(pod.pod_ips) for pod in placed.pods)
     held = nodes + sum(_held(host) for host in placed.hosts if cni in VPCS)
     ranges = [] if cni in VPCS else [part for host in placed.hosts for part in (host.blocks or host.pod_cidrs)]
     aside, unit = sum(part.num_addresses for part in ranges), ranges[0].num_addresses if ranges else 0
-    return Room(cni, pods, running, MappingProxyType(dict(stopped)), held, aside, unit, placed.hosts)
+    return Room(cni, pods, running, MappingProxyType(dict(stopped)), MappingProxyType(said), held, aside, unit, placed.hosts)
 
 
 def allowed(cni: str, nodes: int, kind: str, subnet: IPNetwork = SUBNET) -> dict[str, int]:

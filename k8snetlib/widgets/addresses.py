@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from html import escape
+from textwrap import fill
 
 import ipywidgets
 
@@ -22,6 +23,7 @@ MOST_NODES = 20
 PODS = (10, 20, 30, 40, 50, 75, 100, 150, 200, 300, 400, 500)
 SUBNETS = (27, 26, 25, 24, 22, 20)
 POOL = "192.168.48.0"
+WRAP = 110  # characters
 OTHERS = ("bgp", "vxlan")
 TEXT = {
     "title": "Nodes, Pods and addresses in a VPC",
@@ -44,6 +46,7 @@ TEXT = {
     "columns": "plan|Pods that run|addresses of the nodes' subnet in use|set aside elsewhere for these nodes",
     "none": "none", "aside": "{total:,}: {count} × {unit}", "blocks": "Calico's blocks of /26", "ranges": "Flannel's /24 a node",
     "pods-run": "{running} of {wanted}",
+    "events": "What is said of a Pod that waits (in parentheses: the cause, from ipamd's log)",
 }  # fmt: skip
 
 
@@ -81,7 +84,16 @@ def view(kind: str, subnet: int, nodes: int, pods: int, prefix: bool) -> Answer:
     picture = limits_picture(names, pods, TEXT["wanted"].format(n=pods), (TEXT["run"], found.running), alt, TEXT["caption"])
     others = table(TEXT["columns"].split("|"), _rows(found, nodes, pods, kind, subnet), TEXT["table"])
     tone = "good" if found.running == pods else "bad"
-    return Answer(summary(found, bounds, kind, prefix), (picture, others), tone=tone)
+    return Answer(summary(found, bounds, kind, prefix), (picture, *_events(found), others), tone=tone)
+
+
+def _events(found: Room) -> Iterator[str]:
+    """What a user sees of those that wait."""
+    if found.said:
+        lines = "\n".join(
+            fill(said, WRAP, subsequent_indent="  ") for said in found.said.values()
+        )  # a page without our styles wraps nothing
+        yield f'<p class="note">{escape(TEXT["events"])}</p><pre>{escape(lines)}</pre>'
 
 
 @lru_cache(maxsize=512)

@@ -6,13 +6,14 @@ import re
 
 import pytest
 
+from k8snetlib import bgp, shop
 from k8snetlib.errors import ModelError, UnsupportedError
 from k8snetlib.kube.cni.vpc_limits import LIMITS, max_pods, recommended_pods
 from k8snetlib.kube.room import ADDRESSES, ENIS, KUBELET, PREFIXES, allowed, room
 from k8snetlib.linux.addresses import ip_network
-from k8snetlib.views import limits, plot
+from k8snetlib.views import limits, peering, plot
 from k8snetlib.views.limits import limits_picture
-from k8snetlib.views.peering import session_count, session_curve
+from k8snetlib.views.peering import peering_picture, session_count, session_curve
 from k8snetlib.views.render import STYLE
 from k8snetlib.widgets import bars
 
@@ -110,11 +111,11 @@ def test_a_bar_is_as_long_as_its_limit_and_says_where_it_falls_short() -> None:
         limits_picture({}, 1, "", ("", 0), "")
 
 
-@pytest.mark.parametrize("look", [limits.LOOK, plot.LOOK, bars.LOOK], ids=["limits", "plot", "bars"])
+@pytest.mark.parametrize("look", [limits.LOOK, plot.LOOK, bars.LOOK, peering.LOOK], ids=["limits", "plot", "bars", "peering"])
 def test_a_figures_own_styles_touch_no_other_drawing_of_the_page(look: str) -> None:
     """A style element inside a page applies to the whole page, live drawings of other cells among it."""
     own = set(re.findall(r"\.k8snet\.k8snet \.([\w-]+)", look))
-    others = [each for each in (STYLE, limits.LOOK, plot.LOOK, bars.LOOK) if each is not look]
+    others = [each for each in (STYLE, limits.LOOK, plot.LOOK, bars.LOOK, peering.LOOK) if each is not look]
     assert own and own.isdisjoint(re.findall(r"\.([a-z][\w-]*)", "".join(others)))
 
 
@@ -129,3 +130,20 @@ def test_the_curve_tells_its_points() -> None:
     figure = session_curve()
     assert "4,950 with 100 nodes" in figure.alt and "294 with 100 nodes" in figure.alt and "full mesh" in figure.svg
     assert "1 reflector:" in session_curve((3, 5), 1).alt
+
+
+def test_a_session_is_a_line_and_who_is_down_has_none() -> None:
+    mesh = bgp(shop("bgp", node_c=True))
+    rack = bgp(shop("bgp-tor", node_c=True), "rack")
+    star = bgp(shop("bgp", node_c=True), "reflectors", reflect=["node-b"])
+    for state, lines in ((mesh, 3), (star, 2), (rack, 3), (mesh.leave("node-c"), 1), (mesh.disconnect("node-a", "node-b"), 2)):
+        figure = peering_picture({"x": state})
+        assert figure.svg.count('class="peer-session"') == lines == len(state.sessions)
+        assert figure.svg.count('class="dim"') == len(state.gone)
+        assert figure.alt.count(" with ") == lines
+    svg = peering_picture({"a": mesh, "b": star, "c": rack}).svg
+    assert (svg.count('class="peer-reflector"'), svg.count('class="peer-router"'), svg.count('class="peer-node"')) == (1, 1, 8)
+    assert 'width="858"' in svg and "x: 1 session<" in peering_picture({"x": mesh.leave("node-c")}).svg
+    for shapes in ({}, dict.fromkeys("abcd", mesh)):
+        with pytest.raises(ModelError, match="one to three shapes"):
+            peering_picture(shapes)

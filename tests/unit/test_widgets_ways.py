@@ -131,6 +131,15 @@ def test_the_other_plans_stand_beside_it() -> None:
     assert html.count("150 of 150") == 2 and "109 of 150" in html
 
 
+def test_a_pod_that_waits_is_told_why_in_the_words_that_one_would_see() -> None:
+    explorer = AddressesExplorer()
+    assert "(InsufficientFreeAddressesInSubnet: The" in explorer._html.value and "failed to assign an IP address" in explorer._html.value
+    assert "0/5 nodes are available: 5 Too many pods." in moved(explorer, subnet=24, nodes=5)._html.value
+    assert "<pre>" not in moved(explorer, pods=10)._html.value
+    html = moved(explorer, pods=150, subnet=26, prefix=True)._html.value
+    assert "InsufficientCidrBlocks" in html and max(map(len, html.partition("<pre>")[2].partition("</pre>")[0].splitlines())) < 130
+
+
 def test_every_slider_moves_the_picture() -> None:
     explorer = AddressesExplorer()
     for name, values in (("nodes", range(1, addresses.MOST_NODES + 1)), ("pods", addresses.PODS), ("subnet", addresses.SUBNETS)):
