@@ -47,8 +47,8 @@ spec:
 
 @value
 class Room:
-    """What came of it. ``running`` of the ``wanted`` Pods have an address; ``stopped`` counts the others by what stopped them, and ``said`` is
-    what is said of the first of them: the scheduler's words, or the plug-in's with the cause in parentheses.
+    """What came of it. ``running`` of the ``wanted`` Pods have an address; ``stopped`` counts the others by what stopped them, and
+    ``said`` is what is said of the first of them: the scheduler's words, or the plug-in's with the cause in parentheses.
 
     ``held`` are the addresses of the nodes' own subnet in use, the nodes' own among them; ``set_aside`` those of another range that are
     reserved for these nodes, in blocks or ranges of ``unit`` addresses (0: none are).

@@ -67,8 +67,8 @@ BOX_W, BOX_H = 88, 36
 
 
 def peering_picture(shapes: Mapping[str, Converged], caption: str = "") -> Figure:
-    """Speakers and their sessions, a panel for each of up to three shapes (title → state): reflectors are blue, routers dashed, a speaker that
-    is down is pale and has no sessions. ModelError for more panels, or none.
+    """Speakers and their sessions, a panel for each of up to three shapes (title → state): reflectors are blue, routers dashed, a speaker
+    that is down is pale and has no sessions. ModelError for more panels, or none.
     """
     if not 1 <= len(shapes) <= 3:
         raise ModelError(TEXT["panels"].format(n=len(shapes)))

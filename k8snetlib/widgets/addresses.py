@@ -23,7 +23,7 @@ MOST_NODES = 20
 PODS = (10, 20, 30, 40, 50, 75, 100, 150, 200, 300, 400, 500)
 SUBNETS = (27, 26, 25, 24, 22, 20)
 POOL = "192.168.48.0"
-WRAP = 110  # characters
+WRAP = 110  # characters: a page without our style sheet wraps nothing
 OTHERS = ("bgp", "vxlan")
 TEXT = {
     "title": "Nodes, Pods and addresses in a VPC",
@@ -90,9 +90,7 @@ def view(kind: str, subnet: int, nodes: int, pods: int, prefix: bool) -> Answer:
 def _events(found: Room) -> Iterator[str]:
     """What a user sees of those that wait."""
     if found.said:
-        lines = "\n".join(
-            fill(said, WRAP, subsequent_indent="  ") for said in found.said.values()
-        )  # a page without our styles wraps nothing
+        lines = "\n".join(fill(said, WRAP, subsequent_indent="  ") for said in found.said.values())
         yield f'<p class="note">{escape(TEXT["events"])}</p><pre>{escape(lines)}</pre>'
 
 
