@@ -42,8 +42,8 @@ TEXT = {
 WRITERS = {  # by the protocol number or name in the route; who that is depends on the plug-in where it is not its own
     "bird": "BIRD, from BGP",
     "80": "Felix, from Calico's datastore",
-    "kernel": "the kernel, from its own address",
-    "boot": "the plug-in's agent, from the API server",
+    "kernel": "the kernel: the address is of a network on its own link",
+    "boot": "the plug-in, from the API server",
 }
 DEFAULT_ROUTE = "the administrator: the default route"
 _DOWN = ("Pod", "cable", "bridge", "routing", "tunnel", "interface")
