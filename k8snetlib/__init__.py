@@ -83,7 +83,7 @@ _LATER = {
     "vpc_subnets": "views.vpc",
     "way_picture": "views.way_picture",
     "ways": "views.ways",
-    "ways_diagram": "views.ways",
+    "ways_diagram": "views.ways_picture",
     "ways_table": "views.ways",
     "write_pcap": "views.pcap",
 }

@@ -125,9 +125,11 @@ def _arp_answer(e: Engine, v: View, dev: str, arp: Arp, journey: int, why: str) 
 
 
 def _answers_for_others(v: View, dev: str, arp: Arp) -> bool:
-    """Proxy ARP (arp_process, arp_fwd_proxy): a router says "give it to me" for an address to which it has a way through another device."""
+    """Proxy ARP (arp_process, arp_fwd_proxy): a router says "give it to me" for an address to which it has a way through another device,
+    for every address on a device with the sysctl, or for one by its proxy entry."""
     sysctl = v.ns.sysctl
-    if not (sysctl("net.ipv4.ip_forward") and (sysctl("net.ipv4.conf.all.proxy_arp") or sysctl(f"net.ipv4.conf.{dev}.proxy_arp"))):
+    asked = sysctl("net.ipv4.conf.all.proxy_arp") or sysctl(f"net.ipv4.conf.{dev}.proxy_arp") or (dev, arp.target_ip) in v.ns.proxied
+    if not (asked and sysctl("net.ipv4.ip_forward")):
         return False
     route, _ = lookup(v.ns, arp.target_ip, arp.sender_ip, dev)
     if route is None or route.type != "unicast" or route.dev == dev:

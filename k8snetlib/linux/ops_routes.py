@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import ModelError, UnsupportedError
+from ..errors import ModelError
 from ..value import replace, value
 from .draft import Draft, NsDraft
 from .packet import IPAddress
@@ -166,7 +166,7 @@ class NeighDel:
 class ProxyNeighAdd:
     """Answer for somebody else: who asks on ``dev`` for ``ip`` is told this host's own MAC address (RFC 4861 section 7.2.8).
 
-    The host has to be a router, with ``net.ipv6.conf.<dev>.proxy_ndp`` on. UnsupportedError in IPv4, where a sysctl does it for all.
+    The host has to be a router: in IPv6 with ``net.ipv6.conf.<dev>.proxy_ndp`` on, in IPv4 with a way to the address through another device.
     """
 
     netns: str
@@ -174,8 +174,6 @@ class ProxyNeighAdd:
     ip: IPAddress
 
     def apply(self, draft: Draft) -> None:
-        if self.ip.version == 4:
-            raise UnsupportedError(f"a proxy entry for one IPv4 address is not modelled: set net.ipv4.conf.{self.dev}.proxy_arp instead")
         if not draft.outside(self.netns):
             ns = draft.ns(self.netns)
             ns.interface(self.dev)

@@ -339,7 +339,7 @@ class Network(Mapping):
         interface = namespace.interfaces.get(dev)
         if interface is None or interface.master or not interface.up or namespace.proxied:
             return None
-        if namespace.sysctl(f"net.ipv4.conf.{dev}.proxy_arp"):
+        if namespace.sysctl("net.ipv4.conf.all.proxy_arp") or namespace.sysctl(f"net.ipv4.conf.{dev}.proxy_arp"):
             return None
         return local_addresses(namespace)
 

@@ -16,9 +16,7 @@ from ..kube.cni.sandbox import UNDERLAY
 from ..linux.events import Asked, Bridged, Dropped, Encapsulated, Resolved, Routed, Trace
 from ..linux.state import Route
 from ..value import value
-from .figure import Figure
 from .headers import headers
-from .render import canvas
 from .tables import Table
 from .topology import FABRIC, HOST, TUNNELS, role
 from .walk import ROUTING, Step, steps
@@ -40,16 +38,12 @@ TEXT = {
     "lookup-counts": "routes: {routes}\nneighbours: {neighbors}\nFDB entries: {fdb}",
     "delivered": "delivered",
     "no-name": "there is no plug-in {name!r} here: choose from {names}",
-    "alt": "{n} ways from {start} to {end}, side by side, stage by stage. {ways}",
-    "alt-way": "{title}: {places}{drop}.",
-    "alt-drop": ", dropped there ({reason})",
-    "drop": "dropped: {reason}",
 }
 WRITERS = {  # by the protocol number or name in the route; who that is depends on the plug-in where it is not its own
     "bird": "BIRD, from BGP",
     "80": "Felix, from Calico's datastore",
-    "kernel": "the kernel, from its own address",
-    "boot": "the plug-in's agent, from the API server",
+    "kernel": "the kernel: the address is of a network on its own link",
+    "boot": "the plug-in, from the API server",
 }
 DEFAULT_ROUTE = "the administrator: the default route"
 _DOWN = ("Pod", "cable", "bridge", "routing", "tunnel", "interface")
@@ -124,7 +118,7 @@ def ways_table(found: Iterable[Way]) -> Table:
     """A row for each thing to compare, a column for each way; rows in which the ways differ are marked."""
     found = tuple(found)
     rows = []
-    asked = {_arrow(stage): partial(_place, stage) for stage in STAGES if any(stage in each.stages for each in found)}
+    asked = {arrow(stage): partial(place, stage) for stage in STAGES if any(stage in each.stages for each in found)}
     for name, ask in [*asked.items(), *((TEXT[key], ask) for key, ask in _ROWS.items())]:
         cells = [ask(each) for each in found]
         shown = name if len(set(cells)) == 1 else TEXT["differs"].format(row=name)
@@ -133,23 +127,24 @@ def ways_table(found: Iterable[Way]) -> Table:
     return Table(heads, tuple(rows), TEXT["same"] if len(found) > 1 else "", whole=frozenset({TEXT["what"]}))
 
 
-def _arrow(stage: str) -> str:
+def arrow(stage: str) -> str:
+    """A stage with the way that the packet goes through it, down or up."""
     return stage if stage == "underlay" else f"{UP if stage.endswith(' ') else DOWN} {stage.strip()}"
 
 
-def _place(stage: str, each: Way) -> str:
+def place(stage: str, each: Way) -> str:
     """What stands at a stage: the device, or the entry that routing went by."""
     found = each.stages.get(stage)
     if found is None:
         return ""
     if stage == "underlay":
-        return "\n".join(_layers(each))
+        return "\n".join(layers(each))
     if stage.strip() == "routing":
         return _route(next((e.route for s in found for e in s.events if type(e) is Routed), None))
     return f"{found[0].place.part} of {found[0].place.netns}" if stage.strip() == "Pod" else found[0].place.part
 
 
-def _layers(each: Way) -> list[str]:
+def layers(each: Way) -> list[str]:
     """The headers on the wire in lines: those that a tunnel added, two a line, then those of the packet inside."""
     names = [header.layer for header in wire_step(each).headers]
     inner = len(headers(each.trace.all(Encapsulated, 0)[0].inner)) if overhead(each) else len(names)
@@ -178,7 +173,7 @@ def wire_step(each: Way) -> Step | None:
 
 def wire_headers(each: Way) -> str:
     """The headers there, outermost first."""
-    return " · ".join(_layers(each)) if wire_step(each) else ""
+    return " · ".join(layers(each)) if wire_step(each) else ""
 
 
 def overhead(each: Way) -> int:
@@ -226,85 +221,3 @@ _ROWS = {
     "lookups": _lookups,
     "asked": _questions,
 }
-
-
-# The picture
-
-
-def ways_diagram(found: Iterable[Way], caption: str = "") -> Figure:
-    """The ways as columns, their stages lined up in rows: what one has and another lacks is seen at a glance.
-
-    Under the nodes' interfaces stand the packet's headers on the wire, and their bytes.
-    """
-    found = tuple(found)
-    graph = canvas("ways", nodesep="0.25", ranksep="0.28")
-    used = [stage for stage in STAGES if any(stage in each.stages for each in found)]
-    for number, each in enumerate(found):
-        graph.node(f"t{number}", each.title.replace(", ", "\n", 1), group=f"g{number}", width="1.75", **{"class": "host"})
-        ids = [f"t{number}"]
-        for stage in used:
-            if stage in each.stages:
-                name = f"w{number}s{STAGES.index(stage)}"
-                more = {"id": f"way-{number}-{STAGES.index(stage)}", "group": f"g{number}", "class": _look(stage)}
-                graph.node(name, _label(each, stage), **more)
-                ids.append(name)
-        for (one, two), place in zip(zip(ids[1:], ids[2:], strict=False), range(len(ids)), strict=False):
-            graph.edge(one, two, id=f"way-{number}-hop-{place}", weight="20", **{"class": "path"})
-        graph.edge(ids[0], ids[1], style="invis", weight="20")
-        if not each.trace.delivered and isinstance(each.trace.end, Dropped):
-            graph.node(f"d{number}", TEXT["drop"].format(reason=each.trace.end.reason).replace(": ", "\n", 1), **{"class": "drop"})
-            graph.edge(ids[-1], f"d{number}", **{"class": "path"})
-    rows = [["t" + str(number) for number in range(len(found))]]
-    rows += [[f"w{n}s{STAGES.index(stage)}" for n, each in enumerate(found) if stage in each.stages] for stage in used]
-    _ranks(graph, rows)
-    return Figure.of(graph, _alt(found), caption)
-
-
-def _ranks(graph, rows: list[list[str]]) -> None:
-    """Each row on one rank, and an invisible spine that keeps the rows in order even where a way skips some."""
-    for number, row in enumerate(rows):
-        with graph.subgraph() as rank:
-            rank.attr(rank="same")
-            rank.node(f"spine{number}", "", shape="point", width="0.01", style="invis")
-            for member in row:
-                rank.node(member)
-            for left, right in zip([f"spine{number}", *row], row, strict=False):
-                rank.edge(left, right, style="invis")
-        if number:
-            graph.edge(f"spine{number - 1}", f"spine{number}", style="invis", weight="50")
-
-
-def _look(stage: str) -> str:
-    looks = {"Pod": "pod", "bridge": "bridge", "routing": "netfilter", "tunnel": "tunnel", "underlay": "underlay"}
-    return looks.get(stage.strip(), "interface")
-
-
-def _label(each: Way, stage: str) -> str:
-    found = each.stages[stage]
-    place = found[0].place
-    if stage == "underlay":
-        wire = found[0]
-        return "\n".join([f"{wire.length} bytes", *_layers(each)])
-    if stage.strip() == "Pod":
-        packet = each.trace.sent
-        return f"{place.netns}\n{packet.src if stage == 'Pod' else packet.dst}"
-    if stage.strip() == "routing":
-        route = next((e.route for s in found for e in s.events if type(e) is Routed), None)
-        return f"routing\n{_short(route)}" if route else "routing"
-    return place.part
-
-
-def _short(route) -> str:
-    words = str(route).removeprefix("local ").split()
-    return f"{words[0]}\n{f'via {route.via}' if route.via else f'dev {route.dev}'}"
-
-
-def _alt(found: tuple[Way, ...]) -> str:
-    told = []
-    for each in found:
-        drop = TEXT["alt-drop"].format(reason=each.trace.end.reason) if not each.trace.delivered else ""
-        places = ", ".join(f"{_arrow(stage)} {_place(stage, each)}".replace("\n", " ") for stage in each.stages)
-        told.append(TEXT["alt-way"].format(title=each.title, places=places, drop=drop))
-    first = found[0].trace
-    end = steps(first)[-1].place.netns
-    return TEXT["alt"].format(n=len(found), start=first.start, end=end, ways=" ".join(told))

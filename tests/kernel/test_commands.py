@@ -248,7 +248,7 @@ CASES: dict[str, list[Op]] = {
     "a live device joins a bridge": pair(
         LinkAdd("one", "br0", "bridge"), LinkSet("one", "br0", up=True), LinkSet("one", "eth0", master="br0")
     ),
-    "answering for others": pair(ProxyNeighAdd("one", "eth0", ip("fd00::77")), ProxyNeighAdd("one", "lo", ip("fd00::78"))),
+    "answering for others": pair(ProxyNeighAdd("one", "eth0", ip("169.254.1.1")), ProxyNeighAdd("one", "eth0", ip("fd00::77")), ProxyNeighAdd("one", "lo", ip("fd00::78"))),
     "port flags": bridge(LinkSet("one", "p0", hairpin=True, learning=False, isolated=True, proxy_arp=True)),
     "bridge FDB": bridge(FdbAdd("one", behind(9)), FdbAdd("one", behind(8)), FdbDel("one", behind(8))),
     "a bridge follows its ports' MTU": bridge(mtu=1300, port_mtu=1400),

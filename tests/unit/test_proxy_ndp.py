@@ -6,7 +6,6 @@ from ipaddress import ip_address
 
 import pytest
 
-from k8snetlib.errors import UnsupportedError
 from k8snetlib.linux.engine import captures, trace
 from k8snetlib.linux.ops import LinkSet, ProxyNeighAdd, SysctlSet, build, stable_mac
 from k8snetlib.linux.packet import Ndp, Packet, tcp
@@ -35,8 +34,3 @@ def test_the_entry_goes_with_its_device() -> None:
     assert build([*behind_a_router(), ENTRY])["r"].proxied == {("to-a", ip_address(B))}
     assert not build([*behind_a_router(), ENTRY, LinkSet("r", "to-a", up=False)])["r"].proxied
     assert ENTRY.command() == "ip -n r -6 neigh add proxy fd00::b dev to-a"
-
-
-def test_ipv4_has_another_way() -> None:
-    with pytest.raises(UnsupportedError, match=r"net\.ipv4\.conf\.to-a\.proxy_arp"):
-        build([*behind_a_router(), ProxyNeighAdd("r", "to-a", ip_address("169.254.1.1"))])
