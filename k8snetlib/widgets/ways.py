@@ -11,7 +11,8 @@ from ..errors import UnsupportedError
 from ..kube.cast import shop
 from ..kube.cni import CNIS
 from ..linux.events import Dropped, Trace
-from ..views.ways import Way, overhead, way, ways_diagram, ways_table, wire_step
+from ..views.ways import Way, overhead, way, ways_table, wire_step
+from ..views.ways_picture import ways_diagram
 from .base import Answer, Explorer
 
 SOURCE, PORT = "pod/web", 8080
