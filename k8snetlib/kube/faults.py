@@ -108,7 +108,8 @@ def _entries(way: _Way) -> Iterator[Fault]:
     name, route = way.one.host, way.route
     if route is None:
         return
-    yield _fault("route", RouteDel(name, route))
+    if route.proto != "kernel":  # a connected route goes with its address alone
+        yield _fault("route", RouteDel(name, route))
     if (far := way.far_end()) is not None:
         yield _fault("neighbor", NeighDel(name, route.dev, far.ip))
         entry = way.here.fdb.get((route.dev, far.mac))
