@@ -50,7 +50,7 @@ LOOK = {
     "block route": "Each node has a line for the block of each other.",
     "router": "The router has a line for the block of each node.",
 }
-MESH_ROUTER = "Nobody tells this router of Pods, fault or not. Why did the packet come to it?"
+MESH_ROUTER = "Nobody tells this router of Pods, fault or not. Should the packet, or its answer, come to it at all?"
 
 
 # ── 1 ──
