@@ -230,6 +230,8 @@ def test_a_hint_fits_what_is_missing_of_a_newcomers_routes(case):
     off_link = OPS.route(far.name, str(new.blocks[0]), via=str(new.address(4)))
     assert "Nexthop has invalid gateway" in refusal("04.4", routes=[*right, off_link], case=case)
     assert "File exists" in refusal("04.4", routes=[*right, right[0]], case=case)
+    stolen = Route(new.blocks[0], "eth0", type="local")
+    assert f"dropped in {far.name}, NO_SOCKET" in refusal("04.4", routes=[*right, OPS.RouteAdd(far.name, stolen)], case=case)
     sysctl = OPS.SysctlSet(new.name, "net.ipv4.ip_forward", 0)
     assert "routes and nothing else" in refusal("04.4", routes=[*right, sysctl], case=case)
 

@@ -39,6 +39,7 @@ __all__ = ["SETTINGS", "broken", "cables", "cluster", "demand", "far_node", "gro
 WRITERS = ("installer", "kernel", "felix", "bird")
 MOST = 60  # machines: more than any student needs
 OPERATIONS = 'k8s.ops.route("node-a", "10.244.9.0/26", via="192.168.50.20") makes one; a node, or "underlay" for the router.'
+REACHES = "every Pod reaches every other, and is answered"
 DETOUR = "Who has to be told what, at both ends, so that the next hop is the other node itself?"
 LOOK = {
     "forwarding": "net.ipv4.ip_forward is 1 on both nodes.",
@@ -49,7 +50,7 @@ LOOK = {
     "block route": "Each node has a line for the block of each other.",
     "router": "The router has a line for the block of each node.",
 }
-MESH_ROUTER = "Nobody tells this router of Pods, fault or not. Why did the packet come to it?"
+MESH_ROUTER = "Nobody tells this router of Pods, fault or not. Should the packet, or its answer, come to it at all?"
 
 
 # ── 1 ──
@@ -188,7 +189,7 @@ def announced(routes: Sequence[Op], case: Variant) -> str:
         end = told.reply.end if told.delivered else told.end
         if isinstance(end, Dropped):
             got = f"{a} on {nodes[a]}, {b} on {nodes[b]}: {'answer ' if told.delivered else ''}dropped in {end.netns}, {end.reason}"
-            raise NotYet(got, "every Pod reaches every other, and is answered", _lost(new.name, end.netns))
+            raise NotYet(got, REACHES, _lost(new.name, end.netns))
     for (a, b), told in traces.items():
         if needless := _routers(told) - {a, b, nodes[a], nodes[b], *_between(whole, nodes[a], nodes[b])}:
             got = f"{a} on {nodes[a]}, {b} on {nodes[b]}: delivered by way of {', '.join(sorted(needless))}"
