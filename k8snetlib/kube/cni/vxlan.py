@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ...linux.addresses import ip_interface, ip_network
+from ...linux.netfilter import Ruleset, lines_table
 from ...linux.ops import AddrAdd, FdbAdd, LinkAdd, LinkSet, NeighAdd, Op, RouteAdd, RulesRestore, stable_mac
 from ...linux.packet import IPAddress
 from ...linux.state import FdbEntry, IPNetwork, Neighbor, Route, VxlanConfig
@@ -44,7 +45,7 @@ def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Ite
     yield from pods_on_bridge(conf, host, sandboxes, tuple(clusters.values()))
     for cidr in host.pod_cidrs:
         yield from _tunnel(host, cidr, hosts)
-        yield RulesRestore(host.name, rules(clusters[cidr.version], cidr), cidr.version)
+        yield RulesRestore(host.name, ruleset(clusters[cidr.version], cidr), cidr.version)
 
 
 def _tunnel(host: Host, cidr: IPNetwork, hosts: Sequence[Host]) -> Iterable[Op]:
@@ -88,28 +89,28 @@ def cluster_cidr(cidrs: Sequence[IPNetwork]) -> IPNetwork:
 
 def rules(cluster: IPNetwork, pods: IPNetwork) -> str:
     """flanneld's forward and masquerade rules as iptables-restore text (flannel v0.28, pkg/trafficmngr/iptables)."""
+    return str(ruleset(cluster, pods))
+
+
+def ruleset(cluster: IPNetwork, pods: IPNetwork) -> Ruleset:
+    """As ``rules``, each line read when a packet comes to it."""
     group = "224.0.0.0/4" if cluster.version == 4 else "ff00::/8"
     forward, masq = '-m comment --comment "flanneld forward"', '-m comment --comment "flanneld masq"'
-    return f"""*filter
-:INPUT ACCEPT [0:0]
-:FORWARD ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
-:FLANNEL-FWD - [0:0]
--A FORWARD {forward} -j FLANNEL-FWD
--A FLANNEL-FWD -s {cluster} {forward} -j ACCEPT
--A FLANNEL-FWD -d {cluster} {forward} -j ACCEPT
-COMMIT
-*nat
-:PREROUTING ACCEPT [0:0]
-:INPUT ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
-:POSTROUTING ACCEPT [0:0]
-:FLANNEL-POSTRTG - [0:0]
--A POSTROUTING {masq} -j FLANNEL-POSTRTG
--A FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 {masq} -j RETURN
--A FLANNEL-POSTRTG -s {pods} -d {cluster} {masq} -j RETURN
--A FLANNEL-POSTRTG -s {cluster} -d {pods} {masq} -j RETURN
--A FLANNEL-POSTRTG ! -s {cluster} -d {pods} {masq} -j RETURN
--A FLANNEL-POSTRTG -s {cluster} ! -d {group} {masq} -j MASQUERADE --random-fully
--A FLANNEL-POSTRTG ! -s {cluster} -d {cluster} {masq} -j MASQUERADE --random-fully
-COMMIT"""
+    lines = {
+        "filter": {
+            "FORWARD": (f"{forward} -j FLANNEL-FWD",),
+            "FLANNEL-FWD": (f"-s {cluster} {forward} -j ACCEPT", f"-d {cluster} {forward} -j ACCEPT"),
+        },
+        "nat": {
+            "POSTROUTING": (f"{masq} -j FLANNEL-POSTRTG",),
+            "FLANNEL-POSTRTG": (
+                f"-m mark --mark 0x4000/0x4000 {masq} -j RETURN",
+                f"-s {pods} -d {cluster} {masq} -j RETURN",
+                f"-s {cluster} -d {pods} {masq} -j RETURN",
+                f"! -s {cluster} -d {pods} {masq} -j RETURN",
+                f"-s {cluster} ! -d {group} {masq} -j MASQUERADE --random-fully",
+                f"! -s {cluster} -d {cluster} {masq} -j MASQUERADE --random-fully",
+            ),
+        },
+    }
+    return Ruleset({name: lines_table(name, chains, cluster.version) for name, chains in lines.items()}, cluster.version)
