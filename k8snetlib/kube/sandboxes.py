@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from ..linux.addresses import ip_interface
+from ..linux.addresses import with_length
 from ..linux.ops import AddrAdd, LinkAdd, Op
 from ..linux.ops_links import LOOPBACK
 from ..linux.packet import IPAddress
@@ -54,7 +54,7 @@ def sandboxes_of(
         plain = names[pod.name] == 1 and pod.name not in reserved
         netns = pod.name if plain else f"{pod.namespace}.{pod.name}"
         lengths = {4: 32, 6: 128} if plugin.lone else prefixes[pod.node_name]
-        addresses = tuple(ip_interface(f"{ip}/{lengths[ip.version]}") for ip in pod.pod_ips)
+        addresses = tuple(with_length(ip, lengths[ip.version]) for ip in pod.pod_ips)
         sockets, clashes = sockets_of([pod])
         remarks += clashes
         veth = plugin.veth(pod) if plugin.veth else veth_name(pod.name, pod.namespace, taken[pod.node_name])

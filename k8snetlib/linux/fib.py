@@ -6,7 +6,7 @@ net/ipv6/ip6_fib.c; where several routes tie, the lower metric wins, then (IPv6)
 
 from __future__ import annotations
 
-from .addresses import ip_network
+from .addresses import ip_network, network_around
 from .packet import IPAddress, is_loopback
 from .state import IPNetwork, NetNS, Route, local_addresses
 
@@ -44,10 +44,10 @@ def _local_routes(namespace: NetNS, version: int) -> list[Route]:
         if address.version != version:
             continue
         scope = "host" if version == 4 else "global"
-        dst = address.network if version == 4 and dev == "lo" and address.ip.is_loopback else ip_network(address.ip)
+        dst = address.network if version == 4 and dev == "lo" and address.ip.is_loopback else network_around(address.ip, address.max_prefixlen)
         routes.append(Route(dst, dev, src=address.ip if version == 4 else None, scope=scope, proto="kernel", type="local", table="local"))
         if version == 4 and dev != "lo" and address.network.prefixlen < 31:
-            broadcast = ip_network(address.network.broadcast_address)
+            broadcast = network_around(address.network.broadcast_address, 32)
             routes.append(Route(broadcast, dev, src=address.ip, scope="link", proto="kernel", type="broadcast", table="local"))
     return routes
 

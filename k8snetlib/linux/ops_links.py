@@ -198,7 +198,8 @@ def _follow_ports(ns: NsDraft, bridges: Iterable[str], joined: Interface | None 
             mtu = min(joined.mtu, bridge.mtu) if any(ports) else joined.mtu
         else:
             mtu = min((port.mtu for port in ports), default=1500)
-        ns.interfaces[name] = replace(bridge, mtu=mtu)
+        if mtu != bridge.mtu:
+            ns.interfaces[name] = replace(bridge, mtu=mtu)
 
 
 @value

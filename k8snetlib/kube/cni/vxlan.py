@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...linux.addresses import ip_interface, ip_network
+from ...linux.addresses import ip_network, with_length
 from ...linux.netfilter import Ruleset, lines_table
 from ...linux.ops import AddrAdd, FdbAdd, LinkAdd, LinkSet, NeighAdd, Op, RouteAdd, RulesRestore, stable_mac
 from ...linux.packet import IPAddress
@@ -18,6 +18,7 @@ from .bridge import BridgeConf, gateways, pods_on_bridge
 from .sandbox import Host, Sandbox
 
 PORT, VNI = 8472, 1
+USUAL = {4: ip_network("10.244.0.0/16"), 6: ip_network("fd00:244::/48")}
 OVERHEAD = {4: 50, 6: 70}  # bytes: outer IP (20 or 40), UDP 8, VXLAN 8, inner Ethernet 14
 
 
@@ -59,7 +60,7 @@ def _tunnel(host: Host, cidr: IPNetwork, hosts: Sequence[Host]) -> Iterable[Op]:
         mtu=host.mtu - OVERHEAD[version],
         vxlan=VxlanConfig(VNI, local, "eth0", PORT, False),
     )
-    yield AddrAdd(host.name, dev, ip_interface(f"{cidr.network_address}/{cidr.max_prefixlen}"))
+    yield AddrAdd(host.name, dev, with_length(cidr.network_address, cidr.max_prefixlen))
     yield LinkSet(host.name, dev, up=True)
     for other in hosts:
         far = other.pod_cidr(version)
@@ -78,7 +79,7 @@ def vtep_mac(host: Host, version: int) -> str:
 
 def cluster_cidr(cidrs: Sequence[IPNetwork]) -> IPNetwork:
     """The cluster's Pod network: 10.244.0.0/16 (or fd00:244::/48) where the ranges lie in it, else the smallest network around them."""
-    usual = ip_network("10.244.0.0/16" if cidrs[0].version == 4 else "fd00:244::/48")
+    usual = USUAL[cidrs[0].version]
     if all(cidr.subnet_of(usual) for cidr in cidrs):
         return usual
     around = cidrs[0]
