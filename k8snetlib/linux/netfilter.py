@@ -28,7 +28,6 @@ __all__ = [
     "Ruleset",
     "Table",
     "iterate_rules",
-    "lines_table",
     "read_rule",
     "tokens",
     "walk",
@@ -90,13 +89,6 @@ class Ruleset:
 
     def __str__(self) -> str:
         return "\n".join(str(table) for table in self.tables.values())
-
-
-def lines_table(name: str, lines: Mapping[str, Sequence[str]], version: int) -> Table:
-    """A table from the lines of its chains, which are taken to be good: each is read when a packet comes to it."""
-    ordered = {chain: lines.get(chain, ()) for chain in BUILT_IN[name]}
-    ordered |= {chain: lines[chain] for chain in sorted(lines.keys() - ordered.keys())}
-    return Table(name, ChainLines(ordered, dict.fromkeys(BUILT_IN[name], "ACCEPT"), version))
 
 
 def _added(old: Table | None, new: Table, version: int) -> Table:

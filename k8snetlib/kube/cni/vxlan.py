@@ -7,19 +7,27 @@ default, older than IANA's 4789. IPv6 has a device of its own, ``flannel-v6.1``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from ...linux.addresses import ip_network, with_length
-from ...linux.netfilter import Ruleset, lines_table
+from ...linux.netfilter import BUILT_IN, Chain, Rule, Ruleset, Table
 from ...linux.ops import AddrAdd, FdbAdd, LinkAdd, LinkSet, NeighAdd, Op, RouteAdd, RulesRestore, stable_mac
 from ...linux.packet import IPAddress
 from ...linux.state import FdbEntry, IPNetwork, Neighbor, Route, VxlanConfig
+from ...linux.targets import Jump, Nat, Verdict
+from ...linux.xtables import Comment, Mark
 from .bridge import BridgeConf, gateways, pods_on_bridge
 from .sandbox import Host, Sandbox
 
 PORT, VNI = 8472, 1
 USUAL = {4: ip_network("10.244.0.0/16"), 6: ip_network("fd00:244::/48")}
 OVERHEAD = {4: 50, 6: 70}  # bytes: outer IP (20 or 40), UDP 8, VXLAN 8, inner Ethernet 14
+MULTICAST = {4: ip_network("224.0.0.0/4"), 6: ip_network("ff00::/8")}
+_FORWARD, _MASQ = (Comment("flanneld forward"),), (Comment("flanneld masq"),)
+_FORWARD_JUMP, _MASQ_JUMP = Rule(matches=_FORWARD, target=Jump("FLANNEL-FWD")), Rule(matches=_MASQ, target=Jump("FLANNEL-POSTRTG"))
+_MARKED = Rule(matches=(Mark(0x4000, 0x4000), *_MASQ), target=Verdict("RETURN"))  # by kube-proxy, which masquerades it
+_SOURCE, _DESTINATION = frozenset(["src"]), frozenset(["dst"])
 
 
 def device(version: int) -> str:
@@ -94,24 +102,30 @@ def rules(cluster: IPNetwork, pods: IPNetwork) -> str:
 
 
 def ruleset(cluster: IPNetwork, pods: IPNetwork) -> Ruleset:
-    """As ``rules``, each line read when a packet comes to it."""
-    group = "224.0.0.0/4" if cluster.version == 4 else "ff00::/8"
-    forward, masq = '-m comment --comment "flanneld forward"', '-m comment --comment "flanneld masq"'
-    lines = {
-        "filter": {
-            "FORWARD": (f"{forward} -j FLANNEL-FWD",),
-            "FLANNEL-FWD": (f"-s {cluster} {forward} -j ACCEPT", f"-d {cluster} {forward} -j ACCEPT"),
-        },
-        "nat": {
-            "POSTROUTING": (f"{masq} -j FLANNEL-POSTRTG",),
-            "FLANNEL-POSTRTG": (
-                f"-m mark --mark 0x4000/0x4000 {masq} -j RETURN",
-                f"-s {pods} -d {cluster} {masq} -j RETURN",
-                f"-s {cluster} -d {pods} {masq} -j RETURN",
-                f"! -s {cluster} -d {pods} {masq} -j RETURN",
-                f"-s {cluster} ! -d {group} {masq} -j MASQUERADE --random-fully",
-                f"! -s {cluster} -d {cluster} {masq} -j MASQUERADE --random-fully",
-            ),
-        },
+    """The rules as values: every node has them, and they differ by its Pod range alone."""
+    group = MULTICAST[cluster.version]
+    return_, masquerade = Verdict("RETURN"), Nat("MASQUERADE", random_fully=True)
+    filter_rules = {
+        "FORWARD": (_FORWARD_JUMP,),
+        "FLANNEL-FWD": (
+            Rule(cluster, matches=_FORWARD, target=Verdict("ACCEPT")),
+            Rule(dst=cluster, matches=_FORWARD, target=Verdict("ACCEPT")),
+        ),
     }
-    return Ruleset({name: lines_table(name, chains, cluster.version) for name, chains in lines.items()}, cluster.version)
+    nat_rules = {
+        "POSTROUTING": (_MASQ_JUMP,),
+        "FLANNEL-POSTRTG": (
+            _MARKED,
+            Rule(pods, cluster, matches=_MASQ, target=return_),
+            Rule(cluster, pods, matches=_MASQ, target=return_),
+            Rule(cluster, pods, matches=_MASQ, target=return_, negated=_SOURCE),
+            Rule(cluster, group, matches=_MASQ, target=masquerade, negated=_DESTINATION),
+            Rule(cluster, cluster, matches=_MASQ, target=masquerade, negated=_SOURCE),
+        ),
+    }
+    return Ruleset({"filter": _table("filter", filter_rules), "nat": _table("nat", nat_rules)}, cluster.version)
+
+
+def _table(name: str, rules: Mapping[str, tuple[Rule, ...]]) -> Table:
+    built_in = {chain: Chain(chain, "ACCEPT", rules.get(chain, ())) for chain in BUILT_IN[name]}
+    return Table(name, MappingProxyType(built_in | {chain: Chain(chain, None, rules[chain]) for chain in rules if chain not in built_in}))

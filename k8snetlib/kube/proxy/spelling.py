@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from types import MappingProxyType
 
-from ...linux.netfilter import Ruleset, lines_table
+from ...linux.netfilter import BUILT_IN, ChainLines, Ruleset, Table
 from ...linux.recent import ALL_ONES
 from .config import MASQUERADE_MARK
 
@@ -111,7 +111,11 @@ class Saved:
 
     def ruleset(self) -> Ruleset:
         """The collected chains, each table's in the order of iptables-save."""
-        tables = {name: lines_table(name, lines, self.version) for name, lines in self.tables.items()}
+        tables = {}
+        for name, lines in self.tables.items():
+            ordered = {chain: lines.get(chain, []) for chain in BUILT_IN[name]}
+            ordered |= {chain: lines[chain] for chain in sorted(lines.keys() - ordered.keys())}
+            tables[name] = Table(name, ChainLines(ordered, dict.fromkeys(BUILT_IN[name], "ACCEPT"), self.version))
         return Ruleset(MappingProxyType(tables), self.version)
 
 
