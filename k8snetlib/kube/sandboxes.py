@@ -27,7 +27,7 @@ def by_namespace(ops: Iterable[Op]) -> dict[str, list[Op]]:
     found: dict[str, list[Op]] = {}
     for op in ops:
         found.setdefault(op.netns, []).append(op)
-        if isinstance(op, LinkAdd) and op.peer is not None and op.peer[0] != op.netns:
+        if type(op) is LinkAdd and op.peer is not None and op.peer[0] != op.netns:
             found.setdefault(op.peer[0], []).append(op)
     return found
 
