@@ -7,9 +7,8 @@ that have their default, so that what is printed is what matters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, fields
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
@@ -25,6 +24,7 @@ def value(cls: type[T]) -> type[T]:
     made.__init__ = _init(made)
     made.__setattr__, made.__delattr__ = _refuse_to_set, _refuse_to_delete
     made.__getstate__, made.__setstate__ = _state, _set_state
+    made._arguments = _arguments(made)
     methods = {"__repr__": short_repr, **_comparison(made)}
     for name in methods.keys() - own:
         setattr(made, name, methods[name])
@@ -76,6 +76,12 @@ def _getter(wanted: list[Field]) -> Callable[[Any], Any]:
     return attrgetter(*[each.name for each in wanted]) if wanted else lambda self: ()
 
 
+def _arguments(cls: type) -> tuple[tuple[str, ...], Callable[[Any], Iterable[Any]]]:
+    """The names of what ``__init__`` takes, and what reads all of it from an object, in that order."""
+    names = tuple(each.name for each in fields(cls) if each.init)  # type: ignore[arg-type]
+    return names, attrgetter(*names) if len(names) > 1 else lambda self: [getattr(self, name) for name in names]
+
+
 def _refuse_to_set(self: Any, name: str, new: object) -> None:
     raise FrozenInstanceError(f"cannot assign to field {name!r}")
 
@@ -94,35 +100,13 @@ def _set_state(self: Any, state: list[Any]) -> None:
         getattr(type(self), each.name).__set__(self, content)
 
 
-@lru_cache(maxsize=None)
-def _plan(cls: type) -> tuple[dict[str, tuple[Callable, Callable]], tuple[tuple[Callable, Callable], ...], bool]:
-    """How to read and write each field that a copy takes over; those that every object makes for itself; is there more to do?"""
-    slots = {each.name: getattr(cls, each.name) for each in fields(cls)}
-    own = tuple((slots[each.name].__set__, _maker(each)) for each in fields(cls) if not each.init and _maker(each))
-    copied = {each.name: (slots[each.name].__get__, slots[each.name].__set__) for each in fields(cls) if each.init}
-    return copied, own, hasattr(cls, "__post_init__")
-
-
-def _maker(each: Field) -> Callable[[], Any] | None:
-    """What makes the content of a field that is no argument; None where ``__post_init__`` does."""
-    if each.default_factory is not MISSING:
-        return each.default_factory
-    return None if each.default is MISSING else lambda: each.default
-
-
 def replace(old: T, /, **changes: Any) -> T:
     """As ``dataclasses.replace``, for the classes here, in half the time. TypeError for a field that there is not."""
-    cls = type(old)
-    copied, own, more = _plan(cls)
-    new = cls.__new__(cls)
-    for name, (get, put) in copied.items():
-        put(new, changes.pop(name) if name in changes else get(old))
+    cls = old.__class__
+    names, contents = cls._arguments  # type: ignore[attr-defined]
+    new = cls(*map(changes.pop, names, contents(old)))
     if changes:
         raise TypeError(f"{cls.__qualname__} has no field {', '.join(sorted(changes))}")
-    for put, make in own:
-        put(new, make())
-    if more:
-        new.__post_init__()  # type: ignore[attr-defined]
     return new
 
 

@@ -9,14 +9,14 @@ import yaml  # noqa: F401  (with the reader below: imported with the package, so
 
 from ..linux.addresses import ip_address
 from ..value import replace
-from . import schema, schema_reader  # noqa: F401
+from . import schema, schema_kinds, schema_reader  # noqa: F401
 from .agents import NO_PROXY
 from .apiserver import services  # noqa: F401
 from .cluster import Cluster
 from .manifests import Manifests, load
 from .objects import Service
 
-schema.types()
+schema.prepare(schema_kinds.MODELLED)
 DATA = Path(__file__).parent / "data"
 DNS6 = ip_address("fd00:10:96::a")
 SHOP, NODE_C, COREDNS = DATA / "shop.yaml", DATA / "node-c.yaml", DATA / "coredns.yaml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 
-from ..linux.addresses import ip_interface, ip_network
+from ..linux.addresses import ip_network, network_around, with_length
 from ..linux.packet import IPAddress
 from ..linux.state import IPInterface, IPNetwork
 from ..value import replace, value
@@ -99,7 +99,7 @@ def _free_addresses(version: int, count: int, used: set[IPAddress]) -> Iterable[
 def _with_prefix(address: IPAddress) -> IPInterface:
     """A node's address with the length of its segment: /64 in IPv6; /24 in IPv4, save for the large segment."""
     length = 64 if address.version == 6 else LARGE_SEGMENT.prefixlen if address in LARGE_SEGMENT else 24
-    return ip_interface(f"{address}/{length}")
+    return with_length(address, length)
 
 
 def _gateway(address: IPInterface, taken: set[IPAddress]) -> IPAddress:
@@ -117,7 +117,7 @@ def _implied_ranges(nodes: Sequence[Node], pods: Sequence[Pod]) -> dict[str, tup
         if pod.node_name and pod.node_name not in known and not pod.host_network:
             for address in pod.pod_ips:
                 length = POD_PREFIX[address.version]
-                found.setdefault(pod.node_name, {}).setdefault(address.version, ip_network(f"{address}/{length}", strict=False))
+                found.setdefault(pod.node_name, {}).setdefault(address.version, network_around(address, length))
     seen: set[IPNetwork] = set()
     result = {}
     for node, ranges in found.items():

@@ -105,7 +105,7 @@ RangeSet = tuple[Range, ...]
 
 def make_range(subnet: str | IPNetwork, range_start: str = "", range_end: str = "", gateway: str = "") -> Range:
     """A Range, completed and checked like the plug-in's ``Range.Canonicalize``; raises ModelError in its words."""
-    head, network = _parse_cidr(str(subnet))
+    head, network = _parse_cidr(subnet)
     if network.prefixlen > network.max_prefixlen - 2:
         raise ModelError(f"Network {head}/{network.prefixlen} too small to allocate from")
     if head != network.network_address:
@@ -120,7 +120,9 @@ def make_range(subnet: str | IPNetwork, range_start: str = "", range_end: str = 
     return Range(network, start, end, door)
 
 
-def _parse_cidr(text: str) -> tuple[IPAddress, IPNetwork]:
+def _parse_cidr(text: str | IPNetwork) -> tuple[IPAddress, IPNetwork]:
+    if not isinstance(text, str):
+        return text.network_address, text
     head, _, length = text.partition("/")
     try:
         if not _LENGTH.fullmatch(length) or "%" in head:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from ..errors import ManifestError
-from ..value import value
+from ..value import replace, value
 from .objects import Location
 from .schema_places import Document, Progress, dotted, undotted
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Interface, IPv6Interface
 
-from ..linux.addresses import ip_interface, ip_network
+from ..linux.addresses import ANY, ip_interface, ip_network, with_length
 from ..linux.ops import AddrAdd, LinkAdd, LinkSet, NetnsAdd, Op, RouteAdd, RulesRestore, SysctlSet
 from ..linux.packet import IPAddress
 from ..linux.state import Route
@@ -77,7 +77,7 @@ def _proxy_rules(ways: Sequence[Balanced], version: int) -> str:
 def outside_ops(versions: Iterable[int], hosts: Sequence[Host], ways: Sequence[Balanced] = ()) -> Iterable[Op]:
     """The client, its link to the router, and what the router does as the load balancer of these ``ways``."""
     own = [ADDRESSES[version] for version in versions]
-    routers = [ip_interface(f"{address.network.network_address + 1}/{address.network.prefixlen}") for address in own]
+    routers = [with_length(address.network.network_address + 1, address.network.prefixlen) for address in own]
     yield LinkAdd(UNDERLAY, INTERNET, "bridge", mac=mac_for(routers[0].ip, "52:54:00"))
     yield LinkSet(UNDERLAY, INTERNET, up=True)
     for router in routers:
@@ -88,7 +88,7 @@ def outside_ops(versions: Iterable[int], hosts: Sequence[Host], ways: Sequence[B
     yield LinkSet(CLIENT, "eth0", up=True)
     for address, router in zip(own, routers, strict=True):
         yield AddrAdd(CLIENT, "eth0", address)
-        yield RouteAdd(CLIENT, Route(ip_network("0.0.0.0/0" if router.version == 4 else "::/0"), "eth0", router.ip))
+        yield RouteAdd(CLIENT, Route(ANY[router.version], "eth0", router.ip))
     links, proxied = segments(hosts), [way for way in ways if way.ports]
     for way in {way.ip: way for way in ways if not way.ports}.values():
         via = way.host.address(way.ip.version)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from typing import Any
 
@@ -212,21 +212,30 @@ def _map(item_type: str) -> Check:
     return check_map
 
 
+@cache
+def _fields(name: str) -> tuple[dict[str, Check], tuple[str, ...]]:
+    """The checks of a type's fields, and the fields that it must have."""
+    notations = types()[name]
+    checks = {field: checker(notation.lstrip("!:")) for field, notation in notations.items()}
+    return checks, tuple(field for field, notation in notations.items() if notation.startswith("!"))
+
+
+def prepare(kinds: Iterable[str]) -> None:
+    """Makes the checks of these kinds, and of every type within them, before the first object comes."""
+    pending, seen = list(kinds), set()
+    while pending:
+        name = pending.pop()
+        if name in types() and name not in seen:
+            seen.add(name)
+            _fields(name)
+            pending += [field_type(name, field) for field in types()[name]]
+
+
 def _struct(name: str) -> Check:
-    fields: dict[str, Check] = {}
-    required: list[str] = []
-
-    def prepare() -> None:  # at first use, since most files never reach most types
-        for field, notation in types()[name].items():
-            if notation.startswith("!"):
-                required.append(field)
-            fields[field] = checker(notation.lstrip("!:"))
-
     def check_struct(value: Any) -> None:
         if not isinstance(value, dict):
             raise Fault(f"must be an object, not {describe(value)}")
-        if not fields:
-            prepare()
+        fields, required = _fields(name)  # not before: types may hold themselves
         nulls = []
         key = ""
         try:

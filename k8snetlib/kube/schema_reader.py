@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ManifestError, UnsupportedError
+from ..value import replace
 from . import schema_json, schema_yaml
 from . import schema_kinds as kinds
 from .apiserver import KINDS, admit

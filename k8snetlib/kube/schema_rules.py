@@ -9,15 +9,16 @@ import re
 from functools import lru_cache
 from ipaddress import IPv6Address
 
-from ..linux.addresses import ip_address, ip_network
+from ..linux.addresses import ip_address, ip_network, network_around
 from .objects import IPAddress, IPNetwork
 from .schema import Fault, literal
 from .schema_places import Path
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_PORT_NAME, _LETTER, _LENGTH = re.compile(r"[-a-z0-9]+"), re.compile(r"[a-z]"), re.compile(r"0|[1-9]\d*")
+_PORT_NAME, _LETTER, _LENGTH = re.compile(r"[-a-z0-9]+"), re.compile(r"[a-z]"), re.compile(r"0|[1-9][0-9]*")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_LOCAL_MULTICAST = {4: ip_network("224.0.0.0/24"), 6: ip_network("ff02::/16")}
 NODE_PORT_RANGE = range(30000, 32768)
 """The API server's default ``--service-node-port-range``."""
 
@@ -98,7 +99,7 @@ def special_address(value: IPAddress) -> str:
         return invalid(value, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
     if value.is_link_local:
         return invalid(value, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
-    if value in (ip_network("224.0.0.0/24") if value.version == 4 else ip_network("ff02::/16")):
+    if value in _LOCAL_MULTICAST[value.version]:
         return invalid(value, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/16)")
     return ""
 
@@ -129,10 +130,10 @@ def network(text: str, *path: str | int, at: Path | None = None) -> IPNetwork:
     try:
         if not slash or not _LENGTH.fullmatch(length) or "%" in text:
             raise ValueError
-        ip_address(head)
-        loose = ip_network(text, strict=False)
+        first = ip_address(head)
+        loose = network_around(first, int(length))
     except ValueError:
         raise Fault(invalid(text, "must be a valid CIDR value (such as 10.9.8.0/24 or 2001:db8::/64)"), path, at=at) from None
-    if loose.network_address != ip_address(head):
+    if loose.network_address != first:
         raise Fault(invalid(text, "must not have bits set beyond the prefix length"), path, str(loose), at=at)
     return loose

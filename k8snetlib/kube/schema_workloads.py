@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from ..value import replace
 from . import schema_rules as rules
 from .objects import (
     DaemonSet,

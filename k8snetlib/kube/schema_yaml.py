@@ -102,6 +102,8 @@ class _Builder:
     def node(self, event: Any, depth: int) -> Any:
         kind = type(event)
         self.nodes += 1
+        if kind is self.scalar_event and not event.anchor:  # most nodes are
+            return self.scalar(event)
         if kind is self.alias_event:
             return self.alias(event)
         before = self.nodes
@@ -121,13 +123,14 @@ class _Builder:
         return value
 
     def mapping(self, event: Any, depth: int) -> Mapping:
-        self.check_tag(event, "map")
+        if event.tag is not None:
+            self.check_tag(event, "map")
         out = Mapping()
         out.line = event.start_mark.line + 1
-        take, node, end = self.next, self.node, self.mapping_end
+        take, key_of, node, end = self.next, self.key, self.node, self.mapping_end
         merge_event = None
         while type(key_event := take()) is not end:
-            key = self.key(key_event)
+            key = key_of(key_event)
             if key in out:
                 raise DuplicateKey
             out[key] = node(take(), depth)
@@ -147,10 +150,11 @@ class _Builder:
                 out.setdefault(key, value)
 
     def sequence(self, event: Any, depth: int) -> list[Any]:
-        self.check_tag(event, "seq")
-        out = []
-        while type(item := self.next()) is not self.sequence_end:
-            out.append(self.node(item, depth))
+        if event.tag is not None:
+            self.check_tag(event, "seq")
+        out, take, node, end = [], self.next, self.node, self.sequence_end
+        while type(item := take()) is not end:
+            out.append(node(item, depth))
         return out
 
     def key(self, event: Any) -> str:
@@ -161,7 +165,7 @@ class _Builder:
                 return value
         elif type(event) is self.scalar_event:
             text = event.value
-            value = self.scalar(event)
+            value = text if event.implicit[0] and text[:1] not in _SUSPECT else self.scalar(event)
             if value.__class__ is str:
                 if event.anchor:
                     self.anchors[event.anchor] = value, 0
@@ -211,7 +215,7 @@ class _Builder:
         return value
 
     def check_tag(self, event: Any, allowed: str) -> None:
-        if event.tag not in (None, "!", f"tag:yaml.org,2002:{allowed}"):
+        if event.tag not in ("!", f"tag:yaml.org,2002:{allowed}"):
             raise self.error(event, f"the tag {_short(event.tag)} is not one that manifests use")
 
     def error(self, event: Any, message: str) -> ManifestError:

@@ -8,7 +8,25 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 ip_address = lru_cache(maxsize=1 << 16)(ipaddress.ip_address)
 ip_network = lru_cache(maxsize=1 << 16)(ipaddress.ip_network)
 ip_interface = lru_cache(maxsize=1 << 16)(ipaddress.ip_interface)
+
+ANY = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
+"""The destination of a default route, by IP version."""
+
+
+@lru_cache(maxsize=1 << 16)
+def with_length(address: IPv4Address | IPv6Address, length: int) -> IPv4Interface | IPv6Interface:
+    """The address with the prefix length of its network; from numbers, which takes half the time of text."""
+    kind = IPv4Interface if address.version == 4 else IPv6Interface
+    return kind((int(address), length))
+
+
+@lru_cache(maxsize=1 << 16)
+def network_around(address: IPv4Address | IPv6Address, length: int) -> IPv4Network | IPv6Network:
+    """The network of that prefix length in which the address lies."""
+    kind = IPv4Network if address.version == 4 else IPv6Network
+    return kind((int(address), length), strict=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from ..value import replace
 from .addresses import ip_interface
+from .packet import is_link_local
 from .state import Interface, IPInterface, NetNS, Network, Route, Socket, link_local
 
 if TYPE_CHECKING:
@@ -135,8 +136,8 @@ class NsDraft:
             return
         if interface.kind == "loopback" or network.prefixlen == 32:
             return
-        secondary = next(a for a in interface.addresses if a.version == 4 and a.network == network) != address
-        if not secondary:
+        first = next(a for a in interface.addresses if a is address or (a.version == 4 and a.network == network))
+        if first is address or first == address:  # and not a secondary one
             self.routes[Route(network, interface.name, src=address.ip, scope="link", proto="kernel")] = None
 
 
@@ -203,7 +204,7 @@ class Draft:
 
     def _begin_ipv6(self, ns: NsDraft, interface: Interface) -> None:
         """Give a device with a carrier its link-local address (addrconf_link_ready, addrconf_addr_gen)."""
-        has = any(a.version == 6 and a.ip.is_link_local for a in interface.addresses)
+        has = any(a.version == 6 and is_link_local(a) for a in interface.addresses)
         if not has and interface.kind not in ("loopback", "ipip") and ns.ipv6() and self.has_carrier(ns, interface):
             address = link_local(interface.mac)
             new = ns.interfaces[interface.name] = replace(interface, addresses=(*interface.addresses, address))

@@ -24,11 +24,12 @@ def table(namespace: NetNS, version: int, name: str) -> Prefixes:
         by_length: dict[int, dict[int, list[Route]]] = {}
         routes = _local_routes(namespace, version) if name == "local" else namespace.routes
         for route in routes:
-            if route.dst.version == version and route.table == name and _usable(namespace, route):
+            if route.table == name and route.dst.version == version and _usable(namespace, route):
                 by_length.setdefault(int(route.dst.netmask), {}).setdefault(int(route.dst.network_address), []).append(route)
         for slots in by_length.values():
             for slot in slots.values():
-                slot.sort(key=lambda route: route.metric)
+                if len(slot) > 1:
+                    slot.sort(key=lambda route: route.metric)
         found = namespace.cache[key] = sorted(by_length.items(), reverse=True)
     return found
 
@@ -43,12 +44,13 @@ def _local_routes(namespace: NetNS, version: int) -> list[Route]:
     for dev, address in namespace.addresses():
         if address.version != version:
             continue
-        scope = "host" if version == 4 else "global"
-        dst = address.network if version == 4 and dev == "lo" and address.ip.is_loopback else ip_network(address.ip)
-        routes.append(Route(dst, dev, src=address.ip if version == 4 else None, scope=scope, proto="kernel", type="local", table="local"))
-        if version == 4 and dev != "lo" and address.network.prefixlen < 31:
-            broadcast = ip_network(address.network.broadcast_address)
-            routes.append(Route(broadcast, dev, src=address.ip, scope="link", proto="kernel", type="broadcast", table="local"))
+        ip, network = address.ip, address.network
+        kind, src, scope = type(network), *((ip, "host") if version == 4 else (None, "global"))
+        dst = network if version == 4 and dev == "lo" and is_loopback(ip) else kind(int(ip))
+        routes.append(Route(dst, dev, src=src, scope=scope, proto="kernel", type="local", table="local"))
+        if version == 4 and dev != "lo" and network.prefixlen < 31:
+            broadcast = kind(int(network.broadcast_address))
+            routes.append(Route(broadcast, dev, src=ip, scope="link", proto="kernel", type="broadcast", table="local"))
     return routes
 
 

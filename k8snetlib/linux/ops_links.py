@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ..errors import ModelError
 from ..value import replace, value
@@ -18,10 +19,11 @@ LOOPBACK = Interface("lo", "loopback", mtu=65536, up=True, addresses=(ip_interfa
 MAX_NAME = 15  # IFNAMSIZ, less the closing zero
 
 
+@lru_cache(maxsize=1 << 16)
 def stable_mac(*parts: str) -> str:
     """A locally administered unicast MAC address that depends on the parts alone, so that every run shows the same."""
     digest = hashlib.sha256("/".join(parts).encode()).digest()
-    return ":".join(f"{byte:02x}" for byte in (0x0A, 0x58, *digest[:4]))
+    return f"0a:58:{digest[:4].hex(':')}"
 
 
 @value
@@ -74,12 +76,10 @@ class LinkAdd:
         if self.kind not in KINDS or any((self.kind == kind) != (settings is not None) for kind, settings in given.items()):
             raise ModelError(f"a {self.kind} device cannot be made from these settings")
         mtu = self.mtu or self._default_mtu(draft)
-        ends = [(self.netns, self.name, self.address, self.peer)]
-        if self.peer:
+        ends = [] if draft.outside(self.netns) else [(self.netns, self.name, self.address, self.peer)]
+        if self.peer and not draft.outside(self.peer[0]):
             ends.append((*self.peer, self.peer_address, (self.netns, self.name)))
         for netns, name, mac, peer in ends:
-            if draft.outside(netns):
-                continue
             ns = draft.ns(netns)
             if name in ns.interfaces:
                 raise ModelError(f"{netns} already has an interface {name!r}")
@@ -146,7 +146,7 @@ class LinkSet:
         if (self.hairpin or self.isolated or self.proxy_arp or self.learning is not None) and not (self.master or old.master):
             raise ModelError(f"{self.name} is no bridge port")
         keys = ("up", "mtu", "hairpin", "learning", "isolated", "proxy_arp")
-        changes = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+        changes = {key: content for key in keys if (content := getattr(self, key)) is not None}
         if self.master is not None and old.master and self.master != old.master:
             ns.left_bridge(self.name)
         if self.master:
@@ -198,7 +198,8 @@ def _follow_ports(ns: NsDraft, bridges: Iterable[str], joined: Interface | None 
             mtu = min(joined.mtu, bridge.mtu) if any(ports) else joined.mtu
         else:
             mtu = min((port.mtu for port in ports), default=1500)
-        ns.interfaces[name] = replace(bridge, mtu=mtu)
+        if mtu != bridge.mtu:
+            ns.interfaces[name] = replace(bridge, mtu=mtu)
 
 
 @value

@@ -378,6 +378,11 @@ def is_loopback(address: IPAddress) -> bool:
     return int(address) >> 24 == 127 if address.version == 4 else int(address) == 1
 
 
+def is_link_local(address: IPAddress) -> bool:
+    """169.254.0.0/16 or fe80::/10."""
+    return int(address) >> 16 == 0xA9FE if address.version == 4 else int(address) >> 118 == 0x3FA
+
+
 def is_multicast(address: IPAddress) -> bool:
     """224.0.0.0/4 or ff00::/8."""
     return int(address) >> 28 == 14 if address.version == 4 else int(address) >> 120 == 255

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
+from functools import lru_cache
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from types import MappingProxyType
 from typing import Union
@@ -376,6 +377,7 @@ def local_addresses(namespace: NetNS) -> Mapping[IPAddress, str]:
     return found
 
 
+@lru_cache(maxsize=1 << 16)
 def link_local(mac: str) -> IPv6Interface:
     """The fe80:: address that Linux forms from a MAC address (modified EUI-64, RFC 4291 appendix A)."""
     value = int(mac.replace(":", ""), 16) ^ 2 << 40

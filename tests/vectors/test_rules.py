@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from k8snetlib.kube.cni.vxlan import rules
+from k8snetlib.kube.cni.vxlan import rules, ruleset
 from k8snetlib.linux.netfilter import Ruleset
 from tests.vectors.cases import cases
 
@@ -25,3 +25,13 @@ def test_read_and_printed_again(text: str, version: int) -> None:
 @pytest.mark.parametrize("case", FLANNEL, ids=[case["id"] for case in FLANNEL])
 def test_flannel(case: dict) -> None:
     assert rules(ip_network(case["clusterCIDR"]), ip_network(case["podCIDR"])) == case["iptablesSave"].strip()
+
+
+@pytest.mark.parametrize("case", FLANNEL, ids=[case["id"] for case in FLANNEL])
+def test_flannels_rules_as_values_are_those_of_the_text(case: dict) -> None:
+    assert ruleset(ip_network(case["clusterCIDR"]), ip_network(case["podCIDR"])) == Ruleset.parse(case["iptablesSave"])
+
+
+def test_flannels_ipv6_rules_as_values_are_those_of_the_text() -> None:
+    networks = ip_network("fd00:244::/48"), ip_network("fd00:244:0:1::/64")
+    assert ruleset(*networks) == Ruleset.parse(rules(*networks), 6)

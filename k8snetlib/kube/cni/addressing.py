@@ -55,7 +55,7 @@ def not_here(pod: Pod, host: Host) -> str:
 
 def _allocate(host: Host, pods: Sequence[Pod]) -> tuple[dict[str, tuple[IPAddress, ...]], list[str], list[str]]:
     """One node's addresses by Pod key, remarks, and the keys of Pods for which there is none left."""
-    sets = range_sets({"ranges": [[{"subnet": str(cidr)}] for cidr in host.pod_cidrs]})
+    sets = range_sets({"ranges": [[{"subnet": cidr}] for cidr in host.pod_cidrs]})
     found: dict[str, tuple[IPAddress, ...]] = {}
     store, notes, rest = Store(), [], []
     for pod in pods:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from ...errors import ModelError
-from ...linux.addresses import ip_interface, ip_network
+from ...linux.addresses import ANY, with_length
 from ...linux.ops import AddrAdd, LinkAdd, LinkSet, NetnsAdd, Op, RouteAdd, RulesRestore, SysctlSet
 from ...linux.packet import IPAddress
 from ...linux.state import IPInterface, IPNetwork, Route
@@ -85,7 +85,7 @@ def attach(
 def default_routes(addresses: Iterable[IPInterface], gateways: Sequence[IPAddress]) -> list[tuple[IPNetwork, IPAddress | None]]:
     """``isDefaultGateway``: a default route by the bridge for each family."""
     versions = {address.version for address in addresses}
-    return [(ip_network("0.0.0.0/0" if g.version == 4 else "::/0"), g) for g in gateways if g.version in versions]
+    return [(ANY[g.version], g) for g in gateways if g.version in versions]
 
 
 def masquerade_text(network: str, containers: Sequence[tuple[str, IPInterface]]) -> str:
@@ -104,7 +104,7 @@ def masquerade_text(network: str, containers: Sequence[tuple[str, IPInterface]])
 
 def gateway_of(cidr: IPNetwork) -> IPInterface:
     """The first address of the range, with its prefix: host-local's default gateway."""
-    return ip_interface(f"{cidr.network_address + 1}/{cidr.prefixlen}")
+    return with_length(cidr.network_address + 1, cidr.prefixlen)
 
 
 def gateways(host: Host) -> frozenset[IPAddress]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from ...linux.addresses import ip_address, ip_interface, ip_network
+from ...linux.addresses import ANY, ip_address, ip_network, network_around, with_length
 from ...linux.ops import AddrAdd, LinkAdd, LinkSet, NetnsAdd, Op, RouteAdd, RulesRestore, SysctlSet
 from ...linux.packet import IPAddress
 from ...linux.state import IPNetwork, Route, link_local
@@ -122,13 +122,13 @@ def attach(sandbox: Sandbox, mtu: int) -> Iterable[Op]:
         yield AddrAdd(pod, "eth0", address)
         if address.version == 4:
             yield RouteAdd(pod, Route(ip_network(GATEWAY), "eth0", scope="link"))
-            yield RouteAdd(pod, Route(ip_network("0.0.0.0/0"), "eth0", GATEWAY))
+            yield RouteAdd(pod, Route(ANY[4], "eth0", GATEWAY))
             yield SysctlSet(node, f"net.ipv4.conf.{port}.rp_filter", 1)  # a Pod may not send with another's address
             yield SysctlSet(node, f"net.ipv4.conf.{port}.proxy_arp", 1)
             yield SysctlSet(node, f"net.ipv4.neigh.{port}.proxy_delay", 0)
         else:
-            yield RouteAdd(pod, Route(ip_network("::/0"), "eth0", GATEWAY6))
-        yield RouteAdd(node, Route(ip_network(address.ip), port, scope="link"))
+            yield RouteAdd(pod, Route(ANY[6], "eth0", GATEWAY6))
+        yield RouteAdd(node, Route(network_around(address.ip, address.max_prefixlen), port, scope="link"))
 
 
 # Between nodes
@@ -162,4 +162,4 @@ COMMIT"""
 
 
 def tunnel_interface(address: IPAddress):
-    return ip_interface(f"{address}/{address.max_prefixlen}")
+    return with_length(address, address.max_prefixlen)

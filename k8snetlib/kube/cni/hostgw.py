@@ -13,7 +13,7 @@ from ...linux.ops import Op, RouteAdd, RulesRestore
 from ...linux.state import Route
 from .bridge import BridgeConf, pods_on_bridge
 from .sandbox import Host, Sandbox
-from .vxlan import cluster_cidr, rules
+from .vxlan import cluster_cidr, ruleset
 
 
 def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Iterable[Op]:
@@ -26,4 +26,4 @@ def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Ite
             far = other.pod_cidr(cidr.version)
             if other.name != host.name and far is not None and other.address(cidr.version) in host.network(cidr.version):
                 yield RouteAdd(host.name, Route(far, "eth0", other.address(cidr.version)))
-        yield RulesRestore(host.name, rules(clusters[cidr.version], cidr), cidr.version)
+        yield RulesRestore(host.name, ruleset(clusters[cidr.version], cidr), cidr.version)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ...linux.addresses import ip_interface, ip_network
+from ...linux.addresses import network_around, with_length
 from ...linux.ops import AddrAdd, LinkAdd, LinkSet, NetnsAdd, Op, RouteAdd, RouteDel, RulesRestore
 from ...linux.packet import IPAddress
 from ...linux.state import IPNetwork, Route
@@ -30,14 +30,14 @@ def attach(
         yield AddrAdd(pod, "eth0", address)
         yield RouteDel(pod, Route(address.network, "eth0"))
         src = address.ip if address.version == 4 else None
-        yield RouteAdd(pod, Route(ip_network(f"{gateway}/{bits}"), "eth0", src=src, scope="link"))
+        yield RouteAdd(pod, Route(network_around(gateway, bits), "eth0", src=src, scope="link"))
         yield RouteAdd(pod, Route(address.network, "eth0", gateway, src=src))
     for dst, via in routes:
         yield RouteAdd(pod, Route(dst, "eth0", via or by_family[dst.version]))
     for address in sandbox.addresses:
         gateway, bits = by_family[address.version], address.max_prefixlen
-        yield AddrAdd(sandbox.host, port, ip_interface(f"{gateway}/{bits}"))
-        yield RouteAdd(sandbox.host, Route(ip_network(f"{address.ip}/{bits}"), port, scope="host"))
+        yield AddrAdd(sandbox.host, port, with_length(gateway, bits))
+        yield RouteAdd(sandbox.host, Route(network_around(address.ip, bits), port, scope="host"))
 
 
 def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Iterable[Op]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from ...linux.addresses import ip_interface, ip_network
+from ...linux.addresses import ANY, with_length
 from ...linux.ops import AddrAdd, LinkAdd, LinkSet, Listen, NetnsAdd, Op, RouteAdd, SysctlSet
 from ...linux.packet import IPAddress
 from ...linux.state import IPInterface, IPNetwork, Route, Socket
@@ -102,7 +102,7 @@ def segments(hosts: Sequence[Host]) -> dict[str, tuple[IPInterface, ...]]:
     for host in hosts:
         own = found.setdefault(host.addresses[0].network, [])
         for address, gateway in zip(host.addresses, host.gateways, strict=True):
-            router = ip_interface(f"{gateway}/{address.network.prefixlen}")
+            router = with_length(gateway, address.network.prefixlen)
             if router not in own:
                 own.append(router)
     return {f"segment-{number}": tuple(routers) for number, routers in enumerate(found.values(), 1)}
@@ -150,7 +150,7 @@ def uplink_ops(host: Host, port: str, segment: str) -> Iterable[Op]:
     for address in host.addresses:
         yield AddrAdd(host.name, "eth0", address)
     for gateway in host.gateways:
-        yield RouteAdd(host.name, Route(ip_network("0.0.0.0/0" if gateway.version == 4 else "::/0"), "eth0", gateway))
+        yield RouteAdd(host.name, Route(ANY[gateway.version], "eth0", gateway))
     yield SysctlSet(host.name, "net.ipv4.ip_forward", 1)
     if any(address.version == 6 for address in host.addresses):
         yield SysctlSet(host.name, "net.ipv6.conf.all.forwarding", 1)

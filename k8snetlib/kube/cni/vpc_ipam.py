@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...errors import UnsupportedError
-from ...linux.addresses import ip_interface, ip_network
+from ...linux.addresses import ip_network, network_around, with_length
 from ...linux.packet import IPAddress
 from ...linux.state import IPNetwork
 from ...value import replace
@@ -115,7 +115,7 @@ class Subnet:
 
 
 def _around(address: IPAddress) -> IPNetwork:
-    return ip_network(f"{address}/{PREFIX}", strict=False)
+    return network_around(address, PREFIX)
 
 
 class _Node:
@@ -176,7 +176,7 @@ class _Node:
         if self.subnet.free < needed or (address := self.subnet.lowest()) is None:
             return None, NO_ADDRESS
         length = self.host.addresses[0].network.prefixlen
-        self.enis.append(Eni(len(self.enis), ip_interface(f"{address}/{length}")))
+        self.enis.append(Eni(len(self.enis), with_length(address, length)))
         return self.enis[-1], ""
 
     @property

@@ -7,17 +7,27 @@ default, older than IANA's 4789. IPv6 has a device of its own, ``flannel-v6.1``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
-from ...linux.addresses import ip_interface, ip_network
+from ...linux.addresses import ip_network, with_length
+from ...linux.netfilter import BUILT_IN, Chain, Rule, Ruleset, Table
 from ...linux.ops import AddrAdd, FdbAdd, LinkAdd, LinkSet, NeighAdd, Op, RouteAdd, RulesRestore, stable_mac
 from ...linux.packet import IPAddress
 from ...linux.state import FdbEntry, IPNetwork, Neighbor, Route, VxlanConfig
+from ...linux.targets import Jump, Nat, Verdict
+from ...linux.xtables import Comment, Mark
 from .bridge import BridgeConf, gateways, pods_on_bridge
 from .sandbox import Host, Sandbox
 
 PORT, VNI = 8472, 1
+USUAL = {4: ip_network("10.244.0.0/16"), 6: ip_network("fd00:244::/48")}
 OVERHEAD = {4: 50, 6: 70}  # bytes: outer IP (20 or 40), UDP 8, VXLAN 8, inner Ethernet 14
+MULTICAST = {4: ip_network("224.0.0.0/4"), 6: ip_network("ff00::/8")}
+_FORWARD, _MASQ = (Comment("flanneld forward"),), (Comment("flanneld masq"),)
+_FORWARD_JUMP, _MASQ_JUMP = Rule(matches=_FORWARD, target=Jump("FLANNEL-FWD")), Rule(matches=_MASQ, target=Jump("FLANNEL-POSTRTG"))
+_MARKED = Rule(matches=(Mark(0x4000, 0x4000), *_MASQ), target=Verdict("RETURN"))  # by kube-proxy, which masquerades it
+_SOURCE, _DESTINATION = frozenset(["src"]), frozenset(["dst"])
 
 
 def device(version: int) -> str:
@@ -44,7 +54,7 @@ def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Ite
     yield from pods_on_bridge(conf, host, sandboxes, tuple(clusters.values()))
     for cidr in host.pod_cidrs:
         yield from _tunnel(host, cidr, hosts)
-        yield RulesRestore(host.name, rules(clusters[cidr.version], cidr), cidr.version)
+        yield RulesRestore(host.name, ruleset(clusters[cidr.version], cidr), cidr.version)
 
 
 def _tunnel(host: Host, cidr: IPNetwork, hosts: Sequence[Host]) -> Iterable[Op]:
@@ -58,7 +68,7 @@ def _tunnel(host: Host, cidr: IPNetwork, hosts: Sequence[Host]) -> Iterable[Op]:
         mtu=host.mtu - OVERHEAD[version],
         vxlan=VxlanConfig(VNI, local, "eth0", PORT, False),
     )
-    yield AddrAdd(host.name, dev, ip_interface(f"{cidr.network_address}/{cidr.max_prefixlen}"))
+    yield AddrAdd(host.name, dev, with_length(cidr.network_address, cidr.max_prefixlen))
     yield LinkSet(host.name, dev, up=True)
     for other in hosts:
         far = other.pod_cidr(version)
@@ -77,7 +87,7 @@ def vtep_mac(host: Host, version: int) -> str:
 
 def cluster_cidr(cidrs: Sequence[IPNetwork]) -> IPNetwork:
     """The cluster's Pod network: 10.244.0.0/16 (or fd00:244::/48) where the ranges lie in it, else the smallest network around them."""
-    usual = ip_network("10.244.0.0/16" if cidrs[0].version == 4 else "fd00:244::/48")
+    usual = USUAL[cidrs[0].version]
     if all(cidr.subnet_of(usual) for cidr in cidrs):
         return usual
     around = cidrs[0]
@@ -88,28 +98,34 @@ def cluster_cidr(cidrs: Sequence[IPNetwork]) -> IPNetwork:
 
 def rules(cluster: IPNetwork, pods: IPNetwork) -> str:
     """flanneld's forward and masquerade rules as iptables-restore text (flannel v0.28, pkg/trafficmngr/iptables)."""
-    group = "224.0.0.0/4" if cluster.version == 4 else "ff00::/8"
-    forward, masq = '-m comment --comment "flanneld forward"', '-m comment --comment "flanneld masq"'
-    return f"""*filter
-:INPUT ACCEPT [0:0]
-:FORWARD ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
-:FLANNEL-FWD - [0:0]
--A FORWARD {forward} -j FLANNEL-FWD
--A FLANNEL-FWD -s {cluster} {forward} -j ACCEPT
--A FLANNEL-FWD -d {cluster} {forward} -j ACCEPT
-COMMIT
-*nat
-:PREROUTING ACCEPT [0:0]
-:INPUT ACCEPT [0:0]
-:OUTPUT ACCEPT [0:0]
-:POSTROUTING ACCEPT [0:0]
-:FLANNEL-POSTRTG - [0:0]
--A POSTROUTING {masq} -j FLANNEL-POSTRTG
--A FLANNEL-POSTRTG -m mark --mark 0x4000/0x4000 {masq} -j RETURN
--A FLANNEL-POSTRTG -s {pods} -d {cluster} {masq} -j RETURN
--A FLANNEL-POSTRTG -s {cluster} -d {pods} {masq} -j RETURN
--A FLANNEL-POSTRTG ! -s {cluster} -d {pods} {masq} -j RETURN
--A FLANNEL-POSTRTG -s {cluster} ! -d {group} {masq} -j MASQUERADE --random-fully
--A FLANNEL-POSTRTG ! -s {cluster} -d {cluster} {masq} -j MASQUERADE --random-fully
-COMMIT"""
+    return str(ruleset(cluster, pods))
+
+
+def ruleset(cluster: IPNetwork, pods: IPNetwork) -> Ruleset:
+    """The rules as values: every node has them, and they differ by its Pod range alone."""
+    group = MULTICAST[cluster.version]
+    return_, masquerade = Verdict("RETURN"), Nat("MASQUERADE", random_fully=True)
+    filter_rules = {
+        "FORWARD": (_FORWARD_JUMP,),
+        "FLANNEL-FWD": (
+            Rule(cluster, matches=_FORWARD, target=Verdict("ACCEPT")),
+            Rule(dst=cluster, matches=_FORWARD, target=Verdict("ACCEPT")),
+        ),
+    }
+    nat_rules = {
+        "POSTROUTING": (_MASQ_JUMP,),
+        "FLANNEL-POSTRTG": (
+            _MARKED,
+            Rule(pods, cluster, matches=_MASQ, target=return_),
+            Rule(cluster, pods, matches=_MASQ, target=return_),
+            Rule(cluster, pods, matches=_MASQ, target=return_, negated=_SOURCE),
+            Rule(cluster, group, matches=_MASQ, target=masquerade, negated=_DESTINATION),
+            Rule(cluster, cluster, matches=_MASQ, target=masquerade, negated=_SOURCE),
+        ),
+    }
+    return Ruleset({"filter": _table("filter", filter_rules), "nat": _table("nat", nat_rules)}, cluster.version)
+
+
+def _table(name: str, rules: Mapping[str, tuple[Rule, ...]]) -> Table:
+    built_in = {chain: Chain(chain, "ACCEPT", rules.get(chain, ())) for chain in BUILT_IN[name]}
+    return Table(name, MappingProxyType(built_in | {chain: Chain(chain, None, rules[chain]) for chain in rules if chain not in built_in}))
