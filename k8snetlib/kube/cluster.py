@@ -273,8 +273,13 @@ class Cluster:
             raise ModelError(f"there is no node {name!r} (there are {_some(host.name for host in self.hosts)})") from None
 
     def _host_sockets(self, name: str) -> Iterable[Op]:
-        pods = [pod for pod in self.pods if pod.host_network and pod.node_name == name]
-        sockets, _ = sockets_of(pods)
+        if "host network" not in self.cache:
+            by_node: dict[str, list[Pod]] = {}
+            for pod in self.pods:
+                if pod.host_network:
+                    by_node.setdefault(pod.node_name, []).append(pod)
+            self.cache["host network"] = by_node
+        sockets, _ = sockets_of(self.cache["host network"].get(name, ()))
         return socket_ops(Sandbox(name, name, "", (), sockets))
 
     # Packets

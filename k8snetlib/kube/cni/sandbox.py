@@ -55,10 +55,16 @@ class Host:
 
     def address(self, version: int) -> IPAddress | None:
         """The node's own address of that family."""
-        return next((a.ip for a in self.addresses if a.version == version), None)
+        for address in self.addresses:
+            if address.version == version:
+                return address.ip
+        return None
 
     def pod_cidr(self, version: int) -> IPNetwork | None:
-        return next((c for c in self.pod_cidrs if c.version == version), None)
+        for cidr in self.pod_cidrs:
+            if cidr.version == version:
+                return cidr
+        return None
 
     def network(self, version: int) -> IPNetwork | None:
         """The segment on which the node has its own address of that family."""

@@ -88,12 +88,12 @@ def vtep_mac(host: Host, version: int) -> str:
 def cluster_cidr(cidrs: Sequence[IPNetwork]) -> IPNetwork:
     """The cluster's Pod network: 10.244.0.0/16 (or fd00:244::/48) where the ranges lie in it, else the smallest network around them."""
     usual = USUAL[cidrs[0].version]
-    if all(cidr.subnet_of(usual) for cidr in cidrs):
+    low = min(int(cidr.network_address) for cidr in cidrs)
+    high = max(int(cidr.broadcast_address) for cidr in cidrs)
+    if int(usual.network_address) <= low and high <= int(usual.broadcast_address):
         return usual
-    around = cidrs[0]
-    while not all(cidr.subnet_of(around) for cidr in cidrs):
-        around = around.supernet()
-    return around
+    free = (low ^ high).bit_length()
+    return ip_network((low >> free << free, usual.max_prefixlen - free))
 
 
 def rules(cluster: IPNetwork, pods: IPNetwork) -> str:
