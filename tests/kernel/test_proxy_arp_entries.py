@@ -6,14 +6,12 @@ from ipaddress import ip_address
 
 import pytest
 
-from k8snetlib.lab import Lab
 from k8snetlib.linux import ops as o
-from k8snetlib.linux.engine import after, captures, trace
+from k8snetlib.linux.engine import trace
 from k8snetlib.linux.events import Answered
 from k8snetlib.linux.ops import Op, ProxyNeighAdd, SysctlSet, build
 from k8snetlib.linux.packet import ping
-from tests.kernel.chatter import unless_it_spoke
-from tests.kernel.test_model_and_kernel import Side, difference
+from tests.kernel.side_by_side import same_frames
 from tests.unit.test_ipip import lone
 
 GATEWAY = "169.254.1.1"
@@ -37,15 +35,4 @@ def test_the_same_frames(case: str) -> None:
     ops = [*lone(), *more]
     told = trace(build(ops), "pod", ping("10.0.0.1", "192.0.2.2", id=7))
     assert any("proxy ARP" in event.why for event in told.all(Answered)) is answers
-
-    def compare(lab: Lab) -> None:
-        network, model, kernel = build(ops), Side(), Side()
-        for at, packet in (("pod", ping("10.0.0.1", "192.0.2.2", id=7)), ("net", ping("192.0.2.2", "10.0.0.1", id=7))):
-            told = trace(network, at, packet)
-            with lab.capture() as frames:
-                lab.send(at, packet)
-            said, seen = model.frames(captures(told)), kernel.frames(frames)
-            assert said == seen, f"{at}: {packet}\n{difference(said, seen)}"
-            network = after(network, told)
-
-    unless_it_spoke(lambda: Lab(ops, answer=False), compare)
+    same_frames(ops, (("pod", ping("10.0.0.1", "192.0.2.2", id=7)), ("net", ping("192.0.2.2", "10.0.0.1", id=7))))

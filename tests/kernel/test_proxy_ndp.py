@@ -6,13 +6,11 @@ from ipaddress import ip_address
 
 import pytest
 
-from k8snetlib.lab import Lab
-from k8snetlib.linux.engine import after, captures, trace
+from k8snetlib.linux.engine import trace
 from k8snetlib.linux.events import Answered
 from k8snetlib.linux.ops import Op, ProxyNeighAdd, SysctlSet, build
 from k8snetlib.linux.packet import ping, tcp
-from tests.kernel.chatter import unless_it_spoke
-from tests.kernel.test_model_and_kernel import Side, difference
+from tests.kernel.side_by_side import same_frames
 from tests.unit.networks import behind_a_router
 
 A, B = "fd00::2", "fd00::b"
@@ -34,15 +32,4 @@ def test_the_same_frames(case: str) -> None:
     ops = [*behind_a_router(), *more]
     told = trace(build(ops), "a", tcp(A, B, 80))
     assert any(f"{B} is" in event.why for event in told.all(Answered) if event.netns == "r") is answers
-
-    def compare(lab: Lab) -> None:
-        network, model, kernel = build(ops), Side(), Side()
-        for at, packet in (("a", tcp(A, B, 80)), ("a", ping(A, B, id=7)), ("b", ping(B, A, id=7))):
-            told = trace(network, at, packet)
-            with lab.capture() as frames:
-                lab.send(at, packet)
-            said, seen = model.frames(captures(told)), kernel.frames(frames)
-            assert said == seen, f"{at}: {packet}\n{difference(said, seen)}"
-            network = after(network, told)
-
-    unless_it_spoke(lambda: Lab(ops, answer=False), compare)
+    same_frames(ops, (("a", tcp(A, B, 80)), ("a", ping(A, B, id=7)), ("b", ping(B, A, id=7))))

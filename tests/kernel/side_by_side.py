@@ -1,0 +1,29 @@
+"""The same ops and packets in the model and in the kernel: every frame the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from k8snetlib.lab import Lab
+from k8snetlib.linux.engine import after, captures, trace
+from k8snetlib.linux.ops import Op, build
+from k8snetlib.linux.packet import Packet
+from tests.kernel.chatter import unless_it_spoke
+from tests.kernel.test_model_and_kernel import Side, difference
+
+
+def same_frames(ops: Sequence[Op], sends: Iterable[tuple[str, Packet]]) -> None:
+    """Send the packets one after the other on both sides; AssertionError says which frames differ."""
+    sends = tuple(sends)
+
+    def compare(lab: Lab) -> None:
+        network, model, kernel = build(ops), Side(), Side()
+        for at, packet in sends:
+            told = trace(network, at, packet)
+            with lab.capture() as frames:
+                lab.send(at, packet)
+            said, seen = model.frames(captures(told)), kernel.frames(frames)
+            assert said == seen, f"{at}: {packet}\n{difference(said, seen)}"
+            network = after(network, told)
+
+    unless_it_spoke(lambda: Lab(ops, answer=False), compare)
