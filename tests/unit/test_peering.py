@@ -41,5 +41,8 @@ def test_mistakes() -> None:
         k8s.bgp(k8s.shop("vxlan"))
     with pytest.raises(ModelError, match="mesh, reflectors or rack"):
         k8s.bgp(k8s.shop("bgp"), "star")
+    for peering in ("mesh", "rack"):
+        with pytest.raises(ModelError, match=f"in the shape '{peering}' nobody reflects"):
+            k8s.bgp(k8s.shop("bgp"), peering, reflect=["node-a"])
     with pytest.raises(ModelError, match="which nodes reflect"):
         k8s.bgp(k8s.shop("bgp"), "reflectors")
