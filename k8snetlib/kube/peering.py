@@ -12,6 +12,7 @@ from .cni.sandbox import segments
 TEXT = {
     "shape": "nodes peer as mesh, reflectors or rack, not {peering!r}",
     "none": "the plug-in {cni!r} has no BGP: its nodes hold no blocks to announce (choose bgp, bgp-tor or ipip)",
+    "family": "the nodes have no blocks of IPv{version} to announce",
     "reflect": "in the shape {peering!r} nobody reflects, so reflect={reflect!r} would be ignored",
     "who": "which nodes reflect? bgp(cluster, \"reflectors\", reflect=[\"node-a\"])",
 }
@@ -25,7 +26,8 @@ def bgp(cluster: Cluster, peering: str = "mesh", *, reflect: Sequence[str] = (),
     """
     own = {host.name: [block for block in host.blocks if block.version == version] for host in cluster.hosts}
     if not any(own.values()):
-        raise ModelError(TEXT["none"].format(cni=cluster.cni))
+        other = any(host.blocks for host in cluster.hosts)
+        raise ModelError(TEXT["family" if other else "none"].format(cni=cluster.cni, version=version))
     return converge(_topology(cluster, peering, reflect, version), own)
 
 

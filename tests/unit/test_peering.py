@@ -39,6 +39,8 @@ def test_the_routes_of_ipip_are_those_of_bgp_with_the_tunnel(cni: str, tunnel: s
 def test_mistakes() -> None:
     with pytest.raises(ModelError, match="'vxlan' has no BGP"):
         k8s.bgp(k8s.shop("vxlan"))
+    with pytest.raises(ModelError, match="no blocks of IPv6"):
+        k8s.bgp(k8s.shop("bgp"), version=6)
     with pytest.raises(ModelError, match="mesh, reflectors or rack"):
         k8s.bgp(k8s.shop("bgp"), "star")
     for peering in ("mesh", "rack"):

@@ -88,6 +88,8 @@ def test_a_single_trace_is_a_way_too() -> None:
 def test_unknown_names() -> None:
     with pytest.raises(ModelError, match="no plug-in 'vxlam'"):
         k8s.ways(k8s.shop(), "pod/web", "pod/api-2:8080", ["vxlam"])
+    with pytest.raises(ModelError, match="no ways to draw"):
+        k8s.ways_diagram([])
 
 
 # Faults
