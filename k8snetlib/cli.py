@@ -27,7 +27,7 @@ TEXT = {
     "from": "who sends: pod/NAME, deploy/NAME, node/NAME (or just a Pod's name), or client, somebody outside",
     "to": "who is to get it: svc/NAME:PORT, pod/NAME:PORT (or its name), node/NAME:PORT, lb/NAME:PORT or ADDRESS:PORT",
     "namespace": "the namespace of both names, where a name occurs in several (or write pod/NAMESPACE/NAME)",
-    "cni": "the network plug-in",
+    "cni": "the network plug-in (default: vxlan)",
     "proxy": "kube-proxy's mode, or none",
     "all": "every outcome with its weight, instead of one walk",
     "compare": "kube-proxy modes to set side by side, with every outcome in each",
@@ -95,7 +95,7 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.add_argument("--from", dest="source", required=True, metavar="WHO", help=TEXT["from"])
     trace.add_argument("--to", dest="target", required=True, metavar="WHOM", help=TEXT["to"])
     trace.add_argument("-n", "--namespace", default="", help=TEXT["namespace"])
-    trace.add_argument("--cni", choices=list(CNIS), default="vxlan", help=TEXT["cni"])
+    trace.add_argument("--cni", choices=list(CNIS), default="", help=TEXT["cni"])
     trace.add_argument("--proxy", choices=[*MODES, NO_PROXY], default="iptables", help=TEXT["proxy"])
     trace.add_argument("--balancer", action="store_true", help=TEXT["balancer"])
     trace.add_argument("--proto", choices=["tcp", "udp", "sctp", "icmp"], default="", help=TEXT["proto"])
@@ -104,7 +104,7 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.add_argument("--reply", action="store_true", help=TEXT["reply"])
     trace.add_argument("--all", action="store_true", help=TEXT["all"])
     trace.add_argument("--compare", default="", metavar="MODE,MODE", help=TEXT["compare"])
-    trace.add_argument("--ways", default="", metavar="CNI,CNI", help=TEXT["ways"])
+    trace.add_argument("--ways", metavar="CNI,CNI", help=TEXT["ways"])
     trace.add_argument("--short", action="store_true", help=TEXT["short"])
     trace.add_argument("--pcap", metavar="FILE", help=TEXT["pcap"])
     trace.add_argument("--json", action="store_true", help=TEXT["json"])

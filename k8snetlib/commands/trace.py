@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import ManifestError, ModelError
 from ..kube.agents import NO_PROXY
 from ..kube.cluster import Cluster
+from ..kube.cni import CNIS
 from ..kube.manifests import load, loads
 from ..kube.proxy import MODES
 from ..linux.events import Trace
@@ -31,15 +32,18 @@ TEXT = {
     "head": "{source} → {target}   {cni}{proxy}",
     "mode": "there is no mode {mode!r} to compare (there are {modes})",
     "side": "--ways puts network plug-ins side by side, so it does not go with {others}",
+    "no-ways": "--ways names no network plug-in (there are {names})",
     "one": "--{option} shows outcomes, so it does not go with {others}",
 }
+CNI = "vxlan"  # where none is chosen
 BOLD, RED, GREEN, DIM, RESET = "\033[1m", "\033[31m", "\033[32m", "\033[2m", "\033[0m"
 
 
 def run(options: argparse.Namespace) -> int:
     """Load, trace, print; 0 if the packet is delivered, 1 if it is dropped."""
-    if options.ways:
+    if options.ways is not None:
         return _ways(options)
+    options.cni = options.cni or CNI
     if options.all or options.compare:
         return _all(options)
     cluster = _cluster(options)
@@ -91,11 +95,13 @@ def _ways(options: argparse.Namespace) -> int:
     from ..views.document import document
     from ..views.ways import ways, ways_table
 
-    clash = [f"--{name}" for name in ("all", "compare", "reply", "pcap") if getattr(options, name)]
+    clash = [f"--{name}" for name in ("cni", "all", "compare", "reply", "pcap") if getattr(options, name)]
     if clash:
         raise ModelError(TEXT["side"].format(others=" and ".join(clash)))
-    cluster = _cluster(options)
     names = [part.strip() for part in options.ways.split(",") if part.strip()]
+    if not names:
+        raise ModelError(TEXT["no-ways"].format(names=", ".join(CNIS)))
+    cluster = _cluster(options)
     found = ways(cluster, options.source, options.target, names, options.proto, namespace=options.namespace, family=options.family)
     if options.json:
         print(json.dumps({"ways": {each.name: document(each.trace) for each in found}}, indent=2, ensure_ascii=False))
@@ -121,7 +127,7 @@ def _proxy(options: argparse.Namespace) -> str:
 def _cluster(options: argparse.Namespace) -> Cluster:
     families = tuple(part.strip() for part in options.families.split(",") if part.strip())
     settings = {
-        "cni": options.cni, "families": families, "proxy": options.proxy, "balancer": options.balancer,
+        "cni": options.cni or CNI, "families": families, "proxy": options.proxy, "balancer": options.balancer,
         "outside": options.balancer or "client" in (options.source, options.target),
     }  # fmt: skip
     if not options.files:

@@ -32,6 +32,7 @@ TEXT = {
     "proxy_arp": "proxy ARP is off at the Pod's cable",
     "default": "the sender's node has no default route",
     "pods": "faults are read off the way between two Pods with networks of their own; {name} is none",
+    "family": "{name} has no IPv{version} address",
 }
 NARROW = 1400  # bytes
 ICMP = {4: "-p icmp -j DROP", 6: "-p ipv6-icmp -m icmp6 --icmpv6-type 2 -j DROP"}  # IPv6 needs its other messages to work at all
@@ -57,19 +58,22 @@ class Fault:
 def faults(cluster: Cluster, source: str, target: str, version: int = 0) -> dict[str, Fault]:
     """By name, the faults that the way from one Pod to another can have in this cluster; ``version`` of IP (default: the cluster's first).
 
-    ModelError for what is no Pod with its own network.
+    ModelError for what is no Pod with its own network, and for a family that it does not have.
     """
     version = version or (4 if cluster.families[0] == "IPv4" else 6)
-    ends = [_sandbox(cluster, name) for name in (source, target)]
+    ends = [_sandbox(cluster, name, version) for name in (source, target)]
     way = _Way(cluster.network, *ends, version)
     return {fault.name: fault for fault in _all(way)}
 
 
-def _sandbox(cluster: Cluster, name: str) -> Sandbox:
+def _sandbox(cluster: Cluster, name: str, version: int) -> Sandbox:
     pod = cluster.find(name).pod
     if pod is None or pod.key not in cluster.sandboxes:
         raise ModelError(TEXT["pods"].format(name=name))
-    return cluster.sandboxes[pod.key]
+    found = cluster.sandboxes[pod.key]
+    if all(address.version != version for address in found.addresses):
+        raise ModelError(TEXT["family"].format(name=name, version=version))
+    return found
 
 
 class _Way:

@@ -12,6 +12,8 @@ from .cni.sandbox import segments
 TEXT = {
     "shape": "nodes peer as mesh, reflectors or rack, not {peering!r}",
     "none": "the plug-in {cni!r} has no BGP: its nodes hold no blocks to announce (choose bgp, bgp-tor or ipip)",
+    "family": "the nodes have no blocks of IPv{version} to announce",
+    "reflect": "in the shape {peering!r} nobody reflects, so reflect={reflect!r} would be ignored",
     "who": "which nodes reflect? bgp(cluster, \"reflectors\", reflect=[\"node-a\"])",
 }
 
@@ -20,15 +22,18 @@ def bgp(cluster: Cluster, peering: str = "mesh", *, reflect: Sequence[str] = (),
     """What the cluster's nodes tell each other by BGP, and the tables that follow: every node a peer of every other (``mesh``), of the nodes
     that ``reflect``, or of the router of its segment (``rack``); one IP ``version`` at a time.
 
-    ModelError for another shape, reflectors that are no nodes, or a plug-in whose nodes have no blocks.
+    ModelError for another shape, reflectors that are no nodes or where none are wanted, or a plug-in whose nodes have no blocks.
     """
     own = {host.name: [block for block in host.blocks if block.version == version] for host in cluster.hosts}
     if not any(own.values()):
-        raise ModelError(TEXT["none"].format(cni=cluster.cni))
+        other = any(host.blocks for host in cluster.hosts)
+        raise ModelError(TEXT["family" if other else "none"].format(cni=cluster.cni, version=version))
     return converge(_topology(cluster, peering, reflect, version), own)
 
 
 def _topology(cluster: Cluster, peering: str, reflect: Sequence[str], version: int) -> Topology:
+    if reflect and peering in ("mesh", "rack"):
+        raise ModelError(TEXT["reflect"].format(peering=peering, reflect=list(reflect)))
     if peering == "mesh":
         return full_mesh(cluster.hosts, version)
     if peering == "reflectors":

@@ -100,6 +100,11 @@ class Interface:
         return "\n".join(lines + [f"    inet{'6' if a.version == 6 else ''} {a}" for a in self.addresses])
 
 
+def _prefix(network: IPNetwork) -> str:
+    """A prefix as ``ip`` writes it: that of a single address without its length."""
+    return str(network) if network.prefixlen < network.max_prefixlen else str(network.network_address)
+
+
 @value
 class Route:
     """A line of a routing table; ``via`` None means that the destination is on the link itself."""
@@ -119,13 +124,7 @@ class Route:
     def words(self) -> str:
         """The route in the words of ``ip route add``."""
         parts = [] if self.type == "unicast" else [self.type]
-        parts.append(
-            "default"
-            if self.dst.prefixlen == 0
-            else str(self.dst)
-            if self.dst.prefixlen < self.dst.max_prefixlen
-            else str(self.dst.network_address)
-        )
+        parts.append(_prefix(self.dst) if self.dst.prefixlen else "default")
         parts += [f"via {self.via}"] if self.via else []
         parts += [f"dev {self.dev}"] if self.dev else []
         parts += [f"table {self.table}"] if self.table != "main" else []
@@ -154,7 +153,7 @@ class PolicyRule:
     version: int = 4
 
     def words(self) -> str:
-        parts = [f"from {self.src or 'all'}"] + ([f"to {self.dst}"] if self.dst else [])
+        parts = [f"from {_prefix(self.src) if self.src else 'all'}"] + ([f"to {_prefix(self.dst)}"] if self.dst else [])
         if self.fwmark is not None:
             parts.append(f"fwmark {self.fwmark:#x}" + (f"/{self.fwmask:#x}" if self.fwmask != 0xFFFFFFFF else ""))
         parts += [f"iif {self.iif}"] if self.iif else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from html import escape
 
 from ..errors import ModelError
@@ -26,11 +26,13 @@ LOOK = "".join(
 )
 
 
-def limits_picture(limits: Mapping[str, int], wanted: int, wants: str, got: tuple[str, int], alt: str, caption: str = "") -> Figure:
+def limits_picture(
+    limits: Mapping[str, int], wanted: int, wants: str, got: tuple[str, int], alt: str, caption: str = "", stopped: Collection[str] = ()
+) -> Figure:
     """A bar for each limit, and last one for what was ``got`` (name, count); a dashed line at ``wanted``, named by ``wants``.
 
-    Bars go to twice what was wanted; one that is longer ends in an arrow beside its number. What falls short is red and marked ✕.
-    ModelError where there is no limit.
+    Bars go to twice what was wanted; one that is longer ends in an arrow beside its number. What falls short is red and marked ✕, and so
+    are the limits in ``stopped``: one that would do alone can still have stopped somebody. ModelError where there is no limit.
     """
     if not limits:
         raise ModelError(TEXT["empty"])
@@ -39,7 +41,8 @@ def limits_picture(limits: Mapping[str, int], wanted: int, wants: str, got: tupl
     height = TOP + ROW * (len(limits) + 1) + BOTTOM
     at = LEFT + wanted * scale
     parts = [_text(at, TOP - 14, wants, "limit-says", "middle")]
-    rows = [(f"{'✓' if count >= wanted else '✕'} {name}", count, "room" if count >= wanted else "short") for name, count in limits.items()]
+    short = {name for name, count in limits.items() if count < wanted} | set(stopped)
+    rows = [(f"{'✕' if name in short else '✓'} {name}", count, "short" if name in short else "room") for name, count in limits.items()]
     for number, (name, count, look) in enumerate([*rows, (*got, "got")]):
         y, shown = TOP + ROW * number, min(count, most)
         parts.append(_text(LEFT - 10, y + BAR - 4, name, "limit-name", "end"))

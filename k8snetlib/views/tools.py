@@ -37,9 +37,14 @@ def ip_addr(network: Network, netns: str) -> Text:
 
 
 def ip_route(network: Network, netns: str, version: int = 4, table: str = "main") -> Text:
-    """``ip -n NETNS route``: the routes of one table, defaults first; that table is not named in each line, just as ``ip`` does not."""
+    """``ip -n NETNS route``: the routes of one table, which is not named in each line, just as ``ip`` does not.
+
+    In the kernel's order. IPv4's trie goes by the first address, and of prefixes that begin alike the longest comes first (fib_trie.c: the
+    default route is at the top). IPv6's tree gives what lies within a prefix before the prefix (ip6_fib.c, fib6_walk: it is at the bottom).
+    """
     routes = [replace(r, table="main") for r in network.namespace(netns).routes if r.dst.version == version and r.table == table]
-    return _text(sorted(routes, key=lambda r: (int(r.dst.network_address), r.dst.prefixlen)))
+    place = 0 if version == 4 else -1
+    return _text(sorted(routes, key=lambda r: (int(r.dst[place]), -r.dst.prefixlen)))
 
 
 def ip_rule(network: Network, netns: str, version: int = 4) -> Text:

@@ -39,12 +39,13 @@ TEXT = {
     "delivered": "delivered",
     "no-name": "there is no plug-in {name!r} here: choose from {names}",
 }
-WRITERS = {  # by the protocol number or name in the route; who that is depends on the plug-in where it is not its own
+WRITERS = {  # of routes to many addresses, by the protocol number or name in the route
     "bird": "BIRD, from BGP",
     "80": "Felix, from Calico's datastore",
     "kernel": "the kernel: the address is of a network on its own link",
-    "boot": "the plug-in, from the API server",
+    "boot": "flanneld, from the API server",
 }
+OWN_PODS = {"cali": "Felix, for a Pod of its own node", "": "the plug-in, when it connected the Pod"}  # by how the cable's name begins
 DEFAULT_ROUTE = "the administrator: the default route"
 _DOWN = ("Pod", "cable", "bridge", "routing", "tunnel", "interface")
 STAGES = (*_DOWN, "underlay", *(f"{stage} " for stage in reversed(_DOWN)))  # with a space: on the way up
@@ -199,6 +200,8 @@ def writer(each: Way) -> str:
     route = deciding_route(each)
     if route is None:
         return ""
+    if route.proto == "boot" and route.dst.prefixlen == route.dst.max_prefixlen:
+        return next(words for start, words in OWN_PODS.items() if route.dev.startswith(start))
     return DEFAULT_ROUTE if route.dst.prefixlen == 0 else WRITERS.get(route.proto, route.proto)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..errors import ModelError
 from ..linux.events import Dropped, Routed
 from .figure import Figure
 from .render import canvas
@@ -15,15 +16,18 @@ TEXT = {
     "alt-way": "{title}: {places}{drop}.",
     "alt-drop": ", dropped there ({reason})",
     "drop": "dropped: {reason}",
+    "empty": "there are no ways to draw",
 }
 
 
 def ways_diagram(found: Iterable[Way], caption: str = "") -> Figure:
     """The ways as columns, their stages lined up in rows: what one has and another lacks is seen at a glance.
 
-    Under the nodes' interfaces stand the packet's headers on the wire, and their bytes.
+    Under the nodes' interfaces stand the packet's headers on the wire, and their bytes. ModelError where there is no way.
     """
     found = tuple(found)
+    if not found:
+        raise ModelError(TEXT["empty"])
     graph = canvas("ways", nodesep="0.25", ranksep="0.28")
     used = [stage for stage in STAGES if any(stage in each.stages for each in found)]
     for number, each in enumerate(found):

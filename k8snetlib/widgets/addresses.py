@@ -81,7 +81,8 @@ def view(kind: str, subnet: int, nodes: int, pods: int, prefix: bool) -> Answer:
     names = {TEXT[key]: count for key, count in bounds.items()}
     bars = ", ".join(TEXT["bar"].format(name=name, count=count) for name, count in [*names.items(), (TEXT["run"], found.running)])
     alt = TEXT["picture"].format(bars=bars, wanted=pods)
-    picture = limits_picture(names, pods, TEXT["wanted"].format(n=pods), (TEXT["run"], found.running), alt, TEXT["caption"])
+    stopped = [TEXT[key] for key in found.stopped]
+    picture = limits_picture(names, pods, TEXT["wanted"].format(n=pods), (TEXT["run"], found.running), alt, TEXT["caption"], stopped)
     others = table(TEXT["columns"].split("|"), _rows(found, nodes, pods, kind, subnet), TEXT["table"])
     tone = "good" if found.running == pods else "bad"
     return Answer(summary(found, bounds, kind, prefix), (picture, *_events(found), others), tone=tone)

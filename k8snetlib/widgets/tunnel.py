@@ -76,7 +76,7 @@ class TunnelExplorer(Explorer):
         cnis, targets = [(CNIS[name].title, name) for name in WAYS], [(TEXT[name], name) for name in ("pod/api-2", "pod/report")]
         controls = {
             "cni": ipywidgets.Dropdown(options=cnis, description=TEXT["cni"], style=label, layout={"width": "22em"}),
-            "to": ipywidgets.Dropdown(options=targets, description=TEXT["to"], style=label, layout={"width": "21em"}),
+            "to": ipywidgets.Dropdown(options=targets, description=TEXT["to"], style=label, layout={"width": "24em"}),
             "family": ipywidgets.Dropdown(options=["IPv4", "IPv6"], description=TEXT["family"], style=label, layout={"width": "11em"}),
             "mtu": ipywidgets.Dropdown(options=mistakes, description=TEXT["mtu"], style=label, layout={"width": "36em"}),
             "payload": ipywidgets.IntSlider(first, least, most, description=TEXT["payload"], style=label, layout=wide),

@@ -142,6 +142,9 @@ class TestServices:
         [
             (["--compare", "iptables,ebpf"], "there is no mode 'ebpf'"),
             (["--all", "--reply"], "does not go with --reply"),
+            (["--ways", ""], "--ways names no network plug-in"),
+            (["--ways", ","], "--ways names no network plug-in"),
+            (["--ways", "vxlan,bgp", "--cni", "ipip"], "does not go with --cni"),
             (["--to", "lb/api:80"], "has type ClusterIP"),
             (["--to", "svc/api:htpp"], 'no port named "htpp"'),
         ],

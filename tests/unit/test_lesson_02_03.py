@@ -159,7 +159,8 @@ def test_a_hint_fits_the_mistake_in_exercise_03(seed):
     assert "overlay" in refusal("03.1", outer="10.244.2.2", case=case)
     assert "the source" in refusal("03.1", outer=str(cluster.hosts[0].address(4)), case=case)
     assert "Too large" in refusal("03.2", mtu=room, case=case)
-    assert "Too small" in refusal("03.2", mtu=right - 13, case=case)
+    assert "Too small: a larger" in refusal("03.2", mtu=right - 13, case=case)
+    assert "outer Ethernet header does not count" in refusal("03.2", mtu=right - 14, case=case)
     if ex03.tunnel(case) != "IPIP":
         assert "version of IP" in refusal("03.2", mtu=right - 20, case=case)
     other = next(n for n in ex03.OVERHEADS.values() if room - n not in (right, right - 20, right + 20))

@@ -39,7 +39,12 @@ def test_the_routes_of_ipip_are_those_of_bgp_with_the_tunnel(cni: str, tunnel: s
 def test_mistakes() -> None:
     with pytest.raises(ModelError, match="'vxlan' has no BGP"):
         k8s.bgp(k8s.shop("vxlan"))
+    with pytest.raises(ModelError, match="no blocks of IPv6"):
+        k8s.bgp(k8s.shop("bgp"), version=6)
     with pytest.raises(ModelError, match="mesh, reflectors or rack"):
         k8s.bgp(k8s.shop("bgp"), "star")
+    for peering in ("mesh", "rack"):
+        with pytest.raises(ModelError, match=f"in the shape '{peering}' nobody reflects"):
+            k8s.bgp(k8s.shop("bgp"), peering, reflect=["node-a"])
     with pytest.raises(ModelError, match="which nodes reflect"):
         k8s.bgp(k8s.shop("bgp"), "reflectors")

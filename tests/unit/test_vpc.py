@@ -219,9 +219,9 @@ def test_a_nodes_commands() -> None:
     lines = small().commands("node-a").splitlines()
     assert [line.removeprefix("ip -n node-a rule add ") for line in lines if " rule add " in line] == [
         "from all fwmark 0x80/0x80 lookup main priority 1024",
-        "from all to 192.168.50.4/32 lookup main priority 512",
-        "from all to 192.168.50.6/32 lookup main priority 512",
-        "from 192.168.50.6/32 lookup 2 priority 1536",
+        "from all to 192.168.50.4 lookup main priority 512",
+        "from all to 192.168.50.6 lookup main priority 512",
+        "from 192.168.50.6 lookup 2 priority 1536",
     ]
     for line in (
         "ip netns exec node-a sysctl -qw net.ipv4.conf.eth0.rp_filter=2",

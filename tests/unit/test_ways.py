@@ -56,6 +56,16 @@ def test_who_wrote_the_route() -> None:
     assert deciding_route(plain).dst.prefixlen == 0 and "default route" in writer(plain)
 
 
+@pytest.mark.parametrize("families", [("IPv4",), ("IPv6",)])
+def test_who_wrote_the_route_to_a_pod_of_the_same_node(families: tuple[str, ...]) -> None:
+    found = k8s.ways(k8s.shop(families=families), "pod/web", "pod/api-1:8080", ["vxlan", "ptp", "bgp", "calico-vxlan"])
+    told = {each.name: writer(each) for each in found}
+    assert told.pop("vxlan") == ""  # switched
+    assert [words.split()[0] for words in told.values()] == ["the", "Felix,", "Felix,"] and "plug-in" in told["ptp"]
+    (vpc,) = k8s.ways(k8s.shop(), "pod/web", "pod/api-1:8080", ["vpc"])
+    assert "plug-in" in writer(vpc) and "API server" not in writer(vpc)
+
+
 def test_equal_rows_are_not_marked() -> None:
     found = k8s.ways(k8s.shop(), "pod/web", "pod/api-2:8080", ["vxlan", "vxlan"])
     assert "≠" not in "\n".join(row[0] for row in k8s.ways_table(found).rows)
@@ -78,6 +88,8 @@ def test_a_single_trace_is_a_way_too() -> None:
 def test_unknown_names() -> None:
     with pytest.raises(ModelError, match="no plug-in 'vxlam'"):
         k8s.ways(k8s.shop(), "pod/web", "pod/api-2:8080", ["vxlam"])
+    with pytest.raises(ModelError, match="no ways to draw"):
+        k8s.ways_diagram([])
 
 
 # Faults
@@ -149,3 +161,9 @@ def test_a_dual_stack_cluster_speaks_both(cni: str) -> None:
 def test_a_family_that_the_cluster_does_not_have() -> None:
     with pytest.raises(ModelError, match="has IPv4, no IPv6"):
         k8s.shop().trace("pod/web", "pod/api-2:8080", family="IPv6")
+
+
+def test_no_faults_in_a_family_that_the_pods_do_not_have() -> None:
+    with pytest.raises(ModelError, match="pod/web has no IPv6 address"):
+        k8s.faults(k8s.shop("vxlan"), "pod/web", "pod/api-2", version=6)
+    assert "route" in k8s.faults(k8s.shop("vxlan", families=("IPv6",)), "pod/web", "pod/api-2", version=6)

@@ -124,6 +124,13 @@ def test_what_is_told_adds_up(kind: str, length: int, prefix: bool) -> None:
         assert f"{found.running}" in answer.summary
 
 
+def test_what_stops_pods_is_no_tick() -> None:
+    """Five free /28 would do for 80 Pods, but 20 nodes want one each."""
+    answer = addresses.view("m5.large", 25, 20, 10, True)
+    assert "5 wait: the subnet has no free /28." in answer.summary
+    assert "✕ free /28 × 16" in answer.blocks[0].svg and answer.blocks[0].svg.count("✕") == 1
+
+
 def test_the_other_plans_stand_beside_it() -> None:
     html = AddressesExplorer()._html.value
     calico, flannel = room("bgp", 6, 150), room("vxlan", 6, 150)

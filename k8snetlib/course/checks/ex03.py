@@ -16,6 +16,7 @@ OPERATIONS = 'Take them from cluster.node_ops("node-a"), or write k8s.ops.RouteA
 KINDS = ("route", "neighbour", "fdb", "wrong node", "stray route", "forwarding")
 FRUIT = ("lemon", "olive", "mango", "peach", "plum", "quince")
 DEV = "flannel.1"
+ETHERNET = 14  # bytes of a header
 OVERHEADS = {"VXLAN over IPv4": 50, "VXLAN over IPv6": 70, "IPIP": 20}  # bytes (RFC 7348, RFC 2003)
 VICTIM = "node-a"
 
@@ -114,8 +115,10 @@ def pod_mtu(mtu: int, case: Variant) -> str:
     hint = (
         "Too large: add up every header that the tunnel puts outside the Pod's IP packet."
         if mtu > right
-        else "Too small: the outer Ethernet header does not count."
+        else "Too small: a larger packet fits, with all that the tunnel puts around it."
     )
+    if mtu == right - ETHERNET:
+        hint = "Too small: an MTU counts from the IP header on. The outer Ethernet header does not count."
     if abs(mtu - right) == 20 and kind != "IPIP":
         hint = "Which version of IP is the outer header, and how long is it?"
     elif mtu in (room - other for other in OVERHEADS.values()):

@@ -78,7 +78,8 @@ def exported(speaker: Speaker, best: Path, group: Group, from_client: bool) -> P
     """What a speaker tells a group of peers about its best path, as those will hold it; None where it says nothing.
 
     By iBGP: its own, and what came by eBGP, with the next hop kept (RFC 4271 section 5.1.3, as BIRD does); what came by iBGP goes on only
-    if it came from a client or goes to one (RFC 4456 section 6). By eBGP: everything, with its own AS put first and itself as the next hop.
+    if it came from a client or goes to one (RFC 4456 section 6). By eBGP: everything, with its own AS put first and itself as the next hop,
+    as for peers with ``multihop`` (all are here); not modelled is a next hop on the peer's own link, which may be left as it is.
     """
     origin = {"sender": speaker.name, "internal": group.internal, "peer_id": speaker.router_id, "peer_address": group.address}
     if not group.internal:

@@ -28,7 +28,12 @@ def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Ite
 
 
 def rack_plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Iterable[Op]:
-    """One node that peers with the router of its segment alone: that is the next hop to every block."""
+    """One node that peers with the router of its segment alone: that is the next hop to every block.
+
+    So it is with a router that names itself (next-hop-self, or eBGP with ``multihop``, as Calico's template has it). One whose eBGP peers
+    are on its link may leave a next hop of that link as it is (RFC 4271 section 5.1.3, BIRD's default for them): then nodes of one segment
+    send to each other.
+    """
     yield from calico.pods(host, sandboxes, host.mtu)
     yield from calico.own_blocks(host, PROTO)
     for other in hosts:

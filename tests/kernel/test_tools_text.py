@@ -1,0 +1,37 @@
+"""What the views print for ``ip route`` and ``ip rule``, against the tools themselves over the same ops: the lines and their order."""
+
+from __future__ import annotations
+
+import pytest
+
+import k8snetlib as k8s
+from k8snetlib.kube.cast import SHOP
+from k8snetlib.lab import Lab
+
+SMALL = "labels: {node.kubernetes.io/instance-type: t3.nano, kubernetes"  # one Pod to an ENI, so that there are rules of each kind
+
+
+def printed(lab: Lab, words: str) -> list[str]:
+    """What the tool prints on node-a. The model leaves out what every IPv6 route has, and link-local ones are the kernel's own."""
+    lines = lab.exec("node-a", ["ip", *words.split()]).out.splitlines()
+    return shown("\n".join(line.replace(" metric 1024", "").replace(" pref medium", "") for line in lines))
+
+
+def shown(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines() if not line.startswith("fe80:")]
+
+
+@pytest.mark.parametrize("cni", ["bgp", "vxlan", "calico-vxlan"])
+def test_routes(cni: str) -> None:
+    cluster = k8s.shop(cni, families=("IPv4", "IPv6"), node_c=True)
+    with Lab(cluster.ops()) as lab:
+        for version in (4, 6):
+            assert printed(lab, f"-{version} route") == shown(k8s.ip_route(cluster.network, "node-a", version)), version
+
+
+def test_rules_and_the_table_of_an_eni() -> None:
+    text = SHOP.read_text(encoding="utf-8").replace("labels: {kubernetes", SMALL)
+    cluster = k8s.Cluster.loads(text, cni="vpc", proxy="none")
+    with Lab(cluster.ops()) as lab:
+        assert printed(lab, "rule") == shown(k8s.ip_rule(cluster.network, "node-a"))
+        assert printed(lab, "route show table 2") == shown(k8s.ip_route(cluster.network, "node-a", table="2"))
