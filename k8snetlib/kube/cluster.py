@@ -178,10 +178,17 @@ class Cluster:
 
     def _network_ops(self, name: str) -> tuple[Op, ...]:
         host = self._host(name)
-        port, segment = self._ports()[name]
+        _, segment = self._ports()[name]
         own = [s for s in self.sandboxes.values() if s.host == name] if "by_host" not in self.cache else self.cache["by_host"].get(name, [])
         plugin = CNIS[self.cni]
-        return (*uplink_ops(host, port, segment), *plugin.uplinks(host, segment), *plugin.plan(host, self.hosts, own))
+        return (*self._uplink_ops(host), *plugin.uplinks(host, segment), *plugin.plan(host, self.hosts, own))
+
+    def _uplink_ops(self, host: Host) -> tuple[Op, ...]:
+        """They are asked for twice, by the node and by what is below it."""
+        known = self.cache.setdefault("uplinks", {})
+        if host.name not in known:
+            known[host.name] = tuple(uplink_ops(host, *self._ports()[host.name]))
+        return known[host.name]
 
     def proxy_ops(self, name: str) -> tuple[Op, ...]:
         """What kube-proxy writes on one node."""
@@ -253,7 +260,7 @@ class Cluster:
     def _build_underlay(self) -> Mapping[str, NetNS]:
         ports = self._ports()
         more = CNIS[self.cni].uplinks
-        uplinks = (op for h in self.hosts for op in (*uplink_ops(h, *ports[h.name]), *more(h, ports[h.name][1])))
+        uplinks = (op for h in self.hosts for op in (*self._uplink_ops(h), *more(h, ports[h.name][1])))
         own = self._underlay_ops()
         routes = [op for op in own if isinstance(op, RouteAdd) and op.netns == UNDERLAY]  # by a node, whose cable has to be there first
         return build((*(op for op in own if op not in routes), *uplinks, *routes, *self._fabric_ops()), only=frozenset([UNDERLAY, CLIENT]))
