@@ -137,7 +137,7 @@ def _flatten(document: Document, root: Any) -> Iterator[tuple[Document, Any]]:
         kind = data.get("kind")
         items = data.get("items")
         if not isinstance(kind, str) or not kind.endswith("List") or "items" not in data or "spec" in data:
-            yield replace(document, prefix=path), data
+            yield replace(document, prefix=path) if path else document, data
             continue
         if items is not None and not isinstance(items, list):
             raise document.error(f"must be a list, not {describe(items)}", (*path, "items"))
