@@ -154,8 +154,8 @@ class NsDraft:
 
 def _slot(route: Route) -> tuple:
     """What two routes of a table may not share: IPv4 forbids the same destination and metric, IPv6 only the same next hop as well."""
-    dst = route.dst
-    key = (route.table, int(dst.network_address), dst.prefixlen, version := dst.version, route.metric)
+    dst, version = route.dst, route.dst.version
+    key = (route.table, int(dst.network_address), dst.prefixlen, version, route.metric)
     return (*key, route.via, route.dev) if version == 6 else key
 
 
