@@ -31,7 +31,7 @@ from .manifests import Manifests, Skipped, load, loads
 from .objects import Namespace, Node, Pod, Service, Workload
 from .outside import BALANCERS, CLIENT, balanced, outside_ops
 from .proxy import MODES
-from .sandboxes import answered, answered_by, by_namespace, sandboxes_of, sockets_of
+from .sandboxes import answered, sandboxes_of, sockets_of
 from .slices import Endpoints, EndpointSlice
 from .targets import Target, find_target
 
@@ -178,10 +178,17 @@ class Cluster:
 
     def _network_ops(self, name: str) -> tuple[Op, ...]:
         host = self._host(name)
-        port, segment = self._ports()[name]
+        _, segment = self._ports()[name]
         own = [s for s in self.sandboxes.values() if s.host == name] if "by_host" not in self.cache else self.cache["by_host"].get(name, [])
         plugin = CNIS[self.cni]
-        return (*uplink_ops(host, port, segment), *plugin.uplinks(host, segment), *plugin.plan(host, self.hosts, own))
+        return (*self._uplink_ops(host), *plugin.uplinks(host, segment), *plugin.plan(host, self.hosts, own))
+
+    def _uplink_ops(self, host: Host) -> tuple[Op, ...]:
+        """They are asked for twice, by the node and by what is below it."""
+        known = self.cache.setdefault("uplinks", {})
+        if host.name not in known:
+            known[host.name] = tuple(uplink_ops(host, *self._ports()[host.name]))
+        return known[host.name]
 
     def proxy_ops(self, name: str) -> tuple[Op, ...]:
         """What kube-proxy writes on one node."""
@@ -227,33 +234,20 @@ class Cluster:
                 by_host[sandbox.host].append(sandbox)
             self.cache["by_host"] = by_host
             groups = {host.name: partial(self._build_host, host.name) for host in self.hosts}
-            groups |= {s.netns: partial(self._build_pod, s) for s in self.sandboxes.values()}
-            members = dict(zip(groups, groups, strict=True))
-            hints = self.cache["hints"] = {host.name: answered(host, CNIS[self.cni]) for host in self.hosts}
+            members = {host.name: host.name for host in self.hosts} | {s.netns: s.host for s in self.sandboxes.values()}
+            hints = {host.name: answered(host, CNIS[self.cni]) for host in self.hosts}
             members |= dict.fromkeys([UNDERLAY, CLIENT] if self.outside else [UNDERLAY], UNDERLAY)
             self.cache["network"] = Network({}, {**groups, UNDERLAY: self._build_underlay}, members, hints)
         return self.cache["network"]
 
     def _build_host(self, name: str) -> Mapping[str, NetNS]:
-        """The node's own namespace; from then on it is known for which addresses its Pods answer."""
-        parts = self._parts(name)
-        self.cache["hints"].update((s.netns, answered_by(parts[s.netns])) for s in self.cache["by_host"][name])
-        return build(parts[name], only=frozenset([name]))
-
-    def _build_pod(self, sandbox: Sandbox) -> Mapping[str, NetNS]:
-        return build(self._parts(sandbox.host)[sandbox.netns], only=frozenset([sandbox.netns]))
-
-    def _parts(self, name: str) -> Mapping[str, Sequence[Op]]:
-        """The node's ops by the namespace that they change, as a packet meets few of a node's Pods."""
-        parts = self.cache.setdefault("parts", {})
-        if name not in parts:
-            parts[name] = by_namespace(self.node_ops(name))
-        return parts[name]
+        names = frozenset([name, *(s.netns for s in self.cache["by_host"][name])])
+        return build(self.node_ops(name), only=names)
 
     def _build_underlay(self) -> Mapping[str, NetNS]:
         ports = self._ports()
         more = CNIS[self.cni].uplinks
-        uplinks = (op for h in self.hosts for op in (*uplink_ops(h, *ports[h.name]), *more(h, ports[h.name][1])))
+        uplinks = (op for h in self.hosts for op in (*self._uplink_ops(h), *more(h, ports[h.name][1])))
         own = self._underlay_ops()
         routes = [op for op in own if isinstance(op, RouteAdd) and op.netns == UNDERLAY]  # by a node, whose cable has to be there first
         return build((*(op for op in own if op not in routes), *uplinks, *routes, *self._fabric_ops()), only=frozenset([UNDERLAY, CLIENT]))

@@ -175,7 +175,7 @@ def range_sets(ipam: Mapping[str, Any]) -> tuple[RangeSet, ...]:
     return tuple(sets)
 
 
-def _range_set(entries: Sequence[Mapping[str, str]]) -> RangeSet:
+def _range_set(entries: Sequence[Mapping[str, Any]]) -> RangeSet:
     if not entries:
         raise ModelError("empty range set")
     out: list[Range] = []

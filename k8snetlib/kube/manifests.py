@@ -7,6 +7,7 @@ UnsupportedError. This is the only module under ``kube`` that reads files; :mod:
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable
 from os import PathLike
@@ -21,6 +22,7 @@ from .schema_places import Document, Progress, dotted, undotted
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 64 << 20
 """Larger files are refused: etcd itself limits an object to 1.5 MiB."""
+USUAL_BYTES = 1 << 16  # room for the largest file there may be is not free, even if it stays empty
 T = TypeVar("T")
 
 
@@ -119,10 +121,12 @@ def _files(source: str | PathLike[str]) -> list[FilePath]:
 def _read(path: FilePath) -> bytes:
     try:
         with path.open("rb") as stream:
-            mode = path.stat().st_mode
+            mode = os.fstat(stream.fileno()).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):  # a device might never end
                 raise ManifestError("is not a file", file=str(path))
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(USUAL_BYTES)
+            if len(data) == USUAL_BYTES:
+                data += stream.read(MAX_BYTES + 1 - USUAL_BYTES)
     except (OSError, ValueError) as error:
         raise ManifestError(_reason(error), file=str(path)) from None
     if len(data) > MAX_BYTES:

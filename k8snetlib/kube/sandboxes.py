@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..linux.addresses import with_length
-from ..linux.ops import AddrAdd, LinkAdd, Op
-from ..linux.ops_links import LOOPBACK
 from ..linux.packet import IPAddress
 from ..linux.state import Socket, link_local
 from .cni.plugin import Plugin
@@ -20,24 +18,6 @@ def answered(host: Host, plugin: Plugin) -> frozenset[IPAddress]:
     """Every address for which the node answers on its uplink: all its IPv4 addresses, and in IPv6 those of eth0 itself."""
     own = {a.ip for a in host.addresses} | {link_local(mac_for(host.addresses[0].ip, "52:54:00")).ip}
     return frozenset(own) | plugin.answers(host)
-
-
-def by_namespace(ops: Iterable[Op]) -> dict[str, list[Op]]:
-    """The ops by the namespace that they change; the making of a cable changes two."""
-    found: dict[str, list[Op]] = {}
-    for op in ops:
-        found.setdefault(op.netns, []).append(op)
-        if type(op) is LinkAdd and op.peer is not None and op.peer[0] != op.netns:
-            found.setdefault(op.peer[0], []).append(op)
-    return found
-
-
-def answered_by(ops: Sequence[Op]) -> frozenset[IPAddress]:
-    """Every address that a Pod calls its own, from the ops that change its namespace."""
-    own = [address.ip for address in LOOPBACK.addresses]
-    own += [op.address.ip for op in ops if isinstance(op, AddrAdd)]
-    own += [link_local(op.address).ip for op in ops if isinstance(op, LinkAdd)]
-    return frozenset(own)
 
 
 def sandboxes_of(

@@ -37,7 +37,7 @@ _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-
 
 def documents(text: str, file: str, progress: Progress) -> Iterator[tuple[Document, Any]]:
     """Every document of a YAML stream, or every value of a JSON stream, with its data; ManifestError where the text is broken."""
-    bad = _NOT_TEXT.search(text)
+    bad = None if text.replace("\n", "").isprintable() else _NOT_TEXT.search(text)  # the first is quick, and nearly always the answer
     if bad:
         line = text.count("\n", 0, bad.start()) + 1
         raise ManifestError(f"character U+{ord(bad[0]):04X} is not allowed in a manifest: is this a binary file?", file=file, line=line)
@@ -137,7 +137,7 @@ def _flatten(document: Document, root: Any) -> Iterator[tuple[Document, Any]]:
         kind = data.get("kind")
         items = data.get("items")
         if not isinstance(kind, str) or not kind.endswith("List") or "items" not in data or "spec" in data:
-            yield replace(document, prefix=path), data
+            yield replace(document, prefix=path) if path else document, data
             continue
         if items is not None and not isinstance(items, list):
             raise document.error(f"must be a list, not {describe(items)}", (*path, "items"))

@@ -208,8 +208,8 @@ def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame:
     ]
     target = _question(frame)
     if target is not None and not (port and port.isolated) and (skb is None or not _filters(v, frame.payload)):
-        segment, answering = answers(e.network, v, bridge.name)
-        awake = answering.get(target, frozenset()) | answering[f"always{target.version}"]
+        segment, answering, always = answers(e.network, v, bridge.name, target.version)
+        awake = always.union(answering.get(target, ()))
         if port is not None and port.hairpin:
             awake = awake | {port.name}
         chosen = [p for p in outs if p.name in awake]
@@ -245,29 +245,27 @@ def _question(frame: Frame):
     return payload.payload.target if type(payload.payload) is Ndp and payload.payload.type == 135 else None
 
 
-def answers(network: Network, v: View, bridge: str) -> tuple[tuple[tuple[str, str, str], ...], dict]:
-    """Of a bridge: what is at the far end of each port, and which ports must really see a question about an address.
+def answers(network: Network, v: View, bridge: str, version: int) -> tuple[tuple[tuple[str, str, str], ...], dict, frozenset[str]]:
+    """Of a bridge: what is at the far end of each port, and which ports must really see a question about an address of that family.
 
     A host that is asked for an address that is not its own does nothing, so a flood need not visit it: what it would
-    do is known. Under "always4" and "always6" stand the ports behind which that is not so: another bridge, say, or a host whose
+    do is known. The third answer are the ports behind which that is not so: another bridge, say, or a host whose
     rules count every neighbour solicitation.
     """
-    found = network.cache.get((v.name, bridge))
+    found = network.cache.get((v.name, bridge, version))
     if found is not None:
         return found
-    segment, answering, always = [], {}, {4: set(), 6: set()}
+    segment, answering, always = [], {}, set()
     for port in _flooded(v, bridge):
         addresses = network.plain_addresses(*port.peer) if port.peer is not None and port.peer[0] in network else None
         if addresses is None:
-            always[4].add(port.name)
-            always[6].add(port.name)
+            always.add(port.name)
             continue
         segment.append((port.name, *port.peer))
-        if network.has_rules(port.peer[0], 6):
-            always[6].add(port.name)
+        if version == 6 and network.has_rules(port.peer[0], 6):
+            always.add(port.name)
         for address in addresses:
-            answering.setdefault(address, set()).add(port.name)
-    answering = {address: frozenset(ports) for address, ports in answering.items()}
-    answering |= {f"always{version}": frozenset(ports) for version, ports in always.items()}
-    found = network.cache[v.name, bridge] = (tuple(segment), answering)
+            if address.version == version:
+                answering.setdefault(address, set()).add(port.name)
+    found = network.cache[v.name, bridge, version] = (tuple(segment), answering, frozenset(always))
     return found

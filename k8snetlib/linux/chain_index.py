@@ -47,7 +47,7 @@ class CompiledChain:
     def candidates(self, skb: Skb, start: int) -> Sequence[int] | Iterator[int]:
         """Positions from ``start`` on of the rules that the packet may match, in order."""
         if self.index is None:
-            return range(start, len(self.rules))
+            return range(start, len(self.entries))
         packet = skb.packet
         dst, proto, port = str(packet.dst), packet.proto, getattr(packet.payload, "dport", None)
         found = [*self.others, *self.index.get((dst, None, None), ())]

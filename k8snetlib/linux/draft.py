@@ -58,7 +58,7 @@ class NsDraft:
         self.nftables, self.hooked, self.proxied = frozen.nftables, frozen.hooked, set(frozen.proxied)
         self.carrying: dict[str, tuple[tuple, set]] = {}
         self.bound: dict[tuple[str, int], list[Socket]] | None = None  # sockets by port, made when the first one is added
-        self.slots: set | None = None  # what identifies each route, made when the first route is added
+        self.slots: set | None = None  # what identifies each route, made when somebody asks
         self.next_index = max((i.index for i in self.interfaces.values()), default=0) + 1
 
     def freeze(self) -> NetNS:
@@ -101,6 +101,17 @@ class NsDraft:
     def ipv6(self) -> bool:
         return not self.sysctls.get("net.ipv6.conf.all.disable_ipv6", 0)
 
+    def has_like(self, route: Route) -> bool:
+        """Whether a route is there in whose place this one would come."""
+        if self.slots is None:
+            self.slots = set(map(_slot, self.routes))
+        return _slot(route) in self.slots
+
+    def add_route(self, route: Route) -> None:
+        self.routes[route] = None
+        if self.slots is not None:
+            self.slots.add(_slot(route))
+
     def drop_routes(self, gone: Callable[[Route], bool]) -> None:
         self.routes = {route: None for route in self.routes if not gone(route)}
         self.slots = None
@@ -132,13 +143,20 @@ class NsDraft:
         """The route to an address's own network, where the kernel adds one to the main table (fib_add_ifaddr, addrconf_prefix_route)."""
         network = address.network
         if address.version == 6:  # metric 256 and no preferred source
-            self.routes[Route(network, interface.name, proto="kernel", metric=256)] = None
+            self.add_route(Route(network, interface.name, proto="kernel", metric=256))
             return
         if interface.kind == "loopback" or network.prefixlen == 32:
             return
         first = next(a for a in interface.addresses if a is address or (a.version == 4 and a.network == network))
         if first is address or first == address:  # and not a secondary one
-            self.routes[Route(network, interface.name, src=address.ip, scope="link", proto="kernel")] = None
+            self.add_route(Route(network, interface.name, src=address.ip, scope="link", proto="kernel"))
+
+
+def _slot(route: Route) -> tuple:
+    """What two routes of a table may not share: IPv4 forbids the same destination and metric, IPv6 only the same next hop as well."""
+    dst, version = route.dst, route.dst.version
+    key = (route.table, int(dst.network_address), dst.prefixlen, version, route.metric)
+    return (*key, route.via, route.dev) if version == 6 else key
 
 
 class Draft:

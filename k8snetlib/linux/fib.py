@@ -16,21 +16,23 @@ DEFAULT_TABLES = ((0, "local"), (32766, "main"), (32767, "default"))
 Prefixes = list[tuple[int, dict[int, list[Route]]]]  # (mask, network address → routes), longest prefix first
 
 
-def table(namespace: NetNS, version: int, name: str) -> Prefixes:
-    """One routing table, indexed by prefix; made once per namespace."""
-    key = ("fib", version, name)
-    found = namespace.cache.get(key)
+def tables(namespace: NetNS, version: int) -> dict[str, Prefixes]:
+    """The routing tables that have any routes, indexed by prefix; made once per namespace."""
+    found = namespace.cache.get(("fib", version))
     if found is None:
-        by_length: dict[int, dict[int, list[Route]]] = {}
-        routes = _local_routes(namespace, version) if name == "local" else namespace.routes
-        for route in routes:
-            if route.table == name and route.dst.version == version and _usable(namespace, route):
+        by_table: dict[str, dict[int, dict[int, list[Route]]]] = {}
+        written = [route for route in namespace.routes if route.dst.version == version and route.table != "local"]
+        for route in (*_local_routes(namespace, version), *written):
+            if _usable(namespace, route):
+                by_length = by_table.setdefault(route.table, {})
                 by_length.setdefault(int(route.dst.netmask), {}).setdefault(int(route.dst.network_address), []).append(route)
-        for slots in by_length.values():
-            for slot in slots.values():
-                if len(slot) > 1:
-                    slot.sort(key=lambda route: route.metric)
-        found = namespace.cache[key] = sorted(by_length.items(), reverse=True)
+        for by_length in by_table.values():
+            for slots in by_length.values():
+                for slot in slots.values():
+                    if len(slot) > 1:
+                        slot.sort(key=lambda route: route.metric)
+        found = {name: sorted(by_length.items(), reverse=True) for name, by_length in by_table.items()}
+        namespace.cache["fib", version] = found
     return found
 
 
@@ -62,9 +64,10 @@ def lookup(
     ``iif`` is "" for a packet made here; ``dev`` restricts the answer to one output device. A route of type throw ends its table.
     """
     version, value = dst.version, int(dst)
+    by_name = tables(namespace, version)
     for name in _tables(namespace, version, dst, src, iif, mark):
         matching: list[Route] = []
-        for mask, slots in table(namespace, version, name):
+        for mask, slots in by_name.get(name, ()):
             for route in slots.get(value & mask, ()):
                 if not dev or route.dev == dev or route.type != "unicast":
                     matching.append(route)
@@ -96,7 +99,7 @@ def is_local(namespace: NetNS, address: IPAddress) -> bool:
 def lookup_local(namespace: NetNS, address: IPAddress) -> tuple[Route | None, None]:
     """The local table's entry for the address alone."""
     value = int(address)
-    for mask, slots in table(namespace, address.version, "local"):
+    for mask, slots in tables(namespace, address.version).get("local", ()):
         found = slots.get(value & mask)
         if found:
             return found[0], None

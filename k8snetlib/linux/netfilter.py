@@ -124,9 +124,9 @@ def walk(table: Table, hook: str, skb: Skb, env) -> object:
     chain, position, examined = hook, 0, 0
     while True:
         compiled = table.compiled(chain)
-        target = None
+        entries, target = compiled.entries, None
         for index in compiled.candidates(skb, position):
-            tests, rule = compiled.entry(index)
+            tests, rule = entries[index] or compiled.entry(index)
             try:
                 for test in tests:
                     if not test(skb, env):
@@ -140,7 +140,7 @@ def walk(table: Table, hook: str, skb: Skb, env) -> object:
             except UnsupportedError as error:
                 raise UnsupportedError(f"table {table.name}: -A {chain} {rule}: {error}") from None
         if target is None:
-            examined += len(compiled.rules) - position
+            examined += len(entries) - position
         if target is None or (isinstance(target, Verdict) and target.name == "RETURN"):
             if not stack:
                 env.matched(hook, table.name, hook, -1, None, policy, examined)

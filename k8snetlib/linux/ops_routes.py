@@ -26,12 +26,9 @@ class RouteAdd:
             raise ModelError(f"{route.via} is not on a link of {route.dev or self.netns} (Nexthop has invalid gateway)")
         if route.via is not None and route.dev is None:
             route = replace(route, dev=_device_for(ns, route.via))
-        if ns.slots is None or len(ns.slots) != len(ns.routes):
-            ns.slots = {_slot(old) for old in ns.routes}
-        if _slot(route) in ns.slots:
+        if ns.has_like(route):
             raise ModelError("File exists: a route to that destination with that metric is there already")
-        ns.routes[route] = None
-        ns.slots.add(_slot(route))
+        ns.add_route(route)
 
     def command(self) -> str:
         return f"ip -n {self.netns} {'-6 ' if self.route.dst.version == 6 else ''}route add {_settled(self.route).words()}"
@@ -48,12 +45,6 @@ def _settled(route: Route) -> Route:
     if route.via is None and route.type == "unicast" and route.scope == "global":
         return replace(route, scope="link")
     return route
-
-
-def _slot(route: Route) -> tuple:
-    """What two routes of a table may not share: IPv4 forbids the same destination and metric, IPv6 only the same next hop as well."""
-    key = (route.table, int(route.dst.network_address), route.dst.prefixlen, route.dst.version, route.metric)
-    return (*key, route.via, route.dev) if route.dst.version == 6 else key
 
 
 def _on_link(ns: NsDraft, route: Route) -> bool:
@@ -104,6 +95,7 @@ class RouteDel:
             named = all(want is None or want == have for want, have in ((wanted.via, route.via), (wanted.dev, route.dev)))
             if route.dst == wanted.dst and route.table == wanted.table and named and route.type == wanted.type:
                 del ns.routes[route]
+                ns.slots = None
                 return
         raise ModelError("No such process: no such route")
 
