@@ -70,7 +70,7 @@ def _all(options: argparse.Namespace) -> int:
     clash = [f"--{name}" for name in ("reply", "pcap") if getattr(options, name)]
     if clash:
         raise ModelError(TEXT["one"].format(option="compare" if options.compare else "all", others=" and ".join(clash)))
-    wanted = [part.strip() for part in options.compare.split(",") if part.strip()] or [options.proxy]
+    wanted = [part.strip() for part in options.compare.split(",")] if options.compare else [options.proxy]
     for mode in wanted:
         if mode not in MODES:
             raise ModelError(TEXT["mode"].format(mode=mode, modes=", ".join(MODES)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from ..errors import ModelError
 from ..linux.events import Trace
 from ..value import value
 from .headers import Change, Header
@@ -21,6 +22,7 @@ TEXT = {
     "headers": "Headers at step {n}, {where}",
     "steps": "The packet's way",
     "new": "new",
+    "no-step": "there is no step {step}: the walk has steps 1 to {n}",
 }
 CELL = "text-align:left;vertical-align:top;padding:4px 8px"
 MONO = "font-family:monospace;font-size:0.92em"  # a plain name: an untrusted notebook loses a style with var()
@@ -100,7 +102,10 @@ def header_rows(headers: Sequence[Header], changes: Sequence[Change]) -> list[tu
 
 def headers(trace: Trace, step: int | Step) -> Table:
     """The headers of the packet as it leaves one step, outermost first, and what that step changed."""
-    chosen = step if isinstance(step, Step) else steps(trace)[step - 1]
+    walk = steps(trace)
+    if not isinstance(step, Step) and not 1 <= step <= len(walk):
+        raise ModelError(TEXT["no-step"].format(step=step, n=len(walk)))
+    chosen = step if isinstance(step, Step) else walk[step - 1]
     rows = header_rows(chosen.headers, chosen.changes)
     caption = TEXT["headers"].format(n=chosen.number, where=place_name(chosen.place))
     return Table(("header", TEXT["bytes"], "fields", TEXT["changed"]), tuple(rows), caption, frozenset({"fields", TEXT["changed"]}))

@@ -47,7 +47,7 @@ TEXT = {
     "yes": "✓ yes, {room} to spare", "no": "✕ no, {over} too many", "not": "–", "not-here": "does not get here",
     "path-name": "network between the nodes",
     "place": "{dev} of {netns}",
-    "typed": "$ kubectl exec web -- ping -c 1 -M {how} -s {payload} {dst}",
+    "typed": "$ kubectl exec -n shop web -- ping -c 1 -M {how} -s {payload} {dst}",
     "alt": "The frames on three wires, header by header, against the MTU. {summary}",
 }  # fmt: skip
 PING = {  # as iputils prints it

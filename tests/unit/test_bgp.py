@@ -133,7 +133,10 @@ def racks(nodes: list[Host], mode: str, **more) -> Topology:
 def test_top_of_rack_by_ebgp_puts_the_router_between() -> None:
     nodes = hosts(50, 50, 51)
     bgp = converge(racks(nodes, "ebgp"), own(nodes))
-    assert routes(bgp, "node-1")[1:] == [f"10.244.{n}.0/26 via 192.168.50.1 dev eth0 proto bird" for n in (2, 3)]
+    assert routes(bgp, "node-1")[1:] == [  # what is on the link keeps its next hop (RFC 4271 section 5.1.3)
+        "10.244.2.0/26 via 192.168.50.12 dev eth0 proto bird",
+        "10.244.3.0/26 via 192.168.50.1 dev eth0 proto bird",
+    ]
     assert bgp.paths("node-1", ip_network("10.244.3.0/26"))[0].as_path == (65101, 65102, 64515)
     assert routes(bgp, "router-1")[2] == "10.244.3.0/26 via 10.0.0.2 dev spine proto bird"
 

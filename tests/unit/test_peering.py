@@ -48,3 +48,18 @@ def test_mistakes() -> None:
             k8s.bgp(k8s.shop("bgp"), peering, reflect=["node-a"])
     with pytest.raises(ModelError, match="which nodes reflect"):
         k8s.bgp(k8s.shop("bgp"), "reflectors")
+
+
+def test_by_default_as_the_plug_in_has_it() -> None:
+    cluster = k8s.shop("bgp-tor", node_c=True)
+    assert set(k8s.bgp(cluster).routes("node-a")) == bird(cluster, "node-a") and "underlay" in k8s.bgp(cluster).topology.speakers
+    with pytest.raises(ModelError, match="'calico-vxlan' has no BGP"):
+        k8s.bgp(k8s.shop("calico-vxlan"))
+
+
+def test_a_node_without_pods_has_no_block_to_announce() -> None:
+    cluster = k8s.Cluster.loads("\n---\n".join(f"apiVersion: v1\nkind: Node\nmetadata: {{name: n{i}}}" for i in range(2)) +
+                                "\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {nodeName: n0, containers: [{name: c, image: x}]}",
+                                cni="bgp")  # fmt: skip
+    assert [len(host.blocks) for host in cluster.hosts] == [1, 0]
+    assert [str(route) for route in k8s.bgp(cluster).routes("n1")] == ["10.244.1.0/26 via 192.168.50.11 dev eth0 proto bird"]

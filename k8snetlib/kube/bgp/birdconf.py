@@ -94,6 +94,8 @@ def _peer(bgp: Converged, speaker: Speaker, session: Session) -> str:
     lines = [f"neighbor {address} as {bgp.topology.speaker(other).asn};", f"source address {near};"]
     if session.label == "Mesh" and int(address) > int(near):
         lines.append("passive on;   # one end of each pair connects: the other one")
+    if speaker.name in session.direct:
+        lines.append("direct;   # the peer is on our link: what it hears from us may name others there")
     if session.client == other:
         lines += ["rr client;", f"rr cluster id {speaker.cluster_id};"]
     return f"\n# {other}\nprotocol bgp {session.protocol(speaker.name)} from bgp_template {{\n  " + "\n  ".join(lines) + "\n}\n"

@@ -36,6 +36,8 @@ class Vantage:
 
     def resolve(self, next_hop: IPAddress) -> Resolved | None:
         """By the longest prefix, as everything is routed; a next hop behind a gateway is reached by that gateway ("recursive")."""
+        if next_hop.version == 6 and next_hop.is_link_local:
+            return Resolved(self.underlay[0].dev or "", None) if self.underlay else None
         if next_hop not in self._found:
             around = [route for route in self.underlay if next_hop in route.dst and route.type == "unicast"]
             best = max(around, key=lambda route: route.dst.prefixlen, default=None)
@@ -66,24 +68,29 @@ class Group:
     internal: bool
     client: bool
     address: IPAddress
+    next_hop: IPAddress  # what the speaker says of itself: that address, or a link-local one
+    direct: bool  # the peers are on one link, and the sessions are configured so: single hop
     peers: tuple[str, ...]
     members: frozenset[str]
 
     def without(self, gone: frozenset[str]) -> Group:
         """The group without those who are not there."""
-        return Group(self.internal, self.client, self.address, tuple(p for p in self.peers if p not in gone), self.members - gone)
+        left = tuple(peer for peer in self.peers if peer not in gone)
+        return Group(self.internal, self.client, self.address, self.next_hop, self.direct, left, self.members - gone)
 
 
 def exported(speaker: Speaker, best: Path, group: Group, from_client: bool) -> Path | None:
     """What a speaker tells a group of peers about its best path, as those will hold it; None where it says nothing.
 
     By iBGP: its own, and what came by eBGP, with the next hop kept (RFC 4271 section 5.1.3, as BIRD does); what came by iBGP goes on only
-    if it came from a client or goes to one (RFC 4456 section 6). By eBGP: everything, with its own AS put first and itself as the next hop,
-    as for peers with ``multihop`` (all are here); not modelled is a next hop on the peer's own link, which may be left as it is.
+    if it came from a client or goes to one (RFC 4456 section 6). By eBGP: everything, with its own AS put first and itself as the next hop;
+    but where a router's peers are on one link, what one of them said goes to the others with the next hop kept, so that they need not go
+    by way of the router (RFC 4271 section 5.1.3, and BIRD for sessions without ``multihop``).
     """
     origin = {"sender": speaker.name, "internal": group.internal, "peer_id": speaker.router_id, "peer_address": group.address}
     if not group.internal:
-        return Path(best.prefix, group.address, (speaker.asn, *best.as_path), LOCAL_PREF, **origin)
+        next_hop = best.next_hop if group.direct and best.sender in group.members else group.next_hop
+        return Path(best.prefix, next_hop, (speaker.asn, *best.as_path), LOCAL_PREF, **origin)
     if not best.sender:
         return Path(best.prefix, group.address, **origin)
     if not best.internal:

@@ -62,16 +62,19 @@ def _groups(topology: Topology) -> tuple[dict[str, tuple[Group, ...]], dict[str,
         # an address is a number here: to hash the object takes far longer
         for name, other, address in ((s.a, s.b, s.a_address), (s.b, s.a, s.b_address)):
             known = found[name]
-            key = (s.internal, s.client == other, int(address))
+            key = (s.internal, s.client == other, int(address), name in s.direct)
             if key not in known:
-                known[key] = (address, [])
-            known[key][1].append(other)
+                known[key] = (address, dict(s.link_local).get(name, address), [])
+            known[key][2].append(other)
         if s.client:
             clients.setdefault(s.b if s.client == s.a else s.a, set()).add(s.client)
     made = {}
     for name, known in found.items():
-        parts = [(internal, client, address, tuple(peers)) for (internal, client, _), (address, peers) in known.items()]
-        made[name] = tuple(Group(*part, frozenset(part[3])) for part in parts)
+        parts = [
+            (internal, client, address, next_hop, direct, tuple(peers))
+            for (internal, client, _, direct), (address, next_hop, peers) in known.items()
+        ]
+        made[name] = tuple(Group(*part, frozenset(part[-1])) for part in parts)
     return made, clients
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ...errors import ModelError
 from ...linux.addresses import ip_network
 from ...linux.packet import IPAddress
-from ...linux.state import IPInterface, Route
+from ...linux.state import IPInterface, Route, link_local
 from ...value import value
 from .values import Session, Speaker, Topology, frozen, router_id_of
 
@@ -42,10 +42,20 @@ class Router:
         """Its address in that network, if it has one."""
         return next((leg.ip for _, leg in self.legs if leg.network == network), None)
 
+    def link_local(self, leg: IPAddress) -> IPAddress | None:
+        """The link-local address of the interface that has this address, if it is among ``legs``."""
+        dev = next((dev for dev, each in self.legs if each.ip == leg), None)
+        return next((each.ip for other, each in self.legs if other == dev and each.ip.is_link_local), None)
+
 
 def underlay_router(links: Mapping[str, Sequence[IPInterface]], name: str = "underlay") -> Router:
     """The one router of the course's underlay; ``links`` as ``cni.sandbox.segments`` gives them: interface → its addresses."""
-    return Router(name, tuple((dev, address) for dev, addresses in links.items() for address in addresses))
+    from ..cni.sandbox import mac_for
+
+    legs = [(dev, address) for dev, addresses in links.items() for address in addresses]
+    speaks_6 = {dev: addresses for dev, addresses in links.items() if any(address.version == 6 for address in addresses)}
+    legs += [(dev, link_local(mac_for(addresses[0].ip, "52:54:00"))) for dev, addresses in speaks_6.items()]
+    return Router(name, tuple(legs))
 
 
 def full_mesh(hosts: Iterable[Host], version: int = 4, asn: int = ASN) -> Topology:
@@ -99,12 +109,15 @@ def top_of_rack(
         node = speakers[host.name] = _node(host, version, asns.get(host.name, asn))
         internal = node.asn == speakers[router.name].asn
         client = host.name if internal and speakers[router.name].cluster_id else ""
-        sessions.append(Session(host.name, router.name, node.address, router.leg_in(network), internal, client, "Node"))
+        leg = router.leg_in(network)
+        near = router.link_local(leg) if version == 6 and not internal else None
+        given = ((router.name, near),) if near is not None else ()
+        sessions.append(Session(host.name, router.name, node.address, leg, internal, client, "Node", (router.name,), given))
     return Topology(frozen(speakers), tuple(sessions))
 
 
 def _between(speakers: Mapping[str, Speaker], a: Router, b: Router, leg: tuple[IPAddress, IPAddress]) -> Session:
-    return Session(a.name, b.name, *leg, speakers[a.name].asn == speakers[b.name].asn, label="Node")
+    return Session(a.name, b.name, *leg, speakers[a.name].asn == speakers[b.name].asn, label="Node", direct=(a.name, b.name))
 
 
 def _shared(a: Router, b: Router, version: int) -> list[tuple[IPAddress, IPAddress]]:
@@ -129,7 +142,7 @@ def _node(host: Host, version: int, asn: int, cluster_id: str = "") -> Speaker:
 
 
 def _router(router: Router, version: int, asn: int, reflects: bool) -> Speaker:
-    legs = [(dev, leg) for dev, leg in router.legs if leg.version == version]
+    legs = [(dev, leg) for dev, leg in router.legs if leg.version == version and not leg.ip.is_link_local]
     if not legs:
         raise ModelError(f"the router {router.name} has no IPv{version} address")
     own: IPv4Address = router_id_of(router.name, {leg.version: leg.ip for _, leg in reversed(router.legs)})

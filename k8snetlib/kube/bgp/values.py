@@ -44,7 +44,8 @@ class Session:
     """A BGP session between two speakers, each with the address that it uses for it.
 
     ``internal`` sessions (iBGP) are those within one AS. ``client`` names the end that the other one serves as a route reflector.
-    ``label`` is how Calico names the protocol on a node: Mesh, Node (a peer of this node) or Global (a peer of every node).
+    ``label`` is how Calico names the protocol on a node: Mesh, Node (a peer of this node) or Global (a peer of every node). ``direct`` are
+    the ends that count on the peer's being on their link, as routers do; a Calico node does not (its template says ``multihop``).
     """
 
     a: str
@@ -54,6 +55,8 @@ class Session:
     internal: bool = True
     client: str = ""
     label: str = "Mesh"
+    direct: tuple[str, ...] = ()
+    link_local: tuple[tuple[str, IPAddress], ...] = ()  # (end, the address that it gives as the next hop in place of its own), in IPv6
 
     def far(self, name: str) -> tuple[str, IPAddress]:
         """The other end as seen from ``name``: its name and its address."""

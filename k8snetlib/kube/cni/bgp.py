@@ -3,7 +3,8 @@
 The announcements themselves are in ``kube.bgp``; here is what comes of them on a node (confd/etc/calico/confd/templates/bird*.template), and a
 test holds the one against the other. In the node-to-node mesh, and with route reflectors just the same, the next hop of a block is the
 node that has it. On another segment that node is reached by this one's router, and the router, which is no part of the mesh, knows no
-Pods: such clusters need a tunnel, or nodes that peer with the routers instead (top of rack), who then are the next hop to everywhere.
+Pods: such clusters need a tunnel, or nodes that peer with the routers instead (top of rack). A router leaves a next hop on its peers' own
+link as it is (RFC 4271 section 5.1.3), so that nodes of one segment still send to each other: the nodes' tables are those of the mesh.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Iterable, Sequence
 
 from ...linux.ops import Op, RouteAdd
 from ...linux.packet import IPAddress
-from ...linux.state import Route
+from ...linux.state import Route, link_local
+from ...value import replace
 from . import calico
-from .sandbox import UNDERLAY, Host, Sandbox, segment_of, segments
+from .sandbox import UNDERLAY, Host, Sandbox, mac_for, segment_of, segments
 
 PROTO = "bird"
 
@@ -28,19 +30,19 @@ def plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Ite
 
 
 def rack_plan(host: Host, hosts: Sequence[Host], sandboxes: Sequence[Sandbox]) -> Iterable[Op]:
-    """One node that peers with the router of its segment alone: that is the next hop to every block.
+    """One node that peers with the router of its segment alone. In IPv6 such a router gives its link-local address as the next hop
+    (RFC 2545 section 3), as BIRD does."""
+    for op in plan(host, hosts, sandboxes):
+        if isinstance(op, RouteAdd) and op.route.proto == PROTO and op.route.via in host.gateways:
+            op = RouteAdd(host.name, replace(op.route, via=_router(host, op.route.dst.version)))
+        yield op
 
-    So it is with a router that names itself (next-hop-self, or eBGP with ``multihop``, as Calico's template has it). One whose eBGP peers
-    are on its link may leave a next hop of that link as it is (RFC 4271 section 5.1.3, BIRD's default for them): then nodes of one segment
-    send to each other.
-    """
-    yield from calico.pods(host, sandboxes, host.mtu)
-    yield from calico.own_blocks(host, PROTO)
-    for other in hosts:
-        if other.name != host.name:
-            for block in other.blocks:
-                yield RouteAdd(host.name, Route(block, "eth0", _router(host, block.version), proto=PROTO))
-    yield from calico.masquerade(host, hosts)
+
+def _router(host: Host, version: int) -> IPAddress:
+    """How the router of the segment names itself: its address, in IPv6 the link-local one of its interface there."""
+    if version == 6:
+        return link_local(mac_for(host.gateways[0], "52:54:00")).ip
+    return next(gateway for gateway in host.gateways if gateway.version == version)
 
 
 def routes(host: Host, hosts: Sequence[Host], versions: Sequence[int] = (4, 6)) -> Iterable[Op]:
@@ -55,11 +57,7 @@ def routes(host: Host, hosts: Sequence[Host], versions: Sequence[int] = (4, 6)) 
 def next_hop(host: Host, other: Host, version: int) -> IPAddress:
     """The other node's address, resolved through this node's own routes (BIRD: ``gateway recursive``)."""
     far = other.address(version)
-    return far if far in host.network(version) else _router(host, version)
-
-
-def _router(host: Host, version: int) -> IPAddress:
-    return next(gateway for gateway in host.gateways if gateway.version == version)
+    return far if far in host.network(version) else next(gateway for gateway in host.gateways if gateway.version == version)
 
 
 def top_of_rack(hosts: Sequence[Host]) -> Iterable[Op]:

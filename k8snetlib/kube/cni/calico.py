@@ -78,7 +78,7 @@ def _of_host(host: Host, pods: Sequence[Pod], tunnels: Sequence[int]) -> tuple[H
         given[pod.key] = tuple(cidr[number] for cidr, number in zip(ranges.values(), found, strict=True))
         for version, number in zip(ranges, found, strict=True):
             taken[version].add(number)
-    blocks = tuple(block for v, cidr in ranges.items() for block in _blocks(cidr, taken[v] or {0}))
+    blocks = tuple(block for v, cidr in ranges.items() for block in _blocks(cidr, taken[v]))
     return replace(host, blocks=blocks), given, late, notes
 
 
