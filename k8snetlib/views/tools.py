@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from ..errors import ModelError
 from ..linux.fib import DEFAULT_TABLES
-from ..linux.state import Interface, Network
+from ..linux.state import Interface, Network, Route
 from ..value import replace
 
 
@@ -44,7 +44,15 @@ def ip_route(network: Network, netns: str, version: int = 4, table: str = "main"
     """
     routes = [replace(r, table="main") for r in network.namespace(netns).routes if r.dst.version == version and r.table == table]
     place = 0 if version == 4 else -1
-    return _text(sorted(routes, key=lambda r: (int(r.dst[place]), -r.dst.prefixlen)))
+    ordered = sorted(routes, key=lambda r: (int(r.dst[place]), -r.dst.prefixlen))
+    return _text(ordered if version == 4 else map(_route6, ordered))
+
+
+def _route6(route: Route) -> str:
+    """What ``ip -6 route`` prints besides: the metric, also the usual one, and the preference of routers (RFC 4191)."""
+    metric = " metric 1024" if route.metric in (0, 1024) else ""
+    onlink, mtu = " onlink" if route.onlink else "", f" mtu {route.mtu}" if route.mtu else ""
+    return f"{replace(route, onlink=False, mtu=None)}{metric}{mtu}{onlink} pref medium"
 
 
 def ip_rule(network: Network, netns: str, version: int = 4) -> Text:
@@ -60,7 +68,8 @@ def ip_neigh(network: Network, netns: str) -> Text:
 
 
 def bridge_fdb(network: Network, netns: str, dev: str = "") -> Text:
-    """``bridge -n NETNS fdb``: entries put there or learned, and the bridge's own addresses (``permanent``)."""
+    """``bridge -n NETNS fdb``: entries put there or learned, and the bridge's own addresses (``permanent``). With ``dev`` those of a bridge
+    (``show br``) or of another device (``show dev``, which does not name it in each line)."""
     namespace = network.namespace(netns)
     own = [
         f"{i.mac} dev {i.name} master {i.master or i.name} permanent"
@@ -68,7 +77,11 @@ def bridge_fdb(network: Network, netns: str, dev: str = "") -> Text:
         if i.master or i.kind == "bridge"
     ]
     learned = [str(entry) for entry in namespace.fdb.values()]
-    return _text(line for line in (*learned, *own) if not dev or f"dev {dev} " in line + " " or f"master {dev} " in line + " ")
+    if not dev:
+        return _text([*learned, *own])
+    name = "master" if namespace.interface(dev).kind == "bridge" else "dev"
+    chosen = (f"{line} " for line in (*learned, *own) if f"{name} {dev} " in line + " ")
+    return _text((line if name == "master" else line.replace(f"dev {dev} ", "")).rstrip() for line in chosen)
 
 
 def bridge_link(network: Network, netns: str) -> Text:

@@ -12,9 +12,8 @@ SMALL = "labels: {node.kubernetes.io/instance-type: t3.nano, kubernetes"  # one 
 
 
 def printed(lab: Lab, words: str) -> list[str]:
-    """What the tool prints on node-a. The model leaves out what every IPv6 route has, and link-local ones are the kernel's own."""
-    lines = lab.exec("node-a", ["ip", *words.split()]).out.splitlines()
-    return shown("\n".join(line.replace(" metric 1024", "").replace(" pref medium", "") for line in lines))
+    """What the tool prints on node-a; link-local routes are the kernel's own."""
+    return shown(lab.exec("node-a", ["ip", *words.split()]).out)
 
 
 def shown(text: str) -> list[str]:
@@ -35,3 +34,11 @@ def test_rules_and_the_table_of_an_eni() -> None:
     with Lab(cluster.ops()) as lab:
         assert printed(lab, "rule") == shown(k8s.ip_rule(cluster.network, "node-a"))
         assert printed(lab, "route show table 2") == shown(k8s.ip_route(cluster.network, "node-a", table="2"))
+
+
+@pytest.mark.parametrize("cni", ["vxlan", "calico-vxlan"])
+def test_the_entries_of_a_tunnel(cni: str) -> None:
+    cluster, dev = k8s.shop(cni, node_c=True), "flannel.1" if cni == "vxlan" else "vxlan.calico"
+    with Lab(cluster.ops()) as lab:
+        there = lab.exec("node-a", ["bridge", "fdb", "show", "dev", dev]).out
+        assert sorted(shown(there)) == sorted(shown(k8s.bridge_fdb(cluster.network, "node-a", dev)))
