@@ -166,10 +166,31 @@ def test_a_hint_fits_the_mistake_in_exercise_03(seed):
     other = next(n for n in ex03.OVERHEADS.values() if room - n not in (right, right - 20, right + 20))
     assert "another tunnel's" in refusal("03.2", mtu=room - other, case=case)
     assert str(right) not in refusal("03.2", mtu=room, case=case)
-    wrong = next(kind for kind in ("route", "neighbour", "fdb") if kind != ex03.fault(case)[0])
-    said = refusal("03.3", where=wrong, case=case)
-    assert "kernel's order" in said and said.endswith("?")
+    for wrong in (kind for kind in ex03.KINDS if kind != ex03.fault(case)[0]):
+        said = refusal("03.3", where=wrong, case=case)
+        assert ex03.HINTS[wrong] in said and said.endswith("?")
+    assert "One of the words" in refusal("03.3", where="cable", case=case)
     assert "does it end" in refusal("03.4", repair=[], case=case)
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_what_the_hints_of_exercise_03_say_is_true(number):
+    """Each speaks of what is in order unless it is the fault itself."""
+    case = variant("03", f"student-{number}")
+    kind, network = ex03.fault(case)[0], ex03.broken(case)
+    home, host = network["node-a"], next(h for h in ex03.cluster(case).hosts if h.name == ex03.far_node(case))
+    cidr = host.pod_cidrs[0]
+    mac = ex03.cluster(case).network["node-a"].neighbors["flannel.1", cidr.network_address].mac
+    entry = home.fdb.get(("flannel.1", mac))
+    holds = {
+        "route": any(r.dst == cidr and r.dev == "flannel.1" for r in home.routes),
+        "neighbour": ("flannel.1", cidr.network_address) in home.neighbors,
+        "fdb": entry is not None,
+        "wrong node": entry is None or entry.dst == host.address(4),
+        "stray route": not any(r.dst != cidr and r.dst.subnet_of(cidr) for r in home.routes if r.dst.version == 4),
+        "forwarding": home.sysctl("net.ipv4.ip_forward") == 1,
+    }
+    assert holds == {each: each != kind for each in ex03.KINDS}
 
 
 # ── what the lessons show ──

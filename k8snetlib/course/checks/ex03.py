@@ -17,6 +17,14 @@ KINDS = ("route", "neighbour", "fdb", "wrong node", "stray route", "forwarding")
 FRUIT = ("lemon", "olive", "mango", "peach", "plum", "quince")
 DEV = "flannel.1"
 ETHERNET = 14  # bytes of a header
+HINTS = {  # what to look at again, by the wrong answer: it is in order there
+    "route": "Look again: there is a line by flannel.1 for the other Pod's range. Does it win, and what does the kernel look up next?",
+    "neighbour": "Look again: the next hop of that route is among the neighbours. Does the packet get that far, and what comes after it?",
+    "fdb": "Look again: the FDB has an entry for that MAC address. Does the packet get that far, and is the entry right?",
+    "wrong node": "Look again: where an entry stands in the FDB, it names the node on which that Pod range lives. What comes before it?",
+    "stray route": "Look again: no line matches the other Pod's address more exactly than its range does. What comes after the route?",
+    "forwarding": "Look again at the sysctl: 1 means that the node forwards. What does the kernel ask next?",
+}
 OVERHEADS = {"VXLAN over IPv4": 50, "VXLAN over IPv6": 70, "IPIP": 20}  # bytes (RFC 7348, RFC 2003)
 VICTIM = "node-a"
 
@@ -132,11 +140,7 @@ def cause(where: str, case: Variant) -> str:
     """Which kind of entry is at fault."""
     given = str(where).strip().lower()
     expect(given in KINDS, got=repr(where), expected=f"one of {', '.join(KINDS)}", hint="One of the words in the list, in quotes.")
-    hint = (
-        "The kernel's order: may it forward at all, the longest prefix, its next hop among the neighbours, that MAC in the FDB, the node "
-        "behind dst. Where does it break?"
-    )
-    expect(given == fault(case)[0], got=given, expected="what made the packet end where it did", hint=hint)
+    expect(given == fault(case)[0], got=given, expected="what made the packet end where it did", hint=HINTS[given])
     return "that is the one: the other entries are as flanneld wrote them"
 
 
