@@ -37,6 +37,7 @@ TEXT = {
     "host": "{name}\n{address}",
     "more": "+ {n} more",
 }
+WIDER = "0.24,0.05"  # inches: the renderer, which asks for no fonts, takes "underlay network" and "routing · netfilter" for narrower than they are
 MAX_PODS = 4  # drawn per node, besides those on the packet's way
 
 
@@ -152,7 +153,8 @@ class _Drawing:
             classes.append("dim")
         if self.now is not None and any(step.number == self.now and step.place == place for step in self.walk):
             classes.append("now")
-        graph.node(self._id(place), label, id=svg_id(place), **{"class": " ".join(classes)})
+        more = {"margin": WIDER} if kind in ("underlay", "netfilter") else {}
+        graph.node(self._id(place), label, id=svg_id(place), **more, **{"class": " ".join(classes)})
         self.drawn.add(place.id)
         self.ranks.setdefault(rank, []).append(self._id(place))
         if self.walk and self.walk[-1].ended == "dropped" and self.walk[-1].place == place:  # beside the box, in the same frame
