@@ -69,6 +69,7 @@ class Cluster:
     outside: bool = False
     pools: tuple[BalancerPool, ...] = ()
     manifests: Manifests | None = field(default=None, compare=False, repr=False)  # what it was made of
+    as_made: tuple = field(default=(), compare=False, repr=False)  # its Services and Pods at first; others have been changed since
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -117,6 +118,7 @@ class Cluster:
             placed.hosts, sandboxes, placed.pending, manifests.skipped, (*manifests.notes, *placed.notes, *clashes), proxy,
             manifests.of(EndpointSlice), manifests.of(Endpoints), outside, pools, manifests,
         )  # fmt: skip
+        made = replace(made, as_made=(made.services, made.pods))
         return made if proxy == NO_PROXY else replace(made, notes=(*made.notes, *made.control.notes))
 
     @property
@@ -362,12 +364,27 @@ class Cluster:
         return trace_all(network if network is not None else self.network, at, packet, now)
 
     def with_cni(self, cni: str) -> Cluster:
-        """The same manifests with another plug-in; Pods may have other addresses there."""
+        """The same cluster with another plug-in; Pods may have other addresses there."""
         _check_names(cni, self.proxy)
         if self.manifests is None or self.cni == cni:
             return replace(self, cni=cni)
         balancer = self.pools[0].ip_mode if self.pools else False
-        return Cluster.of(self.manifests, cni=cni, proxy=self.proxy, families=self.families, outside=self.outside, balancer=balancer)
+        made = Cluster.of(self.manifests, cni=cni, proxy=self.proxy, families=self.families, outside=self.outside, balancer=balancer)
+        return self._changes_to(made)
+
+    def _changes_to(self, made: Cluster) -> Cluster:
+        """Another cluster of the same manifests with what was changed here since: Services, and Pods with their addresses there."""
+        services, pods = self.as_made
+        if self.services is services and self.pods is pods:
+            return made
+        at_first, now = {pod.key: pod for pod in pods}, {pod.key: pod for pod in self.pods}
+        there = [pod for pod in made.pods if pod.key in now]
+        moved = tuple(
+            pod if now[pod.key] is at_first.get(pod.key) else replace(now[pod.key], node_name=pod.node_name, pod_ips=pod.pod_ips)
+            for pod in there
+        )
+        boxes = {pod.key: replace(made.sandboxes[pod.key], pod=pod) for pod in moved if pod.key in made.sandboxes}
+        return replace(made, services=self.services, pods=moved, sandboxes=boxes)
 
     def with_proxy(self, proxy: str) -> Cluster:
         """The same cluster with kube-proxy in another mode, or without ("none")."""

@@ -10,6 +10,7 @@ from k8snetlib.linux.engine import after
 from k8snetlib.linux.events import Bridged, Encapsulated
 from k8snetlib.linux.ops import build, commands
 from k8snetlib.linux.state import local_addresses
+from k8snetlib.value import replace
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {space}}}\nspec: {{nodeName: {node}, containers: [{{name: c, image: x, ports: [{{containerPort: {port}, name: http}}]}}]}}"
 
@@ -154,3 +155,16 @@ def test_a_large_cluster_builds_what_the_packet_meets() -> None:
 def test_settings_that_cannot_be(settings: dict, words: str) -> None:
     with pytest.raises(ModelError, match=words):
         cluster(pod("a"), **settings)
+
+
+def test_another_plug_in_keeps_what_was_changed() -> None:
+    """A patched Service and a patched Pod are still so, with the addresses that the plug-in gives."""
+    cluster = shop("vxlan", proxy="iptables")
+    fewer = replace(cluster, services=cluster.services[:1], pods=tuple(p for p in cluster.pods if p.name != "db"))
+    pod = next(pod for pod in fewer.pods if pod.name == "web")
+    other = replace(pod, metadata=replace(pod.metadata, labels={"app": "other"}))
+    changed = replace(fewer, pods=tuple(other if each is pod else each for each in fewer.pods)).with_cni("bgp")
+    assert changed.services == fewer.services and "db" not in {each.name for each in changed.pods}
+    web = changed.find("pod/web").pod
+    assert web.metadata.labels == {"app": "other"} and str(web.pod_ips[0]) == "10.244.1.0"
+    assert changed.sandboxes[web.key].pod is web and changed.trace("pod/web", "pod/api-2:8080").delivered
