@@ -8,7 +8,14 @@ MODELLED = frozenset(
         "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController",
     ]
 )  # fmt: skip
-CLUSTER_SCOPED = frozenset(["Node", "Namespace"])
+EDGE = frozenset(
+    [
+        "Ingress", "IngressClass", "GatewayClass", "Gateway", "ListenerSet", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute",
+        "ReferenceGrant",
+    ]
+)  # fmt: skip
+"""The kinds that route what comes from outside; their makers are imported when the first such object comes."""
+CLUSTER_SCOPED = frozenset(["Node", "Namespace", "IngressClass", "GatewayClass"])
 
 _SERVED = """
 v1: Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod PodTemplate
@@ -86,15 +93,14 @@ NOT_NETWORK = "has no bearing on the Pod network"
 _LATER = "this model does not read it yet"
 SKIPPED: dict[str, str] = {
     "NetworkPolicy": "neither the bridge plug-in nor Flannel enforces it: as in a real cluster with them, nothing is blocked",
-    "Ingress": f"routes HTTP from outside through a controller; {_LATER}",
-    "IngressClass": f"names an Ingress controller; {_LATER}",
     "ServiceCIDR": f"adds a range of Service addresses; {_LATER}, and takes the cluster's own range",
     "IPAddress": "records an address that the API server gave to a Service",
     "CronJob": "makes Jobs at their time: there is no Pod now",
     "HorizontalPodAutoscaler": "changes replicas with the load: the model keeps spec.replicas",
     "PodTemplate": "is a template that nothing runs",
 }
-GATEWAY_API = f"belongs to the Gateway API; {_LATER}"
+GATEWAY_API = "belongs to the Gateway API and is not among the kinds that this model reads"
+BACKEND_TLS = "asks a gateway to speak TLS to the Pods too: the same Pods get the same requests, and here that connection is drawn plain"
 CUSTOM = "is a custom resource, not part of Kubernetes 1.36"
 CLIENT_SIDE = "configures a tool or component and is no object of the cluster"
 

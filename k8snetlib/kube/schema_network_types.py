@@ -29,6 +29,9 @@ HTTPIngressRuleValue: paths:[HTTPIngressPath]
 HTTPIngressPath: backend:IngressBackend path pathType
 IngressTLS: hosts:[] secretName
 IngressStatus: loadBalancer:LoadBalancerStatus
+IngressClass: apiVersion kind metadata:ObjectMeta spec:IngressClassSpec
+IngressClassSpec: controller parameters:IngressClassParameters
+IngressClassParameters: apiGroup kind name namespace scope
 NetworkPolicy: apiVersion kind metadata:ObjectMeta spec:NetworkPolicySpec
 NetworkPolicySpec: egress:[NetworkPolicyEgressRule] ingress:[NetworkPolicyIngressRule] podSelector:PolicySelector policyTypes:[]
 NetworkPolicyIngressRule: from:[NetworkPolicyPeer] ports:[NetworkPolicyPort]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,7 +91,7 @@ class Reader:
         meta = metadata(data.get("metadata", {}), kind)
         if "spec" not in data and kind not in ("Node", "Namespace", "EndpointSlice", "Endpoints"):
             raise Fault("required value", ("spec",))
-        made = MAKERS[kind](data, meta, location)
+        made = _maker(kind)(data, meta, location)
         key = (kind, meta.namespace, meta.name)
         if key in self.objects:
             raise Fault(f"{made} is already defined at {self.objects[key].location}", ("metadata", "name"))
@@ -114,6 +114,15 @@ class Reader:
         if not self.objects and not self.skipped:
             raise ManifestError("no Kubernetes object found", file=names or "no file given", line=1 if names else None)
         return Manifests(tuple(self.objects.values()), tuple(self.skipped), tuple(self.notes))
+
+
+def _maker(kind: str) -> Callable[..., Any]:
+    """What makes an object of the kind; for those at the edge imported late, as most manifests have none."""
+    if kind in kinds.EDGE:
+        from .schema_edge import MAKERS as EDGE_MAKERS
+
+        return EDGE_MAKERS[kind]
+    return MAKERS[kind]
 
 
 def _placed(document: Document, fault: Fault) -> ManifestError | UnsupportedError:
@@ -168,7 +177,9 @@ def _version_and_kind(data: dict[str, Any]) -> tuple[str, str]:
 def _why_skipped(version: str, kind: str) -> str:
     """Why an object is skipped, or "" if it is one that the model reads; raises Fault for a kind that Kubernetes 1.36 does not serve."""
     if kind in kinds.SERVED.get(version, ()):
-        return "" if kind in kinds.MODELLED else kinds.SKIPPED.get(kind, kinds.NOT_NETWORK)
+        return "" if kind in kinds.MODELLED | kinds.EDGE else kinds.SKIPPED.get(kind, kinds.NOT_NETWORK)
+    if (version, kind) in KINDS:  # of the Gateway API
+        return ""
     removed = kinds.REMOVED.get((version, kind))
     if removed:
         successor = f": write apiVersion: {removed[1]}" if removed[1] else ""
@@ -177,7 +188,9 @@ def _why_skipped(version: str, kind: str) -> str:
     if group in kinds.CLIENT_SIDE_GROUPS or (version, kind) == ("v1", "Config"):
         return kinds.CLIENT_SIDE
     if group not in kinds.GROUPS and "." in group:  # the group of a custom resource has a dot
-        return kinds.GATEWAY_API if group == "gateway.networking.k8s.io" else f"{kinds.CUSTOM}: API group {group}"
+        if group == "gateway.networking.k8s.io":
+            return kinds.BACKEND_TLS if kind == "BackendTLSPolicy" else kinds.GATEWAY_API
+        return f"{kinds.CUSTOM}: API group {group}"
     if version in kinds.SERVED:
         homes = [each for each, names in kinds.SERVED.items() if kind in names]
         if homes:

@@ -474,7 +474,8 @@ SKIPPED = [
     ("batch/v1", "CronJob", "makes Jobs at their time: there is no Pod now"),
     ("networking.k8s.io/v1", "NetworkPolicy",
      "neither the bridge plug-in nor Flannel enforces it: as in a real cluster with them, nothing is blocked"),
-    ("gateway.networking.k8s.io/v1", "HTTPRoute", "belongs to the Gateway API; this model does not read it yet"),
+    ("gateway.networking.x-k8s.io/v1alpha1", "XMesh", "is a custom resource, not part of Kubernetes 1.36: API group gateway.networking.x-k8s.io"),
+    ("gateway.networking.k8s.io/v1alpha2", "XRoute", "belongs to the Gateway API and is not among the kinds that this model reads"),
     ("serving.knative.dev/v1", "Service", "is a custom resource, not part of Kubernetes 1.36: API group serving.knative.dev"),
 ]
 # fmt: on

@@ -22,9 +22,21 @@ KINDS: dict[tuple[str, str], str] = {
     ("v1", "Endpoints"): "endpoints",
     ("discovery.k8s.io/v1", "EndpointSlice"): "endpoint_slices",
     ("networking.k8s.io/v1", "Ingress"): "ingresses",
+    ("networking.k8s.io/v1", "IngressClass"): "ingress_classes",
     ("networking.k8s.io/v1", "NetworkPolicy"): "network_policies",
+    ("gateway.networking.k8s.io/v1", "GatewayClass"): "gateway_classes",
+    ("gateway.networking.k8s.io/v1beta1", "GatewayClass"): "gateway_classes",
     ("gateway.networking.k8s.io/v1", "Gateway"): "gateways",
+    ("gateway.networking.k8s.io/v1beta1", "Gateway"): "gateways",
+    ("gateway.networking.k8s.io/v1", "ListenerSet"): "listener_sets",
     ("gateway.networking.k8s.io/v1", "HTTPRoute"): "http_routes",
+    ("gateway.networking.k8s.io/v1beta1", "HTTPRoute"): "http_routes",
+    ("gateway.networking.k8s.io/v1", "GRPCRoute"): "grpc_routes",
+    ("gateway.networking.k8s.io/v1", "TLSRoute"): "tls_routes",
+    ("gateway.networking.k8s.io/v1", "TCPRoute"): "l4_routes",
+    ("gateway.networking.k8s.io/v1", "UDPRoute"): "l4_routes",
+    ("gateway.networking.k8s.io/v1", "ReferenceGrant"): "reference_grants",
+    ("gateway.networking.k8s.io/v1beta1", "ReferenceGrant"): "reference_grants",
 }
 """(apiVersion, kind) → the module here that knows its defaults and its rules, imported when the first such object comes."""
 

@@ -87,9 +87,10 @@ ANY = Schema("any")
 class Resource:
     """The defaults and rules of one kind of custom resource; an instance has the shape of the other modules of this package."""
 
-    def __init__(self, spec: Schema, status: Any = None) -> None:
+    def __init__(self, spec: Schema, status: Any = None, *, namespaced: bool = True) -> None:
         self.schema = struct(required="spec", spec=spec)
         self.status = status
+        self.namespaced = namespaced
 
     def decode(self, data: Data) -> None:
         """Strict decoding: raises :class:`Fault` at a field that the schema does not know. Types are a matter of validation here."""
@@ -106,7 +107,7 @@ class Resource:
         """The object with the defaults of the schema, at every depth."""
         spec = _defaulted(self.schema, {"spec": deepcopy(data["spec"])} if data.get("spec") is not None else {})
         status = {"status": deepcopy(self.status)} if self.status is not None and not data.get("status") else {}
-        return {**data, "metadata": object_meta(data), **spec, **status}
+        return {**data, "metadata": object_meta(data, self.namespaced), **spec, **status}
 
     def problems(self, data: Data) -> list[Fault]:
         """Every mistake in a defaulted object."""

@@ -46,7 +46,7 @@ def metadata(found: Faults, meta: Data, name_rule: Callable[[str], str] = rules.
         raise Fault(message, ("metadata", "generateName"), unsupported=True)
     found.add("" if name else "required value: name or generateName", "metadata", "name")
     found.add(name_rule(name) if name else "", "metadata", "name")
-    found.add(rules.dns_label(meta["namespace"]), "metadata", "namespace")
+    found.add(rules.dns_label(meta["namespace"]) if "namespace" in meta else "", "metadata", "namespace")
     labels(found, meta.get("labels", {}), "metadata", "labels")
     for key in meta.get("annotations", ()):
         found.add(rules.qualified_name(key.lower()), "metadata", "annotations", at=("metadata", "annotations", key))
@@ -78,10 +78,10 @@ def label_selector(found: Faults, data: Data, *path: str | int) -> None:
             found.add(rules.label_value(value), *place, "values", number)
 
 
-def object_meta(data: Data) -> Data:
-    """``metadata`` with the namespace that a request without one goes to, and without empty maps."""
+def object_meta(data: Data, namespaced: bool = True) -> Data:
+    """``metadata`` with the namespace that a request without one goes to, if the kind has one, and without empty maps."""
     meta = {key: value for key, value in (data.get("metadata") or {}).items() if value not in ({}, [], "")}
-    return {**meta, "namespace": meta.get("namespace", "default")}
+    return {**meta, "namespace": meta.get("namespace", "default")} if namespaced else meta
 
 
 def without_empty(data: Data, keep: Iterable[str] = ()) -> Data:

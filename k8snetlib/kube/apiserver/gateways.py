@@ -64,7 +64,7 @@ _LISTENER = struct(
     tls=_LISTENER_TLS,
     allowedRoutes=_ALLOWED_ROUTES,
 )
-_LISTENERS = array(
+LISTENERS = array(
     _LISTENER,
     64,
     Rule("tls must not be specified for protocols ['HTTP', 'TCP', 'UDP']", _each(_NO_TLS, lambda each: "tls" not in each)),
@@ -92,7 +92,7 @@ _LISTENER_SETS = {"from": text(enum=("All", "Selector", "Same", "None"), default
 _SPEC = struct(
     required="gatewayClassName listeners",
     gatewayClassName=text(1, 253),
-    listeners=_LISTENERS,
+    listeners=LISTENERS,
     addresses=_ADDRESSES,
     infrastructure=struct(
         labels=table(text(0, 63, r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"), 8),
@@ -104,10 +104,10 @@ _SPEC = struct(
 )
 
 
-def _waiting(kind: str) -> dict[str, str]:
+def waiting(kind: str) -> dict[str, str]:
     epoch = "1970-01-01T00:00:00Z"
     return {"lastTransitionTime": epoch, "message": "Waiting for controller", "reason": "Pending", "status": "Unknown", "type": kind}
 
 
-_GATEWAY = Resource(_SPEC, {"conditions": [_waiting("Accepted"), _waiting("Programmed")]})
+_GATEWAY = Resource(_SPEC, {"conditions": [waiting("Accepted"), waiting("Programmed")]})
 decode, default, problems = _GATEWAY.decode, _GATEWAY.default, _GATEWAY.problems

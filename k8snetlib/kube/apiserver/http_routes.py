@@ -10,7 +10,7 @@ from .gateway_types import BACKEND_REF, HOSTNAME, NAME, NEEDS_PORT, PARENT_REFS,
 
 Data = dict[str, Any]
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
-_HEADER_NAME = text(1, 256, r"^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$")
+HEADER_NAME = text(1, 256, r"^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$")
 _DURATION = text(pattern="^([0-9]{1,5}(h|m|s|ms)){1,4}$")
 _ROOT = {"type": "PathPrefix", "value": "/"}
 
@@ -43,15 +43,15 @@ _PATH = struct(
 def _pairs(longest: int) -> Schema:
     """A list of name and value matchers, each name once."""
     kinds = text(enum=("Exact", "RegularExpression"), default="Exact")
-    return array(struct(required="name value", type=kinds, name=_HEADER_NAME, value=text(1, longest)), 16, keys=("name",))
+    return array(struct(required="name value", type=kinds, name=HEADER_NAME, value=text(1, longest)), 16, keys=("name",))
 
 
 _MATCH = struct(path=_PATH, headers=_pairs(4096), queryParams=_pairs(1024), method=text(enum=_METHODS))
 
 # --- filters
 
-_HEADERS = array(struct(required="name value", name=_HEADER_NAME, value=text(1, 4096)), 16, keys=("name",))
-_HEADER_FILTER = struct(set=_HEADERS, add=_HEADERS, remove=array(text(), 16, keys=()))
+_HEADERS = array(struct(required="name value", name=HEADER_NAME, value=text(1, 4096)), 16, keys=("name",))
+HEADER_FILTER = struct(set=_HEADERS, add=_HEADERS, remove=array(text(), 16, keys=()))
 
 
 def _modifier_rules() -> list[Rule]:
@@ -83,7 +83,7 @@ _FRACTION = struct(
     numerator=number(0),
     denominator=number(1, default=100),
 )
-_MIRROR = struct(
+MIRROR = struct(
     Rule("Only one of percent or fraction may be specified in HTTPRequestMirrorFilter", lambda m: not ("percent" in m and "fraction" in m)),
     required="backendRef",
     backendRef=struct(NEEDS_PORT, required="name", **BACKEND_REF),
@@ -108,9 +108,9 @@ _CORS = struct(
 )
 _FILTERS: dict[str, tuple[str, Schema]] = {
     "CORS": ("cors", _CORS),
-    "RequestHeaderModifier": ("requestHeaderModifier", _HEADER_FILTER),
-    "ResponseHeaderModifier": ("responseHeaderModifier", _HEADER_FILTER),
-    "RequestMirror": ("requestMirror", _MIRROR),
+    "RequestHeaderModifier": ("requestHeaderModifier", HEADER_FILTER),
+    "ResponseHeaderModifier": ("responseHeaderModifier", HEADER_FILTER),
+    "RequestMirror": ("requestMirror", MIRROR),
     "RequestRedirect": ("requestRedirect", _REDIRECT),
     "URLRewrite": ("urlRewrite", struct(hostname=PRECISE_HOSTNAME, path=_MODIFIER)),
     "ExtensionRef": ("extensionRef", struct(required="group kind name", group=group(), kind=kind(), name=NAME)),
@@ -198,7 +198,7 @@ _RULE = struct(
 )
 
 
-def _names_differ(data: list[Data]) -> bool:
+def names_differ(data: list[Data]) -> bool:
     names = [each["name"] for each in data if "name" in each]
     return len(set(names)) == len(names)
 
@@ -209,7 +209,7 @@ _SPEC = struct(
     rules=array(
         _RULE,
         16,
-        Rule("Rule name must be unique within the route", _names_differ),
+        Rule("Rule name must be unique within the route", names_differ),
         Rule(
             "While 16 rules and 64 matches per rule are allowed, the total number of matches across all rules must not exceed 128",
             lambda data: sum(len(each["matches"]) for each in data) <= 128,

@@ -1,0 +1,192 @@
+"""Which routes attach to which listeners, and what is said of each: the statuses of the Gateway API and their reasons.
+
+Sources: ``apis/v1/{gateway,shared,httproute,grpcroute,listenerset}_types.go`` of Gateway API 1.6, standard channel, and its conformance
+tests where the types leave room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
+
+from ...value import value
+from .http import host_matches
+from .objects import GATEWAY_GROUP, FromNamespaces, Gateway, Listener, ListenerSet, ObjectRef, ParentRef, ReferenceGrant, Route
+
+PROTOCOLS: dict[str, tuple[str, ...]] = {
+    "HTTP": ("HTTPRoute", "GRPCRoute"),
+    "HTTPS": ("HTTPRoute", "GRPCRoute"),
+    "TLS": ("TLSRoute",),
+    "TCP": ("TCPRoute",),
+    "UDP": ("UDPRoute",),
+}
+"""Which kinds of routes fit which protocol of a listener."""
+
+
+@value
+class Condition:
+    """One line of a status: a type, whether it holds ("True", "False", "Unknown"), the reason as the API names it, and words."""
+
+    type: str
+    status: str
+    reason: str
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}={self.status} {self.reason}{f': {self.message}' if self.message else ''}"
+
+
+@value
+class ListenerStatus:
+    """A listener of a Gateway or ListenerSet (``owner``), the kinds of routes it takes, and how many are attached."""
+
+    owner: Gateway | ListenerSet
+    listener: Listener
+    supported: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    attached: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.owner.kind} {self.owner.key}#{self.listener.name}"
+
+    @property
+    def works(self) -> bool:
+        """Whether it is programmed: connections to it are answered."""
+        return any(each.type == "Programmed" and each.status == "True" for each in self.conditions)
+
+
+@value
+class ParentStatus:
+    """What is said of a route by the controller of one of its parents, and the listeners it is attached to there."""
+
+    parent: ParentRef
+    conditions: tuple[Condition, ...] = ()
+    listeners: tuple[tuple[str, str], ...] = ()  # (owner's kind and key, listener's name)
+
+    @property
+    def accepted(self) -> bool:
+        return any(each.type == "Accepted" and each.status == "True" for each in self.conditions)
+
+
+@value
+class Statuses:
+    """What a controller writes into the objects' statuses, by the objects' kinds and keys."""
+
+    gateways: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
+    sets: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
+    listeners: tuple[ListenerStatus, ...] = ()
+    routes: Mapping[tuple[str, str], tuple[ParentStatus, ...]] = field(default_factory=dict)
+
+    def of_route(self, route: Route) -> tuple[ParentStatus, ...]:
+        return self.routes.get((route.kind, route.key), ())
+
+
+# --- namespaces, grants, host names
+
+
+def admits(rule: FromNamespaces, home: str, namespace: str, labels: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether something of ``namespace`` may attach to something of ``home``; ``labels`` are the namespaces' labels."""
+    if rule.source == "Selector":
+        return rule.selector.matches({**labels.get(namespace, {}), "kubernetes.io/metadata.name": namespace})
+    return rule.source == "All" or (rule.source == "Same" and home == namespace)
+
+
+def granted(source: Route | Gateway | ListenerSet, ref: ObjectRef, grants: Iterable[ReferenceGrant]) -> bool:
+    """Whether an object may refer to one of another namespace: only if that namespace says so."""
+    return ref.namespace == source.namespace or any(each.allows(source, GATEWAY_GROUP, ref) for each in grants)
+
+
+def intersection(listener: str, hostname: str) -> str | None:
+    """The hosts that a listener and a route have in common: the more specific of both, or None. ``""`` is any."""
+    for wide, narrow in ((listener, hostname), (hostname, listener)):
+        if not wide or wide == narrow:
+            return narrow
+        if wide.startswith("*.") and host_matches(wide, narrow.removeprefix("*.") if narrow.startswith("*.") else narrow):
+            return narrow
+    return None
+
+
+def effective(listener: Listener, route: Route) -> tuple[str, ...]:
+    """The hosts for which a route answers at a listener."""
+    names = route.hostnames or ("",)
+    found = (intersection(listener.hostname, each) for each in names)
+    return tuple(dict.fromkeys(each for each in found if each is not None))
+
+
+# --- listeners
+
+
+def supported_kinds(listener: Listener) -> tuple[tuple[str, ...], bool]:
+    """(The kinds that a listener takes, whether it asks for one that does not fit or that there is not.)"""
+    fitting = PROTOCOLS.get(listener.protocol, ())
+    if not listener.kinds:
+        return fitting, False
+    wanted = [kind for group, kind in listener.kinds if (group or GATEWAY_GROUP) == GATEWAY_GROUP and kind in fitting]
+    return tuple(dict.fromkeys(wanted)), len(wanted) < len(listener.kinds)
+
+
+def conflict(one: Listener, other: Listener) -> str:
+    """Why two listeners cannot both stand on a port, as the API's reason: ``ProtocolConflict``, ``HostnameConflict``, or ``""``."""
+    if one.port != other.port or ("UDP" in (one.protocol, other.protocol) and one.protocol != other.protocol):
+        return ""
+    families = [{"HTTPS": "TLS"}.get(each.protocol, each.protocol) for each in (one, other)]
+    if families[0] != families[1]:
+        return "ProtocolConflict"
+    return "HostnameConflict" if one.hostname == other.hostname or one.protocol in ("TCP", "UDP") else ""
+
+
+def conflicts(listeners: Sequence[tuple[Gateway | ListenerSet, Listener]]) -> dict[int, str]:
+    """Index → reason for the listeners that lose: both of one owner's; of two owners', the later one (the Gateway's own come first, then
+    ListenerSets by age)."""
+    found: dict[int, str] = {}
+    for later, (owner, listener) in enumerate(listeners):
+        for earlier in range(later):
+            other, before = listeners[earlier]
+            reason = conflict(before, listener)
+            if reason and other.key == owner.key and other.kind == owner.kind:
+                found.setdefault(earlier, reason)
+                found.setdefault(later, reason)
+            elif reason and earlier not in found:
+                found.setdefault(later, reason)
+    return found
+
+
+def certificate_problem(
+    owner: Gateway | ListenerSet, listener: Listener, secrets: frozenset[str] | None, grants: Sequence[ReferenceGrant]
+) -> tuple[str, str]:
+    """(reason, words) if the listener cannot show a certificate, else ("", ""). ``secrets`` are the keys of those there are, None if that
+    is not known."""
+    if listener.protocol not in ("HTTPS", "TLS") or listener.tls_mode == "Passthrough":
+        return "", ""
+    if not listener.certificates:
+        return "InvalidCertificateRef", "no certificateRefs"
+    for ref in listener.certificates:
+        if (ref.group, ref.kind) != ("", "Secret"):
+            return "InvalidCertificateRef", f"{ref} is no Secret"
+        if not granted(owner, ref, grants):
+            return "RefNotPermitted", f"no ReferenceGrant in {ref.namespace} lets {owner} use {ref}"
+        if secrets is not None and f"{ref.namespace}/{ref.name}" not in secrets:
+            return "InvalidCertificateRef", f"there is no {ref}"
+    return "", ""
+
+
+def listener_status(
+    owner: Gateway | ListenerSet, listener: Listener, clash: str, secrets: frozenset[str] | None, grants: Sequence[ReferenceGrant]
+) -> ListenerStatus:
+    """Its conditions; how many routes are attached is counted later."""
+    kinds, invalid = supported_kinds(listener)
+    reason, words = certificate_problem(owner, listener, secrets, grants)
+    if invalid:
+        reason, words = "InvalidRouteKinds", "it asks for kinds of routes that do not fit its protocol"
+    known = listener.protocol in PROTOCOLS
+    accepted = Condition("Accepted", "True", "Accepted")
+    if not known:
+        accepted = Condition("Accepted", "False", "UnsupportedProtocol", f"protocol {listener.protocol}")
+    elif clash:
+        accepted = Condition("Accepted", "False", clash)
+    resolved = Condition("ResolvedRefs", "False", reason, words) if reason else Condition("ResolvedRefs", "True", "ResolvedRefs")
+    fine = known and not clash and (not reason or (reason == "InvalidRouteKinds" and bool(kinds)))
+    programmed = Condition("Programmed", "True", "Programmed") if fine else Condition("Programmed", "False", "Invalid")
+    conflicted = Condition("Conflicted", "True", clash) if clash else Condition("Conflicted", "False", "NoConflicts")
+    return ListenerStatus(owner, listener, kinds, (accepted, programmed, resolved, conflicted))

@@ -1,0 +1,321 @@
+"""Gateway API into the router: Gateways with their listeners, the routes attached to them, and what becomes of a request.
+
+A request chooses a listener first (port, then the most specific hostname; with TLS, the server name of the handshake), then a rule among
+the routes attached to that listener alone ("listener isolation"), in the precedence that ``httproute_types.go`` gives. What is left to
+implementations: regular expressions stand between Exact and Prefix here, as in Envoy Gateway and NGINX Gateway Fabric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
+
+from ...errors import UnsupportedError
+from ...value import replace, value
+from .attach import (
+    Condition,
+    ListenerStatus,
+    ParentStatus,
+    Statuses,
+    admits,
+    conflicts,
+    effective,
+    granted,
+    listener_status,
+)
+from .backends import Backends
+from .filters import Mirror
+from .http import Action, Match, Origin, Request, Response, Router, Rule, host_matches, specificity
+from .objects import (
+    BackendRef,
+    Gateway,
+    GatewayClass,
+    Listener,
+    ListenerSet,
+    ParentRef,
+    ReferenceGrant,
+    Route,
+    RouteRule,
+)
+from .routing import Decision, decide
+
+NO_LISTENER = "nothing listens on port {port}"
+NO_NAME = "no listener on port {port} is for {name}: the handshake fails"
+NO_HOST = "no listener on port {port} is for {name}"
+MISDIRECTED = "{host} is another listener's than the server name {name} of this connection's handshake"
+CLIENT_CERTIFICATES = "client certificates and TLS towards backends are not modelled"
+PASSED = "passed through, unread, by its server name"
+_PATHS = {"Exact": 0, "RegularExpression": 1, "Prefix": 2}
+Owner = Gateway | ListenerSet
+
+
+@value
+class Attached:
+    """A listener with its status and the rules of the routes attached to it."""
+
+    status: ListenerStatus
+    router: Router
+
+    @property
+    def listener(self) -> Listener:
+        return self.status.listener
+
+
+@value
+class GatewayTable:
+    """What a controller has made of one Gateway: its listeners, those of its ListenerSets included."""
+
+    gateway: Gateway
+    listeners: tuple[Attached, ...] = ()
+
+    def on_port(self, port: int) -> list[Attached]:
+        return [each for each in self.listeners if each.listener.port == port and each.status.works]
+
+    def listener_for(self, port: int, name: str) -> Attached | None:
+        """The listener of the port with the most specific hostname that the name fits."""
+        fitting = [each for each in self.on_port(port) if host_matches(each.listener.hostname, name)]
+        return min(fitting, key=lambda each: specificity(each.listener.hostname), default=None)
+
+    def decide(self, request: Request) -> tuple[Decision, ...]:
+        """Every outcome for a request, shares summing to 1. One with neither backend nor response: there is no HTTP answer, as the
+        connection or its handshake fails."""
+        here = self.on_port(request.port)
+        if not here:
+            return (Decision(request, why=NO_LISTENER.format(port=request.port)),)
+        secure = request.scheme == "https"
+        if secure and self.gateway.client_certificates:
+            place = self.gateway.location
+            raise UnsupportedError(CLIENT_CERTIFICATES, file=place.file, line=place.line, field="spec.tls")
+        name = request.server_name if secure else request.hostname
+        chosen = self.listener_for(request.port, name)
+        words = {"port": request.port, "name": name}
+        if chosen is None:
+            return (Decision(request, why=NO_NAME.format(**words)),) if secure else (_not_found(request, NO_HOST.format(**words)),)
+        if secure and chosen.listener.tls_mode != "Passthrough":
+            asked = self.listener_for(request.port, request.hostname)
+            if asked is not chosen:
+                why = MISDIRECTED.format(host=request.hostname, name=name)
+                return (Decision(request, response=Response(421), why=why, listener=chosen.status.name),)
+        if chosen.listener.protocol in ("TLS", "TCP", "UDP"):
+            return _passed(chosen, request)
+        return tuple(replace(each, listener=chosen.status.name) for each in decide(chosen.router, request))
+
+
+def _not_found(request: Request, why: str) -> Decision:
+    return Decision(request, response=Response(404), why=why)
+
+
+def _passed(chosen: Attached, request: Request) -> tuple[Decision, ...]:
+    """A connection that is forwarded as it is: to a backend by weight, or, where there is none, closed."""
+    named = replace(request, host=request.server_name) if chosen.listener.protocol == "TLS" else request
+    found = decide(chosen.router, named)
+    return tuple(
+        Decision(request, each.rule, each.backend, request, share=each.share, why=PASSED, listener=chosen.status.name)
+        if each.backend and each.response is None
+        else Decision(request, each.rule, share=each.share, why=each.why, listener=chosen.status.name)
+        for each in found
+    )
+
+
+@value
+class GatewayWorld:
+    """Everything that a controller of the Gateway API watches."""
+
+    gateways: tuple[Gateway, ...] = ()
+    classes: tuple[GatewayClass, ...] = ()
+    sets: tuple[ListenerSet, ...] = ()
+    routes: tuple[Route, ...] = ()
+    grants: tuple[ReferenceGrant, ...] = ()
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of namespaces
+    secrets: frozenset[str] | None = None
+    backends: Backends = field(default_factory=Backends, compare=False)
+
+
+def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
+    """A table for each Gateway whose class is there, and the statuses of everything."""
+    names = {each.name for each in world.classes}
+    gateways = [each for each in world.gateways if each.gateway_class in names]
+    conditions: dict[str, tuple[Condition, ...]] = {}
+    sets: dict[str, tuple[Condition, ...]] = {}
+    listeners: list[ListenerStatus] = []
+    homes: dict[str, list[ListenerStatus]] = {}
+    for gateway in gateways:
+        found = _listeners(gateway, world, sets)
+        homes[gateway.key] = found
+        listeners += found
+        own = [each for each in found if each.owner is gateway]
+        conditions[gateway.key] = _gateway_conditions(own)
+    for each in world.gateways:
+        conditions.setdefault(each.key, (Condition("Accepted", "Unknown", "Pending", f"no GatewayClass {each.gateway_class!r}"),))
+    attached, routes = _attach(world, listeners)
+    counted = {id(each): replace(each, attached=len(attached.get(id(each), ()))) for each in listeners}
+    made = {
+        gateway.key: GatewayTable(
+            gateway, tuple(Attached(counted[id(each)], _router(world, each, attached.get(id(each), ()))) for each in homes[gateway.key])
+        )
+        for gateway in gateways
+    }
+    return made, Statuses(conditions, sets, tuple(counted.values()), routes)
+
+
+def _gateway_conditions(own: Sequence[ListenerStatus]) -> tuple[Condition, ...]:
+    working = [each for each in own if each.works]
+    reason = "Accepted" if len(working) == len(own) else "ListenersNotValid"
+    accepted = Condition("Accepted", "True" if working else "False", reason)
+    return accepted, Condition("Programmed", "True", "Programmed") if working else Condition("Programmed", "False", "Invalid")
+
+
+def _listeners(gateway: Gateway, world: GatewayWorld, sets: dict[str, tuple[Condition, ...]]) -> list[ListenerStatus]:
+    """The Gateway's own listeners, then those of the ListenerSets that it lets in, the oldest first; ``sets`` gets their conditions."""
+    owned: list[tuple[Owner, Listener]] = [(gateway, each) for each in gateway.listeners]
+    asking = [each for each in world.sets if (each.parent.namespace, each.parent.name) == (gateway.namespace, gateway.name)]
+    let_in = []
+    for each in sorted(asking, key=lambda each: (each.metadata.creation_timestamp, each.key)):
+        if admits(gateway.allowed_sets, gateway.namespace, each.namespace, world.labels):
+            owned += [(each, listener) for listener in each.listeners]
+            let_in.append(each)
+        else:
+            words = f"{gateway} lets in no ListenerSet of namespace {each.namespace}"
+            sets[each.key] = (Condition("Accepted", "False", "NotAllowed", words), Condition("Programmed", "False", "NotAllowed"))
+    clashes = conflicts(owned)
+    found = [
+        listener_status(owner, listener, clashes.get(index, ""), world.secrets, world.grants)
+        for index, (owner, listener) in enumerate(owned)
+    ]
+    for each in let_in:
+        sets[each.key] = _gateway_conditions([status for status in found if status.owner is each])
+    return found
+
+
+# --- routes
+
+
+def _attach(
+    world: GatewayWorld, listeners: Sequence[ListenerStatus]
+) -> tuple[dict[int, list[Route]], dict[tuple[str, str], tuple[ParentStatus, ...]]]:
+    """Listener (by identity) → routes attached to it; and each route's statuses."""
+    attached: dict[int, list[Route]] = {}
+    statuses: dict[tuple[str, str], tuple[ParentStatus, ...]] = {}
+    by_owner: dict[tuple[str, str], list[ListenerStatus]] = {}
+    for each in listeners:
+        by_owner.setdefault((each.owner.kind, each.owner.key), []).append(each)
+    for route in sorted(world.routes, key=_age):
+        found = []
+        for parent in route.parents:
+            own = by_owner.get((parent.kind, parent.key))
+            if own is None:
+                continue  # another controller's, or nobody's
+            status, chosen = _status(world, route, parent, own, attached)
+            for each in chosen:
+                attached.setdefault(id(each), []).append(route)
+            found.append(status)
+        statuses[route.kind, route.key] = tuple(found)
+    return attached, statuses
+
+
+def _age(route: Route) -> tuple:
+    return route.metadata.creation_timestamp, route.namespace, route.name
+
+
+def _status(
+    world: GatewayWorld, route: Route, parent: ParentRef, own: Sequence[ListenerStatus], attached: Mapping[int, Sequence[Route]]
+) -> tuple[ParentStatus, list[ListenerStatus]]:
+    meant = [
+        each
+        for each in own
+        if parent.section in ("", each.listener.name) and parent.port in (None, each.listener.port)
+    ]
+    allowed = [
+        each
+        for each in meant
+        if route.kind in each.supported and admits(each.listener.allowed, each.owner.namespace, route.namespace, world.labels)
+    ]
+    fitting = [each for each in allowed if effective(each.listener, route)]
+    chosen = [each for each in fitting if not _taken(route, each, attached)]
+    if not meant:
+        accepted = Condition("Accepted", "False", "NoMatchingParent", f"{parent} has no such listener")
+    elif not allowed:
+        accepted = Condition("Accepted", "False", "NotAllowedByListeners", f"no listener takes a {route.kind} of {route.namespace}")
+    elif not fitting:
+        accepted = Condition("Accepted", "False", "NoMatchingListenerHostname", f"no listener is for {', '.join(route.hostnames)}")
+    elif not chosen:
+        accepted = Condition("Accepted", "False", "HostnameConflict", "an older route of the other kind has these hosts")
+    else:
+        accepted = Condition("Accepted", "True", "Accepted")
+    places = tuple((f"{each.owner.kind} {each.owner.key}", each.listener.name) for each in chosen)
+    return ParentStatus(parent, (accepted, resolved(route, world)), places), chosen
+
+
+def _taken(route: Route, status: ListenerStatus, attached: Mapping[int, Sequence[Route]]) -> bool:
+    """Whether a route of the other HTTP kind was there before with a host in common (``grpcroute_types.go``: one of both is refused)."""
+    others = [each for each in attached.get(id(status), ()) if each.kind != route.kind]
+    mine = effective(status.listener, route)
+    return any(host_matches(a, b) or host_matches(b, a) for each in others for a in effective(status.listener, each) for b in mine)
+
+
+def resolved(route: Route, world: GatewayWorld) -> Condition:
+    """Whether everything that a route refers to may be referred to, and is there."""
+    for rule in route.rules:
+        for each in (*rule.backends, *rule.mirrors):
+            reason, words = _reference(route, each, world)
+            if reason:
+                return Condition("ResolvedRefs", "False", reason, words)
+    return Condition("ResolvedRefs", "True", "ResolvedRefs")
+
+
+def _reference(route: Route, each: BackendRef, world: GatewayWorld) -> tuple[str, str]:
+    if (each.ref.group, each.ref.kind) != ("", "Service"):
+        return "InvalidKind", f"{each.ref} is no Service"
+    if not granted(route, each.ref, world.grants):
+        return "RefNotPermitted", f"no ReferenceGrant in {each.ref.namespace} lets {route} use {each.ref}"
+    problem = world.backends.problem(each.target)
+    if problem:
+        return "BackendNotFound", problem
+    protocol = getattr(world.backends.port(each.target), "app_protocol", "")
+    if protocol.startswith("kubernetes.io/") and protocol not in ("kubernetes.io/h2c", "kubernetes.io/ws", "kubernetes.io/wss"):
+        return "UnsupportedProtocol", f"appProtocol {protocol}"
+    return "", ""
+
+
+# --- rules
+
+
+def _router(world: GatewayWorld, status: ListenerStatus, routes: Iterable[Route]) -> Router:
+    hosts: dict[str, list[Rule]] = {}
+    for age, route in enumerate(routes):
+        made = list(_rules(world, route, age))
+        for host in effective(status.listener, route):
+            hosts.setdefault(host, []).extend(made)
+    return Router({host: tuple(rules) for host, rules in hosts.items()})
+
+
+def _rules(world: GatewayWorld, route: Route, age: int) -> Iterable[Rule]:
+    for number, rule in enumerate(route.rules):
+        action = _action(world, route, rule)
+        for index, match in enumerate(rule.matches):
+            origin = Origin(route.kind, route.key, number, index, rule.name, route.location)
+            yield Rule(match, action, origin, (*_precedence(match), age, number, index))
+
+
+def _precedence(match: Match) -> tuple:
+    """Exact before the longest path, then method, then the most headers, then the most query parameters."""
+    return _PATHS[match.path.type], -len(match.path.value), not match.method, -len(match.headers), -len(match.query)
+
+
+def _action(world: GatewayWorld, route: Route, rule: RouteRule) -> Action:
+    backends = tuple(_backend(world, route, each) for each in rule.backends)
+    filters = tuple(each for each in rule.filters if not isinstance(each, Mirror) or _usable(world, route, rule, each))
+    return Action(backends, filters, rule.request_timeout, rule.backend_timeout)
+
+
+def _usable(world: GatewayWorld, route: Route, rule: RouteRule, mirror: Mirror) -> bool:
+    """A mirror whose backend may not be used, or is not there, gets nothing; the request itself is not disturbed."""
+    refs = [each for each in rule.mirrors if each.target == mirror.backend]
+    return any(not _reference(route, each, world)[0] for each in refs)
+
+
+def _backend(world: GatewayWorld, route: Route, each: BackendRef):
+    reason, words = _reference(route, each, world)
+    if reason:
+        return replace(each.target, problem=words, status=500)
+    return world.backends.settled(each.target, 500)

@@ -1,0 +1,397 @@
+"""One HTTP router: hosts, then matches in their order of precedence, then filters, then a backend by weight.
+
+Ingress and Gateway API compile into it (:mod:`.ingress`, :mod:`.gateway`), and differ in three places, each a field here: how many labels a
+wildcard host stands for, what comes first among paths (the rank that the compiler gives), and whether a request whose host has no
+fitting rule goes on to a less specific host. Sources: KEP-1453 and the Ingress page of 1.36; ``apis/v1/httproute_types.go`` of Gateway API.
+
+Paths are compared as they were sent: no decoding of ``%2F``, no merging of ``//``; what controllers do there differs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
+from fractions import Fraction
+from functools import lru_cache
+from typing import Literal
+
+from ...errors import ModelError
+from ...value import value
+from ..objects import NOWHERE, Location
+
+Pairs = tuple[tuple[str, str], ...]
+PathType = Literal["Exact", "Prefix", "RegularExpression"]
+MATCHED = ""
+
+
+# --- a request and its answer
+
+
+@value
+class Request:
+    """An HTTP request as it is sent: ``path`` with its query, ``headers`` in their order, ``host`` the Host header (with a port if it has
+    one). ``sni`` is the server name of the TLS handshake, by default the host; ``port`` the TCP port that it came in by."""
+
+    host: str
+    path: str = "/"
+    method: str = "GET"
+    headers: Pairs = ()
+    scheme: str = "http"
+    port: int = 80
+    sni: str = ""
+
+    @property
+    def hostname(self) -> str:
+        """The host without a port, in lower case (RFC 9110, 4.2.3)."""
+        host = self.host.lower()
+        return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+
+    @property
+    def server_name(self) -> str:
+        """The name asked for in the TLS handshake, by which a certificate is chosen (RFC 6066, 3)."""
+        return (self.sni or self.hostname).lower()
+
+    @property
+    def plain_path(self) -> str:
+        """The path without its query."""
+        return self.path.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        return self.path.partition("?")[2]
+
+    def header(self, name: str) -> str | None:
+        """The header's value; several of one name are one, with commas (RFC 9110, 5.3). None if there is none."""
+        wanted = name.lower()
+        found = [content for each, content in self.headers if each.lower() == wanted]
+        return ",".join(found) if found else None
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.host}{self.path}"
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.url}"
+
+
+_URL = re.compile(r"(?:(https?)://)?([^/?#\s]+)(/[^#\s]*)?")
+
+
+def request(url: str, method: str = "GET", headers: Mapping[str, str] | Pairs = (), *, sni: str = "") -> Request:
+    """A request for a URL (``http://shop.example.com/api?x=1``; without a scheme, http). ModelError if it is none."""
+    found = _URL.fullmatch(url)
+    if not found:
+        raise ModelError(f"{url!r} is no URL: write http://HOST/PATH")
+    scheme, host, path = found[1] or "http", found[2], found[3] or "/"
+    _, colon, port = host.rpartition(":") if not host.endswith("]") else ("", "", "")
+    if colon and not (port.isdigit() and 0 < int(port) < 65536):
+        raise ModelError(f"{url!r}: {port!r} is no port")
+    if not re.fullmatch(r"[A-Z]+", method):
+        raise ModelError(f"{method!r} is no HTTP method: they are written in capitals")
+    pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
+    return Request(host, path, method, pairs, scheme, int(port) if colon else PORTS[scheme], sni)
+
+
+PORTS = {"http": 80, "https": 443}
+"""Where a scheme is served unless the URL says otherwise."""
+
+
+@value
+class Response:
+    """An answer: its status, and the headers that the client sees."""
+
+    status: int
+    headers: Pairs = ()
+
+    def header(self, name: str) -> str | None:
+        found = [content for each, content in self.headers if each.lower() == name.lower()]
+        return ",".join(found) if found else None
+
+    def __str__(self) -> str:
+        return f"{self.status} {REASONS.get(self.status, '')}".rstrip()
+
+
+REASONS = {
+    200: "OK", 204: "No Content", 301: "Moved Permanently", 302: "Found", 303: "See Other", 307: "Temporary Redirect",
+    308: "Permanent Redirect", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 421: "Misdirected Request",
+    500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
+}  # fmt: skip
+"""Reason phrases (RFC 9110, 15)."""
+
+
+# --- what a rule asks for
+
+
+@value
+class PathMatch:
+    """A condition on the path. ``Prefix`` goes by whole elements: ``/foo`` matches ``/foo/bar`` and not ``/foobar``, and a slash at its end
+    counts for nothing. A regular expression has to match the whole path."""
+
+    type: PathType = "Prefix"
+    value: str = "/"
+
+    def matches(self, path: str) -> bool:
+        if self.type == "Exact":
+            return path == self.value
+        if self.type == "Prefix":
+            stem = self.value.rstrip("/")
+            return path == stem or path.startswith(stem + "/") or not stem
+        return _pattern(self.value).fullmatch(path) is not None
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.value}"
+
+
+@value
+class NameMatch:
+    """A condition on a header (whatever the case of its name) or on a parameter of the query."""
+
+    name: str
+    value: str
+    type: Literal["Exact", "RegularExpression"] = "Exact"
+
+    def holds(self, content: str | None) -> bool:
+        if content is None:
+            return False
+        return content == self.value if self.type == "Exact" else _pattern(self.value).fullmatch(content) is not None
+
+    def __str__(self) -> str:
+        return f"{self.name}{'=' if self.type == 'Exact' else '~'}{self.value}"
+
+
+@lru_cache(maxsize=4096)
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ModelError(f"{text!r} is no regular expression: {error}") from None
+
+
+@value
+class Match:
+    """All that a request must be for a rule: every condition has to hold."""
+
+    path: PathMatch = PathMatch()
+    method: str = ""
+    headers: tuple[NameMatch, ...] = ()
+    query: tuple[NameMatch, ...] = ()
+
+    def misses(self, sent: Request) -> str:
+        """The first condition that does not hold, as ``path``, ``method``, ``header NAME`` or ``query NAME``; ``""`` if all do."""
+        return ("path" if not self.path.matches(sent.plain_path) else "") or self.misses_beside_path(sent)
+
+    def misses_beside_path(self, sent: Request) -> str:
+        if self.method and self.method != sent.method:
+            return "method"
+        for each in self.headers:
+            if not each.holds(sent.header(each.name)):
+                return f"header {each.name}"
+        if self.query:
+            parameters = query_parameters(sent.query)
+            for each in self.query:
+                if not each.holds(parameters.get(each.name)):
+                    return f"query {each.name}"
+        return MATCHED
+
+    def __str__(self) -> str:
+        parts = [str(self.path), self.method, *map(str, self.headers), *(f"?{each}" for each in self.query)]
+        return " ".join(part for part in parts if part)
+
+
+def query_parameters(query: str) -> dict[str, str]:
+    """The first value of each parameter: what repeated ones mean is left to implementations."""
+    from urllib.parse import parse_qsl
+
+    found: dict[str, str] = {}
+    for name, content in parse_qsl(query, keep_blank_values=True):
+        found.setdefault(name, content)
+    return found
+
+
+# --- what a rule does
+
+
+@value
+class Backend:
+    """A port of a Service that requests are sent to. ``filters`` are for it alone. ``problem`` says why it cannot be used: the share of
+    requests that falls to it is answered with ``status``. Another ``kind`` than Service means what its controller says."""
+
+    namespace: str
+    name: str
+    port: int | str = 0
+    weight: int = 1
+    filters: tuple = ()
+    problem: str = ""
+    status: int = 500
+    kind: str = "Service"
+    protocol: str = ""  # appProtocol: how the second connection speaks (kubernetes.io/h2c, kubernetes.io/ws)
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.key}:{self.port}" if self.port else self.key
+
+
+@value
+class Origin:
+    """Where a rule stands: the object, and the rule's and the match's number in it, from 0 (a default backend has no numbers)."""
+
+    kind: str
+    key: str
+    rule: int | None = None
+    match: int | None = None
+    name: str = ""
+    location: Location = field(default=NOWHERE, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        numbers = "" if self.rule is None else f" rule {self.name or self.rule}" + ("" if self.match is None else f" match {self.match}")
+        return f"{self.kind} {self.key}{numbers}"
+
+
+@value
+class Action:
+    """What happens to a request that matched: ``filters`` in their order, then one of ``backends`` by weight. Timeouts are seconds, None
+    for none: ``request_timeout`` bounds the whole answer, ``backend_timeout`` one attempt at the backend."""
+
+    backends: tuple[Backend, ...] = ()
+    filters: tuple = ()
+    request_timeout: Fraction | None = None
+    backend_timeout: Fraction | None = None
+
+
+@value
+class Rule:
+    """One match, what it leads to, and its ``rank``: among the rules of one host the one with the smallest rank goes first."""
+
+    match: Match
+    action: Action
+    origin: Origin
+    rank: tuple = ()
+
+
+# --- hosts
+
+
+def host_matches(pattern: str, host: str, one_label: bool = False) -> bool:
+    """Whether a host fits a rule's host: ``""`` is any; ``*.foo.com`` one label before the dot, or, unless ``one_label``, one or more."""
+    if not pattern or pattern == host:
+        return True
+    if not pattern.startswith("*."):
+        return False
+    head, suffix = host[: len(host) - len(pattern) + 1], pattern[1:]
+    return host.endswith(suffix) and bool(head) and not (one_label and "." in head)
+
+
+class PathTable:
+    """The rules of one host, found by path: exact ones and prefixes by look-up, regular expressions one by one."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = sorted(rules, key=lambda rule: rule.rank)
+        self.exact: dict[str, list[Rule]] = {}
+        self.prefix: dict[str, list[Rule]] = {}
+        self.patterns: list[Rule] = []
+        for rule in self.rules:
+            path = rule.match.path
+            if path.type == "RegularExpression":
+                self.patterns.append(rule)
+            elif path.type == "Exact":
+                self.exact.setdefault(path.value, []).append(rule)
+            else:
+                self.prefix.setdefault(path.value.rstrip("/"), []).append(rule)
+
+    def candidates(self, path: str) -> Iterable[Rule]:
+        """The rules whose path fits, in their order."""
+        found = [self.exact[path]] if path in self.exact else []
+        stem = path
+        while True:
+            if stem in self.prefix:
+                found.append(self.prefix[stem])
+            if not stem:
+                break
+            stem = stem.rpartition("/")[0]
+        fitting = [rule for rule in self.patterns if rule.match.path.matches(path)]
+        found += [fitting] if fitting else []
+        if len(found) < 2:
+            return found[0] if found else ()
+        return sorted((rule for rules in found for rule in rules), key=lambda rule: rule.rank)
+
+    def find(self, sent: Request) -> Rule | None:
+        return next((rule for rule in self.candidates(sent.plain_path) if not rule.match.misses_beside_path(sent)), None)
+
+
+@value
+class Router:
+    """Rules by host. ``default`` answers what no rule does; without one that is 404.
+
+    ``one_label``: a wildcard host stands for exactly one label (Ingress), not for one or more (Gateway API). ``falls_through``: where no
+    rule of the most specific host fits, the next less specific one is asked (Gateway API, whose hosts only order the rules).
+    """
+
+    hosts: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    default: Rule | None = None
+    one_label: bool = False
+    falls_through: bool = True
+    cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    def table(self, host: str) -> PathTable:
+        if host not in self.cache:
+            self.cache[host] = PathTable(self.hosts[host])
+        return self.cache[host]
+
+    def fitting_hosts(self, host: str) -> Iterator[str]:
+        """The hosts with rules that the name fits, the most specific first."""
+        if host in self.hosts and host:
+            yield host
+        rest = host.partition(".")[2]
+        while rest:
+            if f"*.{rest}" in self.hosts:
+                yield f"*.{rest}"
+            if self.one_label:
+                break
+            rest = rest.partition(".")[2]
+        if "" in self.hosts:
+            yield ""
+
+    def find(self, sent: Request) -> Rule | None:
+        """The rule that answers, or None."""
+        for host in self.fitting_hosts(sent.hostname):
+            rule = self.table(host).find(sent)
+            if rule is not None or not self.falls_through:
+                return rule or self.default
+        return self.default
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """Every rule, in the order in which one would try them all: hosts from specific to general, then by rank."""
+        return [rule for host in sorted(self.hosts, key=specificity) for rule in self.table(host).rules]
+
+
+def specificity(host: str) -> tuple:
+    """Sorts hosts from specific to general: names, then wildcards by their length, then any."""
+    return (not host, host.startswith("*."), -len(host), host)
+
+
+@value
+class Considered:
+    """A rule that was looked at for a request: its host, and the first thing that did not fit (``""``: it answered; ``"later"``: it would
+    have fitted, and another came before it)."""
+
+    rule: Rule
+    host: str
+    why: str
+
+
+def considered(router: Router, sent: Request) -> tuple[Considered, ...]:
+    """Every rule with the reason why it did, or did not, answer: slow and complete, for showing."""
+    chosen, out = router.find(sent), []
+    for host in sorted(router.hosts, key=specificity):
+        fits = host_matches(host, sent.hostname, router.one_label)
+        for rule in router.table(host).rules:
+            why = rule.match.misses(sent) if fits else "host"
+            out.append(Considered(rule, host, why or (MATCHED if rule is chosen else "later")))
+    if router.default is not None:
+        out.append(Considered(router.default, "", MATCHED if router.default is chosen else "later"))
+    return tuple(out)

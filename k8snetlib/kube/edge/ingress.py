@@ -1,0 +1,122 @@
+"""Ingress into the router: one table of rules for each class, and where TLS ends.
+
+Sources: KEP-1453 and the Ingress page of 1.36. The longest matching path goes first, and among equally long ones Exact before Prefix; a
+wildcard host stands for one label. Where the API says nothing, the table does what is most common, and says so:
+
+* ``ImplementationSpecific`` is taken as Prefix;
+* a host with rules is asked alone, and what none of its paths matches goes to the default backend, not to rules for any host;
+* two Ingresses with the same host and path: the older one goes first, then by namespace and name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
+
+from ...value import value
+from .backends import Backends
+from .http import Action, Backend, Match, Origin, PathMatch, Request, Router, Rule
+from .objects import Ingress, IngressClass, IngressPath
+from .routing import Decision, decide
+
+MISSING = 503
+"""What is answered for a Service that is not there; the API does not say, controllers differ between 502 and 503."""
+NO_CLASS = "no IngressClass {name!r}: no controller answers for it"
+SPECIFIC = "pathType ImplementationSpecific is up to the controller: taken as Prefix here"
+FOREIGN = "annotation {key} is for one controller alone, and changes nothing here"
+_FOREIGN = ("nginx.ingress.kubernetes.io/", "haproxy.org/", "haproxy-ingress.github.io/", "traefik.ingress.kubernetes.io/", "alb.ingress.")
+
+
+@value
+class IngressTable:
+    """What one controller has made of the Ingresses of its class: the rules, and the certificates by host (Secret keys)."""
+
+    class_name: str
+    ingresses: tuple[Ingress, ...]
+    router: Router
+    certificates: Mapping[str, str] = field(default_factory=dict)
+
+    def certificate(self, server_name: str) -> str:
+        """The Secret whose certificate is shown to a client that asks for this name; ``""``: the controller's own, which no browser
+        trusts."""
+        exact = self.certificates.get(server_name)
+        wild = self.certificates.get("*." + server_name.partition(".")[2])
+        return exact or wild or self.certificates.get("", "")
+
+    def decide(self, request: Request) -> tuple[Decision, ...]:
+        """Every outcome for a request, shares summing to 1."""
+        return decide(self.router, request)
+
+
+def class_of(ingress: Ingress, classes: Iterable[IngressClass]) -> str | None:
+    """The class whose controller answers for an Ingress: the one it names, or the default one, or ``""`` where there is neither (then it
+    is up to the controller). None if it names a class that is not there."""
+    classes = list(classes)
+    if ingress.ingress_class:
+        return ingress.ingress_class if any(each.name == ingress.ingress_class for each in classes) else None
+    defaults = sorted((each for each in classes if each.is_default), key=lambda each: each.metadata.creation_timestamp)
+    return defaults[-1].name if defaults else ""
+
+
+def tables(ingresses: Iterable[Ingress], classes: Sequence[IngressClass] = (), backends: Backends | None = None) -> dict[str, IngressTable]:
+    """A table for each class that an Ingress belongs to."""
+    grouped: dict[str, list[Ingress]] = {}
+    for each in ingresses:
+        name = class_of(each, classes)
+        if name is not None:
+            grouped.setdefault(name, []).append(each)
+    return {name: table(members, name, backends) for name, members in grouped.items()}
+
+
+def table(ingresses: Iterable[Ingress], class_name: str = "", backends: Backends | None = None) -> IngressTable:
+    """The table of Ingresses that share a controller."""
+    backends = backends or Backends()
+    ordered = tuple(sorted(ingresses, key=lambda each: (each.metadata.creation_timestamp, each.namespace, each.name)))
+    hosts: dict[str, list[Rule]] = {}
+    default: Rule | None = None
+    for age, each in enumerate(ordered):
+        if each.default_backend and default is None:
+            default = Rule(Match(), _to(each.default_backend, backends), Origin("Ingress", each.key, location=each.location))
+        for number, rule in enumerate(each.rules):
+            found = hosts.setdefault(rule.host, [])
+            for index, path in enumerate(rule.paths):
+                origin = Origin("Ingress", each.key, number, index, location=each.location)
+                found.append(Rule(Match(_match(path)), _to(path.backend, backends), origin, _rank(path, (age, number, index))))
+    router = Router({host: tuple(rules) for host, rules in hosts.items()}, default, one_label=True, falls_through=False)
+    return IngressTable(class_name, ordered, router, _certificates(ordered))
+
+
+def _match(path: IngressPath) -> PathMatch:
+    return PathMatch("Exact" if path.path_type == "Exact" else "Prefix", path.path)
+
+
+def _rank(path: IngressPath, place: tuple[int, int, int]) -> tuple:
+    return (-len(path.path), path.path_type != "Exact", *place)
+
+
+def _to(backend: Backend, backends: Backends) -> Action:
+    return Action((backends.settled(backend, MISSING),))
+
+
+def _certificates(ingresses: Iterable[Ingress]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in ingresses:
+        for tls in each.tls:
+            for host in tls.hosts or ("",):
+                if tls.secret_name:
+                    found.setdefault(host, f"{each.namespace}/{tls.secret_name}")
+    return found
+
+
+def notes(ingresses: Iterable[Ingress], classes: Sequence[IngressClass]) -> Iterable[str]:
+    """What a reader would otherwise miss, with the place of each."""
+    for each in ingresses:
+        if class_of(each, classes) is None:
+            yield f"{each.location} spec.ingressClassName: {NO_CLASS.format(name=each.ingress_class)}"
+        if any(path.path_type == "ImplementationSpecific" for rule in each.rules for path in rule.paths):
+            yield f"{each.location} {each}: {SPECIFIC}"
+        for key in sorted(each.annotations):
+            if key.startswith(_FOREIGN):
+                yield f"{each.location} {each}: {FOREIGN.format(key=key)}"
+
+
