@@ -20,6 +20,8 @@ schema.prepare(schema_kinds.MODELLED)
 DATA = Path(__file__).parent / "data"
 DNS6 = ip_address("fd00:10:96::a")
 SHOP, NODE_C, COREDNS = DATA / "shop.yaml", DATA / "node-c.yaml", DATA / "coredns.yaml"
+INGRESS, GATEWAY = DATA / "ingress.yaml", DATA / "gateway.yaml"
+"""The way in for HTTP, in either API, with its controller: ``shop("vxlan", INGRESS, proxy="iptables", outside=True, balancer=True)``."""
 
 
 def shop(

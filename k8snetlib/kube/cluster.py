@@ -32,11 +32,14 @@ from .objects import Namespace, Node, Pod, Service, Workload
 from .outside import BALANCERS, CLIENT, balanced, outside_ops
 from .proxy import MODES
 from .sandboxes import answered, sandboxes_of, sockets_of
+from .selectors import EMPTY
 from .slices import Endpoints, EndpointSlice
 from .targets import Target, find_target
 
 if TYPE_CHECKING:
     from .dns import ClusterDNS
+    from .edge import Edge
+    from .edge.journey import Journey
     from .resolver import Lookup
 
 FAMILIES = {"IPv4": 4, "IPv6": 6}
@@ -142,6 +145,22 @@ class Cluster:
             names = tuple(each.name for each in self.namespaces)
             self.cache["dns"] = ClusterDNS(self.control.services, self.control.slices, names)
         return self.cache["dns"]
+
+    @property
+    def edge(self) -> Edge:
+        """What controllers make of the cluster's Ingresses and Gateways: tables of rules, and statuses."""
+        from .edge import edge_of
+
+        if "edge" not in self.cache:
+            self.cache["edge"] = edge_of(self)
+        return self.cache["edge"]
+
+    def journey(self, url: str, method: str = "GET", headers: Mapping[str, str] = EMPTY, **choices) -> Journey:
+        """The journey of an HTTP request through its controller: ``cluster.journey("https://www.example.com/api")``. The further choices
+        are those of :func:`k8snetlib.kube.edge.journey.journey`."""
+        from .edge.journey import journey
+
+        return journey(self, url, method, headers, **choices)
 
     def lookup(self, source: str, name: str, types: Sequence[str] = ("A", "AAAA"), namespace: str = "") -> Lookup:
         """What a program in a Pod gets for a name: the search list walked, every question with its answer.

@@ -1,0 +1,126 @@
+"""Where a request meets its controller: which table answers for it, by which Service it comes in, and the Pod that ends its connection.
+
+No object says which Pods are an IngressClass's or a Gateway's controller. What is asked here, in this order: the caller; the addresses in
+the object's status, as those of a running cluster are; the label ``gateway.networking.k8s.io/gateway-name`` (GEP-1762); and a Service
+labelled as a controller's (``app.kubernetes.io/component: controller``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ...errors import ModelError
+from ...value import value
+from ..objects import Pod, Service
+from ..targets import find_service
+from .gateway import GatewayTable
+from .http import Request
+from .ingress import IngressTable
+
+if TYPE_CHECKING:
+    from ...linux.events import Trace
+    from ..cluster import Cluster
+
+GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
+COMPONENT = ("app.kubernetes.io/component", "controller")
+TEXT = {
+    "nothing": "this cluster has no Ingress and no Gateway that a controller answers for",
+    "which": "by which way in? There are {names}: name one",
+    "no-entry": "{name} is no way in here (there are {names})",
+    "no-service": "no Service is known to lead to the controller of {table}: name it (via=\"svc/NAMESPACE/NAME\")",
+    "no-port": "Service {service} has no port {port}, by which {url} would come in",
+    "outside": "this cluster has no client outside (load it with outside=True)",
+    "pending": "Service {service} is of type {type} and has no address outside: nothing leads to it from there",
+}  # fmt: skip
+Table = IngressTable | GatewayTable
+
+
+@value
+class Entry:
+    """A controller's table and the Service by which it is reached; ``name`` is ``ingress/CLASS`` or ``gateway/NAMESPACE/NAME``."""
+
+    name: str
+    table: Table
+    service: Service
+
+
+def entries(cluster: Cluster) -> dict[str, Table]:
+    """Every table of the cluster by the name of its entry."""
+    edge = cluster.edge
+    found: dict[str, Table] = {f"ingress/{name}": table for name, table in edge.ingresses.items()}
+    return found | {f"gateway/{key}": table for key, table in edge.gateways.items()}
+
+
+def entry(cluster: Cluster, request: Request, name: str = "", via: str = "") -> Entry:
+    """The way in that a request takes: the one ``name`` says, else the only one there is, else the only one with a rule for its host.
+    ModelError if that leaves none, or several."""
+    known = entries(cluster)
+    if not known:
+        raise ModelError(TEXT["nothing"])
+    names = ", ".join(known)
+    if name and name not in known:
+        raise ModelError(TEXT["no-entry"].format(name=name, names=names))
+    fitting = [name] if name else list(known) if len(known) == 1 else [each for each, table in known.items() if _has_host(table, request)]
+    if len(fitting) != 1:
+        raise ModelError(TEXT["which"].format(names=names))
+    table = known[fitting[0]]
+    service = find_service(cluster, via, *_named(via)) if via else _service(cluster, table)
+    if service is None:
+        raise ModelError(TEXT["no-service"].format(table=fitting[0]))
+    return Entry(fitting[0], table, service)
+
+
+def _named(via: str) -> tuple[str, str]:
+    """(name, namespace) of ``svc/NAMESPACE/NAME`` or ``svc/NAME``."""
+    parts = via.split("/")[1:] if "/" in via else [via]
+    return parts[-1], parts[0] if len(parts) == 2 else ""
+
+
+def _has_host(table: Table, request: Request) -> bool:
+    routers = [table.router] if isinstance(table, IngressTable) else [each.router for each in table.listeners]
+    return any(True for router in routers for _ in router.fitting_hosts(request.hostname))
+
+
+def _service(cluster: Cluster, table: Table) -> Service | None:
+    addresses: Iterable[str]
+    if isinstance(table, IngressTable):
+        addresses, labels = [a for each in table.ingresses for a in each.addresses], COMPONENT
+    else:
+        addresses, labels = table.gateway.status_addresses, (GATEWAY_LABEL, table.gateway.name)
+    services = cluster.control.services
+    for each in services:
+        own = {str(ingress.ip) if ingress.ip else ingress.hostname for ingress in each.load_balancer_ingress}
+        if own & set(addresses):
+            return each
+    found = [each for each in services if each.labels.get(labels[0]) == labels[1]]
+    return found[0] if len(found) == 1 else None
+
+
+def door(cluster: Cluster, found: Entry, source: str, request: Request, node: str = "") -> str:
+    """What a client calls: the load balancer's address if the Service has one, else a node's port (of ``node``, or the first); from inside
+    the cluster the Service's own address. ModelError if there is no such way."""
+    service = found.service
+    port = next((each for each in service.ports if each.port == request.port), None)
+    if port is None:
+        raise ModelError(TEXT["no-port"].format(service=service.key, port=request.port, url=request.url))
+    if source != "client":
+        return f"svc/{service.key}:{port.port}"
+    if not cluster.outside:
+        raise ModelError(TEXT["outside"])
+    if service.load_balancer_ingress and not node:
+        return f"lb/{service.key}:{port.port}"
+    if port.node_port:
+        return f"node/{node or cluster.hosts[0].name}:{port.node_port}"
+    raise ModelError(TEXT["pending"].format(service=service.key, type=service.type))
+
+
+def receiver(cluster: Cluster, trace: Trace) -> Pod | None:
+    """The Pod whose process got the packet."""
+    if not trace.delivered:
+        return None
+    place = trace.end.netns
+    pod = next((each.pod for each in cluster.sandboxes.values() if each.netns == place), None)
+    if pod is None and trace.end.socket is not None:
+        return next((each for each in cluster.pods if each.host_network and each.name == trace.end.socket.process), None)
+    return pod

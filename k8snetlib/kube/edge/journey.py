@@ -1,0 +1,256 @@
+"""The journey of a request: connection by connection from the client to the Pod that answers, and the answer's way back.
+
+A controller is a Pod in which the client's connection ends. It reads the request, decides, and opens a second connection of its own; what
+links both is nothing but the controller's memory. Each connection is a trace of its first packet, as anywhere in this library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+from ...linux.engine import Chance, after, always
+from ...linux.events import Trace
+from ...value import replace, value
+from ..objects import Pod
+from .backends import Upstream
+from .entry import Entry, door, entry, receiver
+from .gateway import GatewayTable
+from .http import Pairs, Request, Response, request
+from .ingress import IngressTable
+from .routing import Decision, answered, pick
+
+if TYPE_CHECKING:
+    from ..cluster import Cluster
+
+To = Literal["endpoints", "service"]
+Headers = Mapping[str, str] | Pairs
+TEXT = {
+    "lost": "the connection to the controller fails: {reason} in {where}",
+    "back": "the controller's answer does not arrive: {reason} in {where}",
+    "upstream": "the controller's own connection fails: {reason} in {where}",
+    "silent": "nobody answers {who}",
+    "no-family": "no ready endpoint of Service {key} has an IPv{version} address",
+}  # fmt: skip
+CONNECT_FAILED = 502
+"""What a proxy says when its own connection fails (RFC 9110, 15.6.3); some say 503."""
+
+
+@value
+class Connection:
+    """One TCP connection: who opened it to whom, its first packet's way, the answer's, and the request that goes over it (None where it is
+    passed on unread). ``secure``: it is TLS."""
+
+    tail: str
+    head: str
+    there: Trace
+    back: Trace | None = None
+    request: Request | None = None
+    secure: bool = False
+
+    @property
+    def works(self) -> bool:
+        return self.there.delivered and self.back is not None and self.back.delivered
+
+
+@value
+class Journey:
+    """A request from end to end: by ``entry``, over ``connections``, answered with ``response`` (None: no HTTP answer comes), and ``why``
+    if that is not a backend's. ``sees`` is whom the controller took for the client, ``certificate`` the Secret shown to it, ``upstream``
+    where the second connection went."""
+
+    request: Request
+    entry: Entry
+    connections: tuple[Connection, ...] = ()
+    decision: Decision | None = None
+    response: Response | None = None
+    why: str = ""
+    controller: Pod | None = None
+    sees: str = ""
+    certificate: str = ""
+    upstream: Upstream | None = None
+    pod: Pod | None = None
+
+    @property
+    def answered(self) -> bool:
+        return self.response is not None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the controller has decided to send the request on to a backend."""
+        return self.decision is not None and self.decision.sent is not None and self.decision.backend is not None
+
+
+def journey(
+    cluster: Cluster,
+    url: str | Request,
+    method: str = "GET",
+    headers: Headers = (),
+    *,
+    source: str = "client",
+    name: str = "",
+    via: str = "",
+    node: str = "",
+    to: To = "endpoints",
+    draw: Fraction | float = 0,
+    endpoint: int = 0,
+    chance: Chance = always,
+    status: int = 200,
+) -> Journey:
+    """The journey of one request: ``journey(cluster, "https://www.example.com/api")``.
+
+    ``name`` chooses the way in where there are several (``ingress/CLASS``, ``gateway/NAMESPACE/NAME``), ``via`` the controller's Service
+    where it is not known, ``node`` a node by whose port to come in. ``to`` is what the controller sends to: a Pod's own address, as nearly
+    all do, or the Service's. ``draw``, in [0, 1), chooses a backend by weight, ``endpoint`` one of its endpoints, ``chance`` answers what
+    rules leave to chance; ``status`` is what the Pod answers. ModelError for a URL, entry or sender that there is not; UnsupportedError
+    for what only a controller understands.
+    """
+    sent = url if isinstance(url, Request) else request(url, method, headers)
+    found = entry(cluster, sent, name, via)
+    there = cluster.trace(source, door(cluster, found, source, sent, node), chance=chance)
+    begun = _arrived(cluster, Journey(sent, found), source, there)
+    if begun.controller is None and not there.delivered:
+        return begun
+    begun = _decided(begun, pick(found.table.decide(sent), draw))
+    if not begun.goes_on:
+        return begun
+    places = cluster.edge.backends.upstreams(begun.decision.backend, there.end.packet.dst.version)
+    if not places:
+        return _nowhere(begun)
+    chosen = places[endpoint % len(places)]
+    target = str(chosen) if to == "endpoints" else _service_target(begun)
+    onward = cluster.trace(_here(begun), target, network=after(cluster.network, there), chance=chance)
+    return _onward(cluster, begun, chosen if to == "endpoints" else None, onward, status)
+
+
+def journeys(
+    cluster: Cluster,
+    url: str | Request,
+    method: str = "GET",
+    headers: Headers = (),
+    *,
+    source: str = "client",
+    name: str = "",
+    via: str = "",
+    node: str = "",
+    to: To = "endpoints",
+    status: int = 200,
+) -> list[tuple[Fraction, Journey]]:
+    """Every outcome with its exact share: what rules on the way in leave to chance, the backends by weight, their endpoints evenly (round
+    robin over many requests), and, where the controller sends to a Service, kube-proxy's choice. The arguments are ``journey``'s."""
+    sent = url if isinstance(url, Request) else request(url, method, headers)
+    found = entry(cluster, sent, name, via)
+    decisions = found.table.decide(sent)
+    out: list[tuple[Fraction, Journey]] = []
+    for weight, there in cluster.traces(source, door(cluster, found, source, sent, node)):
+        begun = _arrived(cluster, Journey(sent, found), source, there)
+        if not there.delivered:
+            out.append((weight, begun))
+            continue
+        for decision in decisions:
+            made = _decided(begun, decision)
+            for share, ended in _ends(cluster, made, to, status) if made.goes_on else [(Fraction(1), made)]:
+                out.append((weight * decision.share * share, ended))
+    return out
+
+
+def _ends(cluster: Cluster, begun: Journey, to: To, status: int) -> Iterator[tuple[Fraction, Journey]]:
+    there = begun.connections[0].there
+    places = cluster.edge.backends.upstreams(begun.decision.backend, there.end.packet.dst.version)
+    network = after(cluster.network, there)
+    if not places:
+        yield Fraction(1), _nowhere(begun)
+    elif to == "service":
+        for share, onward in cluster.traces(_here(begun), _service_target(begun), network=network):
+            yield share, _onward(cluster, begun, None, onward, status)
+    else:
+        for each in places:
+            onward = cluster.trace(_here(begun), str(each), network=network)
+            yield Fraction(1, len(places)), _onward(cluster, begun, each, onward, status)
+
+
+# --- step by step
+
+
+def _arrived(cluster: Cluster, begun: Journey, source: str, there: Trace) -> Journey:
+    """With the client's connection to the controller."""
+    controller = receiver(cluster, there)
+    first = _connection(source, controller.name if controller else there.end.netns, there, begun.request)
+    begun = replace(begun, connections=(first,), controller=controller)
+    if not there.delivered:
+        return replace(begun, why=_reason("lost", there))
+    return replace(begun, sees=str(there.end.packet.src), certificate=_certificate(begun.entry, begun.request))
+
+
+def _decided(begun: Journey, decision: Decision) -> Journey:
+    """With the controller's decision; where that is an answer of its own, with the answer."""
+    begun = replace(begun, decision=decision, why=decision.why)
+    return begun if begun.goes_on else _finished(begun, decision.response)
+
+
+def _nowhere(begun: Journey) -> Journey:
+    version = begun.connections[0].there.end.packet.dst.version
+    words = TEXT["no-family"].format(key=begun.decision.backend.key, version=version)
+    return _finished(replace(begun, why=words), Response(503))
+
+
+def _here(begun: Journey) -> str:
+    """From where the controller opens its own connection."""
+    return f"pod/{begun.controller.key}" if begun.controller else f"node/{begun.connections[0].there.end.netns}"
+
+
+def _service_target(begun: Journey) -> str:
+    return f"svc/{begun.decision.backend.key}:{begun.decision.backend.port}"
+
+
+def _onward(cluster: Cluster, begun: Journey, upstream: Upstream | None, there: Trace, status: int) -> Journey:
+    """With the second connection, and the answer."""
+    decision, first = begun.decision, begun.connections[0]
+    passed = decision.rule is not None and decision.rule.origin.kind in ("TLSRoute", "TCPRoute", "UDPRoute")
+    pod = receiver(cluster, there)
+    second = _connection(first.head, pod.name if pod else there.end.netns, there, None if passed else forwarded(decision.sent, begun.sees))
+    second = replace(second, secure=passed and decision.request.scheme == "https")  # a connection of the controller's own is plain
+    begun = replace(begun, connections=(first, second), upstream=upstream, pod=pod)
+    if not second.works:
+        return _finished(replace(begun, why=_reason("upstream", there)), Response(CONNECT_FAILED))
+    return _finished(begun, answered(decision, status))
+
+
+def _finished(begun: Journey, response: Response | None) -> Journey:
+    """With the answer, if it finds its way to the client."""
+    back = begun.connections[0].back
+    if back is None:
+        return replace(begun, why=TEXT["silent"].format(who=begun.connections[0].tail))
+    if not back.delivered:
+        return replace(begun, why=_reason("back", back))
+    return replace(begun, response=response)
+
+
+def forwarded(sent: Request, peer: str) -> Request:
+    """The request as a controller passes it on: with the address of whoever opened the connection to it appended to X-Forwarded-For, and
+    the scheme that the client used."""
+    before = sent.header("X-Forwarded-For")
+    kept = tuple(each for each in sent.headers if each[0].lower() not in ("x-forwarded-for", "x-forwarded-proto"))
+    chain = f"{before}, {peer}" if before else peer
+    return replace(sent, headers=(*kept, ("X-Forwarded-For", chain), ("X-Forwarded-Proto", sent.scheme)))
+
+
+def _connection(tail: str, head: str, there: Trace, sent: Request | None) -> Connection:
+    return Connection(tail, head, there, there.reply if there.delivered else None, sent, bool(sent) and sent.scheme == "https")
+
+
+def _reason(key: str, trace: Trace) -> str:
+    end = trace.end if not trace.delivered or trace.reply is None else trace.reply.end
+    return TEXT[key].format(reason=getattr(end, "reason", ""), where=end.netns)
+
+
+def _certificate(found: Entry, sent: Request) -> str:
+    if sent.scheme != "https":
+        return ""
+    if isinstance(found.table, IngressTable):
+        return found.table.certificate(sent.server_name)
+    assert isinstance(found.table, GatewayTable)
+    chosen = found.table.listener_for(sent.port, sent.server_name)
+    refs = chosen.listener.certificates if chosen else ()
+    return f"{refs[0].namespace}/{refs[0].name}" if refs else ""
