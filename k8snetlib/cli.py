@@ -25,7 +25,13 @@ TEXT = {
     "trace": "walk a packet through the cluster that manifests describe",
     "trace-files": "manifest files or folders; - reads standard input; none takes the course's own cluster",
     "from": "who sends: pod/NAME, deploy/NAME, node/NAME (or just a Pod's name), or client, somebody outside",
-    "to": "who is to get it: svc/NAME:PORT, pod/NAME:PORT (or its name), node/NAME:PORT, lb/NAME:PORT or ADDRESS:PORT",
+    "to": "who is to get it: svc/NAME:PORT, pod/NAME:PORT (or its name), node/NAME:PORT, lb/NAME:PORT or ADDRESS:PORT; "
+    "or a URL, for the whole journey of a request through an Ingress or a Gateway",
+    "method": "the request's method, with a URL (default: GET)",
+    "header": "a header of the request, with a URL; may be repeated",
+    "entry": "which way in, with a URL, where there are several: ingress/CLASS or gateway/NAMESPACE/NAME",
+    "controller": "bring a controller for Ingresses and Gateways, and their classes, where the manifests have none",
+    "via": "the Service that leads to the controller, with a URL, where nothing says which: svc/NAMESPACE/NAME",
     "namespace": "the namespace of both names, where a name occurs in several (or write pod/NAMESPACE/NAME)",
     "cni": "the network plug-in (default: vxlan)",
     "proxy": "kube-proxy's mode, or none",
@@ -105,6 +111,11 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.add_argument("--all", action="store_true", help=TEXT["all"])
     trace.add_argument("--compare", default="", metavar="MODE,MODE", help=TEXT["compare"])
     trace.add_argument("--ways", metavar="CNI,CNI", help=TEXT["ways"])
+    trace.add_argument("--method", default="", help=TEXT["method"])
+    trace.add_argument("--header", action="append", metavar="NAME: VALUE", help=TEXT["header"])
+    trace.add_argument("--entry", default="", metavar="ENTRY", help=TEXT["entry"])
+    trace.add_argument("--controller", action="store_true", help=TEXT["controller"])
+    trace.add_argument("--via", default="", metavar="SERVICE", help=TEXT["via"])
     trace.add_argument("--short", action="store_true", help=TEXT["short"])
     trace.add_argument("--pcap", metavar="FILE", help=TEXT["pcap"])
     trace.add_argument("--json", action="store_true", help=TEXT["json"])

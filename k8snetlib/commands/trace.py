@@ -15,6 +15,7 @@ from ..kube.cni import CNIS
 from ..kube.manifests import load, loads
 from ..kube.proxy import MODES
 from ..linux.events import Trace
+from . import request
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ BOLD, RED, GREEN, DIM, RESET = "\033[1m", "\033[31m", "\033[32m", "\033[2m", "\0
 
 def run(options: argparse.Namespace) -> int:
     """Load, trace, print; 0 if the packet is delivered, 1 if it is dropped."""
+    request.check(options)
+    if request.is_url(options.target):
+        cluster = _cluster(options)
+        _remarks(cluster, cluster.edge.notes)
+        return request.run(options, cluster)
     if options.ways is not None:
         return _ways(options)
     options.cni = options.cni or CNI
@@ -126,14 +132,15 @@ def _proxy(options: argparse.Namespace) -> str:
 
 def _cluster(options: argparse.Namespace) -> Cluster:
     families = tuple(part.strip() for part in options.families.split(",") if part.strip())
+    url = request.is_url(options.target)  # somebody outside calls a name: there is a load balancer for it to lead to
     settings = {
-        "cni": options.cni or CNI, "families": families, "proxy": options.proxy, "balancer": options.balancer,
-        "outside": options.balancer or "client" in (options.source, options.target),
+        "cni": options.cni or CNI, "families": families, "proxy": options.proxy, "balancer": options.balancer or url,
+        "outside": options.balancer or url or "client" in (options.source, options.target),
     }  # fmt: skip
     if not options.files:
-        from ..kube.cast import shop
+        from ..kube.cast import INGRESS, shop
 
-        return shop(node_c=True, **settings)
+        return shop(options.cni or CNI, *([INGRESS] if url else []), node_c=not url, **{k: v for k, v in settings.items() if k != "cni"})
     progress = Progress(TEXT["reading"])
     try:
         if "-" in options.files:
@@ -144,6 +151,10 @@ def _cluster(options: argparse.Namespace) -> Cluster:
             manifests = load(*options.files, progress=progress)
     finally:
         progress.close()
+    if options.controller:
+        from ..kube.edge.supplied import with_controllers
+
+        manifests = with_controllers(manifests)
     return Cluster.of(manifests, **settings)
 
 
@@ -170,8 +181,8 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
         )
 
 
-def _remarks(cluster: Cluster) -> None:
-    for words in cluster.notes:
+def _remarks(cluster: Cluster, more: tuple[str, ...] = ()) -> None:
+    for words in (*cluster.notes, *more):
         print(TEXT["note"].format(words=words), file=sys.stderr)
     if cluster.skipped:
         kinds = ", ".join(sorted({s.kind for s in cluster.skipped}))

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
 COMPONENT = ("app.kubernetes.io/component", "controller")
 TEXT = {
-    "nothing": "this cluster has no Ingress and no Gateway that a controller answers for",
+    "nothing": "this cluster has no Ingress and no Gateway that a controller answers for (k8snet trace --controller brings one)",
     "which": "by which way in? There are {names}: name one",
     "no-entry": "{name} is no way in here (there are {names})",
-    "no-service": "no Service is known to lead to the controller of {table}: name it (via=\"svc/NAMESPACE/NAME\")",
+    "no-service": "no Service is known to lead to the controller of {table}: name it (--via svc/NAMESPACE/NAME), or bring one (--controller)",
     "no-port": "Service {service} has no port {port}, by which {url} would come in",
     "outside": "this cluster has no client outside (load it with outside=True)",
     "pending": "Service {service} is of type {type} and has no address outside: nothing leads to it from there",

@@ -1,0 +1,100 @@
+"""``k8snet trace --to https://HOST/PATH``: a request's whole journey, through the controller of an Ingress or a Gateway."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from ..errors import ModelError
+
+if TYPE_CHECKING:
+    from ..kube.cluster import Cluster
+    from ..kube.edge.journey import Connection, Journey
+
+TEXT = {
+    "clash": "--to URL follows a whole request, so it does not go with {others}",
+    "header": "--header takes NAME: VALUE, not {given!r}",
+    "packets": "the packets of connection {n}, {tail} → {head}",
+    "only": "{options} need --to http://… or https://…",
+}
+_FOREIGN = ("all", "compare", "ways", "proto", "pcap", "family")
+_OWN = ("method", "header", "entry", "via")
+
+
+def is_url(target: str) -> bool:
+    """Whether the target is a URL, and so asks for a journey."""
+    return target.startswith(("http://", "https://"))
+
+
+def check(options: argparse.Namespace) -> None:
+    """ModelError for options that do not go together."""
+    if is_url(options.target):
+        clash = [f"--{name}" for name in _FOREIGN if getattr(options, name)]
+        if clash:
+            raise ModelError(TEXT["clash"].format(others=" and ".join(clash)))
+    else:
+        foreign = [f"--{name}" for name in _OWN if getattr(options, name)]
+        if foreign:
+            raise ModelError(TEXT["only"].format(options=" and ".join(foreign)))
+
+
+def run(options: argparse.Namespace, cluster: Cluster) -> int:
+    """Follow the request and print; 0 if it is answered with a status below 400."""
+    from ..views.journey import journey_text
+
+    headers = tuple(map(_header, options.header or ()))
+    found = cluster.journey(
+        options.target, options.method or "GET", headers, source=options.source, name=options.entry, via=options.via
+    )
+    if options.json:
+        print(json.dumps(document(found) | {"notes": [*cluster.notes, *cluster.edge.notes]}, indent=2, ensure_ascii=False))
+    else:
+        print(journey_text(found))
+        if not options.short:
+            _packets(found)
+    return 0 if found.response is not None and found.response.status < 400 else 1
+
+
+def _header(given: str) -> tuple[str, str]:
+    name, colon, content = given.partition(":")
+    if not colon or not name.strip():
+        raise ModelError(TEXT["header"].format(given=given))
+    return name.strip(), content.strip()
+
+
+def _packets(found: Journey) -> None:
+    from ..views.text import text
+
+    for number, each in enumerate(found.connections, 1):
+        print(f"\n# {TEXT['packets'].format(n=number, tail=each.tail, head=each.head)}\n{text(each.there, verbose=False)}")
+
+
+def document(found: Journey) -> dict:
+    """A journey as JSON has it."""
+    from ..views.document import document as walk
+
+    decision = found.decision
+    return {
+        "request": str(found.request),
+        "entry": found.entry.name,
+        "controller": found.controller.key if found.controller else None,
+        "seenAs": found.sees or None,
+        "certificate": found.certificate or None,
+        "rule": str(decision.rule.origin) if decision and decision.rule else None,
+        "backend": str(decision.backend) if decision and decision.backend else None,
+        "pod": found.pod.key if found.pod else None,
+        "status": found.response.status if found.response else None,
+        "headers": dict(found.response.headers) if found.response else {},
+        "why": found.why,
+        "connections": [_connection(each, walk) for each in found.connections],
+    }
+
+
+def _connection(each: Connection, walk) -> dict:
+    sent = each.request
+    return {
+        "from": each.tail, "to": each.head, "tls": each.secure,
+        "request": None if sent is None else {"method": sent.method, "host": sent.host, "path": sent.path, "headers": dict(sent.headers)},
+        "there": walk(each.there), "back": walk(each.back) if each.back else None,
+    }  # fmt: skip

@@ -1,0 +1,67 @@
+"""A controller for manifests that have none: most people's own hold an Ingress or a Gateway, and the controller was installed by others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ...value import replace
+from ..manifests import Manifests, loads
+from ..objects import Named, Service
+from .entry import COMPONENT, GATEWAY_LABEL
+from .objects import Gateway, GatewayClass, Ingress, IngressClass
+
+NAMESPACE = "k8snet-edge"
+FILE = "<supplied>"
+NOTE = "no controller is among the manifests for {names}: {n} supplied here, a Pod of namespace {namespace} behind a Service of type LoadBalancer"
+CONTROLLER = "k8snetlib.example/edge"
+
+
+def with_controllers(manifests: Manifests) -> Manifests:
+    """The manifests with what is missing for their Ingresses and Gateways to work: classes that are named and not there, and for each
+    class or Gateway without one a controller Pod behind a Service. A note says what was added; nothing is where nothing is missing."""
+    made, names = list(_classes(manifests)), []
+    known = {labels for each in manifests.of(Service) for labels in each.labels.items()}
+    if manifests.of(Ingress) and COMPONENT not in known:
+        ports = {80, 443} if any(each.tls for each in manifests.of(Ingress)) else {80}
+        made += _controller("ingress", dict([COMPONENT]), ports)
+        names.append("Ingress")
+    for each in manifests.of(Gateway):
+        if (GATEWAY_LABEL, each.name) not in known:
+            made += _controller(f"gateway-{each.namespace}-{each.name}", {GATEWAY_LABEL: each.name}, {one.port for one in each.listeners})
+            names.append(str(each))
+    if not made:
+        return manifests
+    added = loads("\n".join(map(json.dumps, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}, *made])), FILE)
+    there = {(each.kind, each.key) for each in manifests.objects if isinstance(each, Named)}
+    objects = (*manifests.objects, *(each for each in added.objects if (each.kind, each.key) not in there))
+    note = [NOTE.format(names=", ".join(names), n=len(names), namespace=NAMESPACE)] if names else []
+    return replace(manifests, objects=objects, notes=(*manifests.notes, *note))
+
+
+def _classes(manifests: Manifests) -> Iterator[dict[str, Any]]:
+    """The classes that are named and not there."""
+    wanted = {each.ingress_class for each in manifests.of(Ingress)} - {each.name for each in manifests.of(IngressClass)} - {""}
+    for name in sorted(wanted):
+        yield _cluster_scoped("networking.k8s.io/v1", "IngressClass", name, {"controller": CONTROLLER})
+    wanted = {each.gateway_class for each in manifests.of(Gateway)} - {each.name for each in manifests.of(GatewayClass)}
+    for name in sorted(wanted):
+        yield _cluster_scoped("gateway.networking.k8s.io/v1", "GatewayClass", name, {"controllerName": CONTROLLER})
+
+
+def _cluster_scoped(version: str, kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def _controller(name: str, labels: dict[str, str], ports: set[int]) -> Iterator[dict[str, Any]]:
+    """A Deployment of one Pod that listens at each port, plus 8000 where that is a low one, and its Service."""
+    app = {"k8snet-edge": name}
+    inside = {port: port + 8000 if port < 1024 else port for port in sorted(ports)}
+    boxes = [{"name": "proxy", "image": "registry.example/edge:1", "ports": [{"containerPort": each} for each in inside.values()]}]
+    template = {"metadata": {"labels": app}, "spec": {"containers": boxes}}
+    meta = {"name": name, "namespace": NAMESPACE}
+    yield {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"selector": {"matchLabels": app}, "template": template}}
+    listed = [{"name": f"p{port}", "port": port, "targetPort": target} for port, target in inside.items()]
+    spec = {"type": "LoadBalancer", "selector": app, "ports": listed}
+    yield {"apiVersion": "v1", "kind": "Service", "metadata": {**meta, "labels": labels}, "spec": spec}

@@ -1,0 +1,222 @@
+"""The journey of a request: two connections, what the controller sees and decides, the way back; in the library and in the terminal."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+
+import pytest
+
+from k8snetlib.cli import main
+from k8snetlib.errors import ModelError
+from k8snetlib.kube.cast import GATEWAY, INGRESS, shop
+from k8snetlib.kube.cluster import Cluster
+from k8snetlib.kube.edge.http import request
+from k8snetlib.kube.edge.journey import forwarded, journeys
+from k8snetlib.kube.edge.supplied import with_controllers
+from k8snetlib.kube.manifests import loads
+from k8snetlib.kube.patch import patched
+from k8snetlib.value import replace
+
+URL = "https://www.example.com/api/items"
+
+
+def shop_with(entry=INGRESS, **settings) -> Cluster:
+    return shop("vxlan", entry, **{"proxy": "iptables", "outside": True, "balancer": True} | settings)
+
+
+@pytest.fixture(scope="module", params=[INGRESS, GATEWAY], ids=["ingress", "gateway"])
+def cluster(request):
+    return shop_with(request.param)
+
+
+def test_two_connections_with_the_controller_between(cluster):
+    found = cluster.journey(URL)
+    assert str(found.response) == "200 OK"
+    assert [(each.tail, each.head, each.secure, each.works) for each in found.connections] == [
+        ("client", found.controller.name, True, True),
+        (found.controller.name, "api-1", False, True),
+    ]
+    first, second = found.connections
+    assert str(second.there.sent.src) == str(found.controller.pod_ips[0])
+    assert second.there.end.packet.src == second.there.sent.src  # nothing translates a Pod's connection to a Pod
+    assert str(first.back.end.packet.src) == "198.51.100.9"
+
+
+@pytest.mark.parametrize("proxy", ["iptables", "nftables", "ipvs", "userspace"])
+@pytest.mark.parametrize("cni", ["vxlan", "bgp", "vpc", "host-gw"])
+def test_whichever_plug_in_and_mode(cni, proxy):
+    found = shop(cni, INGRESS, proxy=proxy, outside=True, balancer=True).journey(URL)
+    assert (found.response.status, found.pod.labels["app"]) == (200, "api")
+
+
+def test_outcomes_have_exact_shares(cluster):
+    found = journeys(cluster, URL)
+    assert {(str(weight), each.pod.name) for weight, each in found} == {("1/2", "api-1"), ("1/2", "api-2")}
+    through = journeys(cluster, URL, to="service")
+    assert sum(weight for weight, _ in through) == 1 and {each.pod.name for _, each in through} == {"api-1", "api-2"}
+
+
+def test_whom_the_controller_sees_depends_on_the_policy(cluster):
+    name = cluster.journey(URL).entry.service.name
+    local = patched(cluster, f"svc/{name}", "edge", external_traffic_policy="Local")
+    assert (cluster.journey(URL).sees, local.journey(URL).sees) == ("10.244.1.0", "203.0.113.7")
+    assert local.journey(URL).connections[1].request.header("X-Forwarded-For") == "203.0.113.7"
+
+
+def test_forwarded_headers_are_appended_to():
+    sent = forwarded(request("http://x/", headers={"X-Forwarded-For": "192.0.2.1"}), "10.0.0.1")
+    assert sent.headers == (("X-Forwarded-For", "192.0.2.1, 10.0.0.1"), ("X-Forwarded-Proto", "http"))
+
+
+def test_a_request_that_no_rule_is_for_ends_at_the_controller(cluster):
+    found = cluster.journey("http://www.example.com/nix")
+    assert (found.response.status, found.why, len(found.connections)) == (404, "no rule matches", 1)
+
+
+def test_no_ready_pod_is_503_and_the_client_hears_it(cluster):
+    pods = tuple(replace(pod, conditions=replace_ready(pod)) if pod.labels.get("app") == "api" else pod for pod in cluster.pods)
+    found = replace(cluster, pods=pods).journey(URL)
+    assert (found.response.status, found.why) == (503, "Service shop/api has no ready endpoint for port 80")
+
+
+def replace_ready(pod):
+    from k8snetlib.kube.selectors import FrozenDict
+
+    return FrozenDict({**pod.conditions, "Ready": "False"})
+
+
+def test_from_inside_the_cluster_to_the_service_of_the_controller(cluster):
+    found = cluster.journey("http://www.example.com/web", source="pod/web")
+    assert (found.response.status, found.sees, found.pod.name) == (200, "10.244.1.2", "web")
+
+
+def test_by_a_nodes_port(cluster):
+    found = cluster.journey(URL, node="node-b")
+    assert (str(found.connections[0].there.sent.dst), found.connections[0].there.sent.dport) == ("192.168.50.12", 30443)
+    assert found.response.status == 200
+
+
+def test_without_a_balancer_the_nodes_port_is_the_way_in():
+    found = shop_with(balancer=False).journey(URL)
+    assert (str(found.connections[0].there.sent.dst), found.response.status) == ("192.168.50.11", 200)
+
+
+def test_redirects_and_weights_on_the_way():
+    more = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: extra, namespace: shop}
+spec:
+  parentRefs: [{name: front, namespace: edge, sectionName: http}]
+  hostnames: [shop.example.com]
+  rules:
+  - matches: [{path: {type: Exact, value: /old}}]
+    filters: [{type: RequestRedirect, requestRedirect: {scheme: https}}]
+  - matches: [{path: {value: /v}}]
+    backendRefs: [{name: api, port: 80, weight: 3}, {name: web, port: 80, weight: 1}]
+"""
+    base = shop_with(GATEWAY)
+    manifests = replace(base.manifests, objects=(*base.manifests.objects, *loads(more).objects))
+    cluster = Cluster.of(manifests, cni="vxlan", proxy="iptables", outside=True, balancer=True)
+    redirect = cluster.journey("http://shop.example.com/old?x=1")
+    assert (redirect.response.status, redirect.response.header("Location")) == (302, "https://shop.example.com/old?x=1")
+    assert [(str(w), each.pod.name) for w, each in journeys(cluster, "http://shop.example.com/v")] == [
+        ("3/8", "api-1"), ("3/8", "api-2"), ("1/4", "web"),
+    ]  # fmt: skip
+    assert cluster.journey("http://shop.example.com/v", draw=Fraction(3, 4)).pod.name == "web"
+
+
+def test_what_cannot_be_asked_is_said():
+    with pytest.raises(ModelError, match="no client outside"):
+        shop_with(outside=False).journey(URL)
+    with pytest.raises(ModelError, match="no port 8080"):
+        shop_with().journey("http://www.example.com:8080/")
+    with pytest.raises(ModelError, match="no way in here"):
+        shop_with().journey(URL, name="ingress/other")
+    with pytest.raises(ModelError, match="no Ingress and no Gateway"):
+        shop(proxy="iptables", outside=True).journey(URL)
+
+
+BOTH = [INGRESS, GATEWAY]
+OWN = """
+apiVersion: v1
+kind: Pod
+metadata: {name: front, labels: {app: front}}
+spec: {containers: [{name: c, image: x, ports: [{containerPort: 3000}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: front}
+spec: {selector: {app: front}, ports: [{port: 80, targetPort: 3000}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: mine}
+spec:
+  ingressClassName: nginx
+  rules: [{host: my.example.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: front, port: {number: 80}}}}]}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gate}
+spec: {gatewayClassName: eg, listeners: [{name: web, port: 8080, protocol: HTTP}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: mine}
+spec: {parentRefs: [{name: gate}], rules: [{backendRefs: [{name: front, port: 80}]}]}
+"""
+
+
+def test_a_controller_is_supplied_where_none_is():
+    manifests = with_controllers(loads(OWN))
+    cluster = Cluster.of(manifests, outside=True, balancer=True)
+    for url, name in (("http://my.example.com/", "ingress/nginx"), ("http://my.example.com:8080/", "gateway/default/gate")):
+        assert cluster.journey(url, name=name).pod.name == "front"
+    (note,) = manifests.notes
+    assert "Ingress, Gateway default/gate" in note
+    assert with_controllers(manifests) is manifests
+
+
+# --- the command
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    code = main(["trace", *map(str, arguments)])
+    return code, *capsys.readouterr()
+
+
+def test_a_url_in_the_terminal(capsys):
+    code, out, _ = run(capsys, "--from", "client", "--to", URL)
+    assert code == 0
+    assert "edge-1 takes 10.244.1.0 for its client" in out and "rule “Prefix /api” of Ingress shop/shop" in out
+    assert "delivered to api-1" in out and out.count("# the packets of connection") == 2
+
+
+def test_a_url_as_json(capsys):
+    code, out, _ = run(capsys, "--from", "client", "--to", "http://www.example.com/nix", "--json")
+    answer = json.loads(out)
+    assert (code, answer["status"], answer["backend"], len(answer["connections"])) == (1, 404, None, 1)
+
+
+WRONG = [
+    (["--to", URL, "--all"], "does not go with --all"), (["--to", "svc/api:80", "--header", "A: b"], "--header need"),
+    (["--to", URL, "--header", "nothing"], "NAME: VALUE"), (["--to", "http://a b/"], "is no URL"), (["--to", URL, "--entry", "x"], "no way in here"),
+    (["--to", URL, "--via", "svc/nix"], "no Service 'nix'"), (["--to", "https://www.example.com:9/"], "no port 9"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_mistakes_are_one_line(capsys, arguments, message):
+    code, out, err = run(capsys, "--from", "client", *arguments)
+    assert (code, out) == (2, "") and message in err.splitlines()[-1]
+
+
+def test_own_manifests_need_a_controller(capsys, tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text(OWN)
+    code, _, err = run(capsys, file, "--from", "client", "--to", "http://my.example.com/")
+    assert code == 2 and "--controller" in err
+    code, out, err = run(capsys, file, "--from", "client", "--to", "http://my.example.com/", "--controller", "--entry", "ingress/nginx", "--short")
+    assert code == 0 and "supplied here" in err and "200 OK" in out
