@@ -34,6 +34,7 @@ _LATER = {
     "course_map": "views.course_map",
     "deciding_rules": "views.outcomes",
     "decisions": "views.service_types",
+    "deleted": "kube.apply",
     "diagram": "views.diagrams",
     "endpoints": "views.kubectl",
     "examined": "views.outcomes",

@@ -9,6 +9,7 @@ import pytest
 
 from k8snetlib.cli import main
 from k8snetlib.errors import ModelError
+from k8snetlib.kube.apply import applied, deleted
 from k8snetlib.kube.cast import GATEWAY, INGRESS, shop
 from k8snetlib.kube.cluster import Cluster
 from k8snetlib.kube.edge.http import request
@@ -125,6 +126,27 @@ spec:
         ("3/8", "api-1"), ("3/8", "api-2"), ("1/4", "web"),
     ]  # fmt: skip
     assert cluster.journey("http://shop.example.com/v", draw=Fraction(3, 4)).pod.name == "web"
+
+
+def test_objects_are_applied_and_deleted():
+    cluster = shop_with()
+    text = """
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop, namespace: shop}
+spec:
+  ingressClassName: edge
+  rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
+"""
+    made = applied(cluster, text)
+    assert (cluster.journey(URL).pod.name, made.journey(URL).pod.name, made.with_cni("bgp").journey(URL).pod.name) == ("api-1", "web", "web")
+    with pytest.raises(ModelError, match="no Ingress and no Gateway"):
+        deleted(made, "ingressclass/edge").journey(URL)
+    for reference, words in (("pod/web", "what can be deleted"), ("ingress/nix", "there is no ingress/nix"), ("ingress", "what can be")):
+        with pytest.raises(ModelError, match=words):
+            deleted(cluster, reference)
+    with pytest.raises(ModelError, match="can be applied"):
+        applied(cluster, "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}")
 
 
 def test_what_cannot_be_asked_is_said():

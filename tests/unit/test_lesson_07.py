@@ -160,7 +160,7 @@ def test_the_api_server_refuses(old, new, said):
 @pytest.mark.parametrize(("text", "said"), [
     ("", "no Kubernetes object found"),
     ("apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n", "not a Namespace"),
-    ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", "holds no Service"),
+    ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", "holds no object that can be applied"),
 ])  # fmt: skip
 def test_what_is_no_service_cannot_be_applied(text, said):
     with pytest.raises(k8s.K8sNetError, match=said):
