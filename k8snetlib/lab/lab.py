@@ -27,6 +27,7 @@ from .birds import Birds
 from .client import Client, Refused, Request
 from .lower import BASELINE, lower
 from .replies import Accepted, Connection, Output, Pong, accepted, endpoint, output
+from .web import Web
 
 QUIET, LIMIT = 0.01, 3.0  # seconds: a capture ends when nothing came for QUIET; it never lasts longer than LIMIT
 SETTLE_LIMIT = 5.0
@@ -42,7 +43,7 @@ TEXT = {
 }
 
 
-class Lab(Birds):
+class Lab(Birds, Web):
     """Network namespaces in a helper process. A context manager; every method raises LabError when the kernel refuses."""
 
     def __init__(self, ops: Iterable[Op] = (), *, answer: bool = True) -> None:

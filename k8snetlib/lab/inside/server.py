@@ -12,6 +12,7 @@ from daemons import Birds
 from dump import Dump
 from netlink import Netlink
 from processes import Clients, Programs, Servers
+from services import Services
 from spaces import Loop, Spaces, errno_name
 from traffic import Capture, Sender
 
@@ -32,6 +33,7 @@ class Helper:
         self.capture = Capture(self.spaces, self.loop, self.dump)
         self.servers, self.programs = Servers(self.spaces, self.loop), Programs(self.spaces, self.loop)
         self.birds = Birds(self.spaces, self.loop)
+        self.services = Services(self.spaces, self.loop)
         clients, sender = Clients(self.spaces, self.loop, self.servers), Sender(self.spaces)
         self.verbs = {
             **{name: getattr(self.netlink, name) for name in NETLINK},
@@ -43,6 +45,8 @@ class Helper:
             "latency": clients.latency,
             "run": self.programs.run, "load": self.programs.load, "load_parts": self.programs.load_parts, "shell": self.shell,
             "bird_start": self.birds.start, "bird_stop": self.birds.stop, "bird_ask": self.birds.ask, "bird_log": self.birds.log,
+            "service_start": self.services.start, "service_stop": self.services.stop, "service_said": self.services.said,
+            "web": self.services.web, "exchange": self.services.exchange,
             "clear": self.clear, "names": lambda: list(self.spaces.fds),
         }  # fmt: skip
 
@@ -67,6 +71,7 @@ class Helper:
         """Forget every namespace, socket and capture, as if just started."""
         self.capture.stop()
         self.birds.clear()
+        self.services.clear()
         self.servers.clear()
         self.netlink.clear()
         self.spaces.clear()
