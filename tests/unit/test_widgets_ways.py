@@ -117,7 +117,7 @@ def test_four_ways_fit_the_column() -> None:
     ({"subnet": 20, "prefix": True, "nodes": 1}, "108 of 150 Pods run. 42 wait: a kubelet takes no more than 110 Pods, two of"),
     ({"prefix": True, "kind": "t2.medium"}, "t2.medium is no Nitro instance and takes no prefixes. 90 of 150 Pods run."),
     ({"pods": 10}, "All 10 Pods run."),
-    ({"kind": "t3.nano", "subnet": 27, "nodes": 20, "pods": 500}, "460 wait: the ENIs have addresses for 2 Pods a node, and the kubelet takes no"),
+    ({"kind": "t3.nano", "subnet": 27, "nodes": 20, "pods": 500}, "460 wait: the ENIs have addresses for 2 Pods a node, and the"),
 ])  # fmt: skip
 def test_addresses(choices: dict, summary: str) -> None:
     assert summary in moved(AddressesExplorer(), **choices).value.summary
