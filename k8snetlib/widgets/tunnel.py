@@ -19,7 +19,7 @@ from ..linux.state import Network
 from ..linux.tunnels import IPIP_HEADER
 from ..value import value
 from .bars import Wire, bars
-from .base import Answer, Explorer
+from .base import HANDLE, Answer, Explorer
 from .ping import printed
 from .twin import table
 
@@ -76,7 +76,7 @@ class TunnelExplorer(Explorer):
             "to": ipywidgets.Dropdown(options=targets, description=TEXT["to"], style=label, layout={"width": "24em"}),
             "family": ipywidgets.Dropdown(options=["IPv4", "IPv6"], description=TEXT["family"], style=label, layout={"width": "11em"}),
             "mtu": ipywidgets.Dropdown(options=mistakes, description=TEXT["mtu"], style=label, layout={"width": "36em"}),
-            "payload": ipywidgets.IntSlider(first, least, most, description=TEXT["payload"], style=label, layout=wide),
+            "payload": ipywidgets.IntSlider(first, least, most, description=TEXT["payload"], style=label | HANDLE, layout=wide),
             "df": ipywidgets.Checkbox(True, description=TEXT["df"], indent=False, layout={"width": "12em", "margin": "2px 0 2px 12px"}),
         }
         rows = [["cni", "to", "family"], ["mtu", "df"], ["payload"]]

@@ -318,3 +318,8 @@ def test_service_where_one_pod_listens_and_another_does_not():
     explorer = moved(ServiceExplorer(cluster), target="8080")
     assert explorer.value.summary == "web calls api: api-1 (chance 1/2), refused by api-2 (chance 1/2)."
     assert explorer.value.tone == "bad"
+
+
+def test_the_handle_of_every_slider_is_seen_on_white():
+    sliders = [control for made in ALL for control in made().controls.values() if hasattr(control.style, "handle_color")]
+    assert len(sliders) >= 3 and {slider.style.handle_color for slider in sliders} == {"#1a66cc"}
