@@ -70,7 +70,7 @@ def view(way1: str, way2: str, way3: str, way4: str, target: str, family: str) -
     if not found:
         return Answer(" ".join([TEXT["nothing"], *left_out]), tone="bad")
     delivered = all(each.trace.delivered for each in found)
-    plain = family == "IPv6" and any(each.name in IPIP for each in found)
+    plain = family == "IPv6" and any(each.name in IPIP and wire_step(each) for each in found)
     said = " ".join([summary(found), *([TEXT["ipip-4"]] if plain else []), *left_out])
     return Answer(said, (ways_diagram(found), ways_table(found).html()), tone="good" if delivered else "bad")
 

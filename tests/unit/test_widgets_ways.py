@@ -70,6 +70,7 @@ def test_what_two_ways_lack_is_said_once() -> None:
 @pytest.mark.parametrize(("name", "family", "said"), [("ipip", "IPv6", True), ("ipip", "IPv4", False), ("bgp", "IPv6", False)])
 def test_ipv6_beside_ipip_is_explained(name: str, family: str, said: bool) -> None:
     assert ("IPIP carries IPv4 only" in ways.view(name, "vxlan", "", "", "pod/api-2", family).summary) == said
+    assert "IPIP" not in ways.view(name, "vxlan", "", "", "pod/api-1", family).summary.replace(f"“{CNIS[name].title}”", "")
 
 
 def test_behind_the_router_they_part() -> None:
