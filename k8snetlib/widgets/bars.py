@@ -11,7 +11,7 @@ from ..views.figure import Figure
 from ..views.headers import headers
 from ..views.render import PALETTE, STYLE
 
-WIDTH, LEFT, BOX, HEIGHT, GAP = 880, 12, 66, 36, 3  # pixels
+WIDTH, LEFT, BOX, WIDER, HEIGHT, GAP = 880, 12, 66, 78, 36, 3  # pixels
 MOST_FRAMES = 3  # drawn per wire
 IPV6 = 40  # bytes of the fixed header
 TEXT = {
@@ -96,8 +96,9 @@ def _boxes(frame: Frame, y: int) -> Iterator[str]:
         fill, stroke = FILL.get(head.layer, ("#ffffff", "#52606d"))
         extra = head.length - IPV6 if head.layer == "IPv6" else 0  # the Fragment header, which follows the fixed one (RFC 8200)
         for layer, length in ((head.layer, head.length - extra), (TEXT["fragment"], extra))[: 2 if extra else 1]:
-            yield _box(x, y, BOX, layer, length, fill, stroke)
-            x += BOX + GAP
+            width = WIDER if layer == TEXT["fragment"] else BOX
+            yield _box(x, y, width, layer, length, fill, stroke)
+            x += width + GAP
     if rest > 0:
         yield _box(x, y, WIDTH - LEFT - x, name, rest, "#ffffff", "#52606d")
 
