@@ -21,7 +21,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import linecache
+import re
 import sys
+import textwrap
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, TypeVar
@@ -36,6 +38,7 @@ TEXT = {
     "extra": "the check {key!r} looks at {names}, not at {extra}",
 }
 
+WIDTH = 100  # characters
 F = TypeVar("F", bound=Callable[..., str])
 _CHECKS: dict[str, Callable[..., str]] = {}
 
@@ -54,8 +57,16 @@ class NotYet(AssertionError):
         return "\n".join([text(self.heading, key=self.key).rstrip(), *(f"    {name:<{width}}  {value}" for name, value in rows)])
 
     def _render_traceback_(self) -> list[str]:
-        """IPython shows these lines in place of a traceback."""
-        return str(self).splitlines()
+        """IPython shows these lines in place of a traceback. JupyterLab would break a longer one in the middle of a word."""
+        return [part for line in str(self).splitlines() for part in _folded(line)]
+
+
+def _folded(line: str) -> list[str]:
+    """A line in lines of at most ``WIDTH``, each below the other where the first one's words begin."""
+    if len(line) <= WIDTH:
+        return [line]
+    below = " " * len(re.match(r"\s*\S+\s*", line)[0])
+    return textwrap.wrap(line, WIDTH, subsequent_indent=below, break_long_words=False, break_on_hyphens=False)
 
 
 def question(key: str) -> Callable[[F], F]:

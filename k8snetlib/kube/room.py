@@ -16,7 +16,7 @@ from ..linux.addresses import ip_interface, ip_network
 from ..linux.state import IPNetwork
 from ..value import replace, value
 from .cni import CNIS
-from .cni.addressing import Allocation
+from .cni.addressing import Allocation, host_local
 from .cni.sandbox import Host
 from .cni.vpc_ipam import NO_ADDRESS, NO_PREFIX, RESERVED, Subnet
 from .cni.vpc_limits import HOST_NETWORK, INSTANCE_LABEL, LOW_CAP, kubelet_pods, limits, max_pods
@@ -84,7 +84,8 @@ def room(cni: str, nodes: int, pods: int, kind: str = "m5.large", subnet: IPNetw
     stopped, said = Counter(reason for reason, _ in reasons), dict(reversed(reasons))
     running = sum(bool(pod.pod_ips) for pod in placed.pods)
     held = nodes + sum(_held(host) for host in placed.hosts if cni in VPCS)
-    ranges = [] if cni in VPCS else [part for host in placed.hosts for part in (host.blocks or host.pod_cidrs)]
+    whole = plugin.allocate is host_local  # each node has its range from the start; a Calico node without a Pod has no block yet
+    ranges = [] if cni in VPCS else [part for host in placed.hosts for part in (host.pod_cidrs if whole else host.blocks)]
     aside, unit = sum(part.num_addresses for part in ranges), ranges[0].num_addresses if ranges else 0
     return Room(cni, pods, running, MappingProxyType(dict(stopped)), MappingProxyType(said), held, aside, unit, placed.hosts)
 

@@ -28,7 +28,7 @@ TEXT = {
     "none": "–",
     "addresses": "addresses",
     "outcome": "outcome",
-    "bytes": "bytes there, of this packet",
+    "bytes": "bytes on the wire between the nodes",
     "overhead": "bytes added to the Pod's packet",
     "mtu": "MTU of the Pod",
     "ttl": "TTL at the end",

@@ -14,7 +14,7 @@ from ..kube.cni.vpc_limits import HOST_NETWORK, LIMITS, max_pods, recommended_po
 from ..kube.room import ADDRESSES, ENIS, KUBELET, PREFIXES, Room, allowed, room
 from ..linux.addresses import ip_network
 from ..views.limits import limits_picture
-from .base import Answer, Explorer
+from .base import HANDLE, Answer, Explorer
 from .twin import table
 
 FIRST = {"kind": "m5.large", "nodes": 6, "subnet": 25, "pods": 150, "prefix": False}
@@ -31,7 +31,7 @@ TEXT = {
     "type": "{kind}: {enis} ENIs × {addresses} addresses", "size": "/{length}: {usable} usable addresses",
     "all": "All {wanted} Pods run.", "some": "{running} of {wanted} Pods run.",
     "next": "The first limit beyond them: {what}, {count:,} Pods.",
-    "enis-stop": "{n} wait: their nodes' ENIs are full, with {each} Pods on each.",
+    "enis-stop": "{n} wait: the ENIs have addresses for {each} Pods a node, and the kubelet takes no more.",
     "kubelet-stop": "{n} wait: a kubelet takes no more than {most} Pods, two of them the system's.",
     "addresses-stop": "{n} wait: the subnet has no free address.",
     "prefixes-stop": "{n} wait: the subnet has no free /28.",
@@ -41,7 +41,7 @@ TEXT = {
     "wanted": "{n} wanted", "run": "Pods that run",
     "picture": "For how many Pods each limit would do, and how many run: {bars}; {wanted} are wanted.",
     "bar": "{name} {count:,}",
-    "caption": "Each bar: the Pods for which that limit alone would do. Further ENIs take addresses of the subnet, too.",
+    "caption": "Each bar: the Pods for which that limit alone would do (→: it goes on). Further ENIs take addresses of the subnet, too.",
     "table": "The same nodes and Pods under other address plans",
     "columns": "plan|Pods that run|addresses of the nodes' subnet in use|set aside elsewhere for these nodes",
     "none": "none", "aside": "{total:,}: {count} × {unit}", "blocks": "Calico's blocks of /26", "ranges": "Flannel's /24 a node",
@@ -55,6 +55,7 @@ class AddressesExplorer(Explorer):
 
     def __init__(self) -> None:
         label, wide = {"description_width": "7em"}, {"width": "30em", "max_width": "100%"}
+        slider = {"style": label | HANDLE, "layout": wide}
         kinds = [(TEXT["type"].format(kind=kind, enis=LIMITS[kind].enis, addresses=LIMITS[kind].addresses), kind) for kind in KINDS]
         subnets = [(TEXT["size"].format(length=length, usable=2 ** (32 - length) - 5), length) for length in SUBNETS]
         controls = {
@@ -64,8 +65,8 @@ class AddressesExplorer(Explorer):
             "subnet": ipywidgets.Dropdown(
                 options=subnets, value=FIRST["subnet"], description=TEXT["subnet"], style=label, layout={"width": "25em"}
             ),
-            "nodes": ipywidgets.IntSlider(FIRST["nodes"], 1, MOST_NODES, description=TEXT["nodes"], style=label, layout=wide),
-            "pods": ipywidgets.SelectionSlider(options=PODS, value=FIRST["pods"], description=TEXT["pods"], style=label, layout=wide),
+            "nodes": ipywidgets.IntSlider(FIRST["nodes"], 1, MOST_NODES, description=TEXT["nodes"], **slider),
+            "pods": ipywidgets.SelectionSlider(options=PODS, value=FIRST["pods"], description=TEXT["pods"], **slider),
             "prefix": ipywidgets.Checkbox(
                 FIRST["prefix"], description=TEXT["prefix"], indent=False, layout={"width": "12em", "margin": "2px 0 2px 12px"}
             ),

@@ -11,8 +11,9 @@ from ..views.figure import Figure
 from ..views.headers import headers
 from ..views.render import PALETTE, STYLE
 
-WIDTH, LEFT, BOX, HEIGHT, GAP = 880, 12, 66, 36, 3  # pixels
+WIDTH, LEFT, BOX, WIDER, HEIGHT, GAP = 880, 12, 66, 78, 36, 3  # pixels
 MOST_FRAMES = 3  # drawn per wire
+IPV6 = 40  # bytes of the fixed header
 TEXT = {
     "wire": "{title}: {place}, MTU {mtu}",
     "size": "IP packet {size} bytes",
@@ -20,6 +21,7 @@ TEXT = {
     "bytes": "{n} B",
     "data": "data",
     "piece": "fragment of a packet",
+    "fragment": "Fragment",
     "caption": "The boxes are not to scale; the line below each frame is, up to the tick at the MTU, which counts from the IP header on.",
     "mtu": "MTU {mtu}",
     "more": "+ {n} more",
@@ -31,13 +33,17 @@ FILL = {"Ethernet": PALETTE["host"], "ARP": PALETTE["host"], "IPv4": PALETTE["po
 
 @value
 class Wire:
-    """A wire to draw: a title, the interface and its MTU in bytes, the frames seen there, and what to say if there are none."""
+    """A wire to draw: a title, the interface and its MTU in bytes, the frames seen there, and what to say if there are none.
+
+    ``stopped``: that nothing came here is because of a drop just before.
+    """
 
     title: str
     place: str
     mtu: int
     frames: tuple[Frame, ...]
     none: str
+    stopped: bool = False
 
 
 def bars(wires: Sequence[Wire], alt: str) -> Figure:
@@ -58,7 +64,7 @@ def bars(wires: Sequence[Wire], alt: str) -> Figure:
 LOOK = "".join(f".k8snet.k8snet .{rule}" for rule in (   # twice, to be stronger than STYLE
     "wire{font-size:13px;font-weight:600;fill:#1f2933}", "box{stroke-width:1.2}", "layer{font-size:12px;font-weight:600;fill:#1f2933}",
     "bytes{font-size:11px}", "fit{fill:#188038}", "over{fill:#c5221f}", "track{fill:#e6eaf0}", "tick{stroke:#1f2933;stroke-width:2}",
-    "says{font-size:11.5px;font-weight:600;fill:#1f2933}",
+    "stopped{font-size:12px;font-weight:600;fill:#c5221f}", "says{font-size:11.5px;font-weight:600;fill:#1f2933}",
 ))  # fmt: skip
 
 
@@ -66,7 +72,7 @@ def _wire(wire: Wire, y: int, scale: float) -> tuple[str, int]:
     parts = [_text(LEFT, y + 14, TEXT["wire"].format(title=wire.title, place=wire.place, mtu=wire.mtu), "wire")]
     y += 22
     if not wire.frames:
-        parts.append(_text(LEFT, y + 12, wire.none, "bytes"))
+        parts.append(_text(LEFT, y + 12, wire.none, "stopped" if wire.stopped else "bytes"))
         return "".join(parts), y + 26
     for number, frame in enumerate(wire.frames[:MOST_FRAMES], 1):
         parts += _boxes(frame, y)
@@ -88,8 +94,11 @@ def _boxes(frame: Frame, y: int) -> Iterator[str]:
             continue
         rest -= head.length
         fill, stroke = FILL.get(head.layer, ("#ffffff", "#52606d"))
-        yield _box(x, y, BOX, head.layer, head.length, fill, stroke)
-        x += BOX + GAP
+        extra = head.length - IPV6 if head.layer == "IPv6" else 0  # the Fragment header, which follows the fixed one (RFC 8200)
+        for layer, length in ((head.layer, head.length - extra), (TEXT["fragment"], extra))[: 2 if extra else 1]:
+            width = WIDER if layer == TEXT["fragment"] else BOX
+            yield _box(x, y, width, layer, length, fill, stroke)
+            x += width + GAP
     if rest > 0:
         yield _box(x, y, WIDTH - LEFT - x, name, rest, "#ffffff", "#52606d")
 

@@ -34,6 +34,7 @@ TEXT = {
     "mistake": "Not possible: {error}",
     "live": "Run this cell in JupyterLab to change the choices.",
 }
+HANDLE = {"handle_color": "#1a66cc"}  # of a slider: JupyterLab's own is white on white
 REMEMBERED = 512  # answers; a slider's whole range fits
 
 STYLE = f"<style>\n{(Path(__file__).parent / 'explorer.css').read_text(encoding='utf-8')}</style>"

@@ -18,7 +18,7 @@ from ..linux.state import Network
 from ..views.outcomes import all_outcomes, examined, share
 from ..views.plot import columns
 from ..views.scale import COUNTS, LIVE, MODES, computed, cost_curve
-from .base import Answer, Explorer
+from .base import HANDLE, Answer, Explorer
 from .twin import table
 
 CONNECTIONS = 1000
@@ -57,17 +57,18 @@ class ProxyExplorer(Explorer):
         wide = {"width": "30em", "max_width": "100%"}
         names = [(TEXT["modes"][mode], mode) for mode in MODES]
         sizes = [(f"{count:,}", count) for count in COUNTS]
+        slider = {"style": label | HANDLE, "layout": wide}
         controls = {
             "mode": ipywidgets.Dropdown(
                 options=names, value=FIRST["mode"], description=TEXT["mode"], style=label, layout={"width": "22em"}
             ),
             "services": ipywidgets.SelectionSlider(
-                options=sizes, value=FIRST["services"], description=TEXT["services"], style=label, layout=wide
+                options=sizes, value=FIRST["services"], description=TEXT["services"], **slider
             ),
             "endpoints": ipywidgets.IntSlider(
-                FIRST["endpoints"], 1, MOST_ENDPOINTS, description=TEXT["endpoints"], style=label, layout=wide
+                FIRST["endpoints"], 1, MOST_ENDPOINTS, description=TEXT["endpoints"], **slider
             ),
-            "number": ipywidgets.IntSlider(FIRST["number"], 1, MOST_LOOKED_AT, description=TEXT["number"], style=label, layout=wide),
+            "number": ipywidgets.IntSlider(FIRST["number"], 1, MOST_LOOKED_AT, description=TEXT["number"], **slider),
         }
         super().__init__(TEXT["title"], view, controls, [["mode", "services"], ["endpoints", "number"]])
 

@@ -12,13 +12,15 @@ from ..kube.cluster import Cluster
 from ..kube.cni import CNIS
 from ..kube.cni.sandbox import UNDERLAY
 from ..linux.draft import build
-from ..linux.events import Answered, Delivered, Dropped, Encapsulated, Event, Fragmented, Received, Trace, Transmitted
+from ..linux.events import Answered, Delivered, Dropped, Encapsulated, Event, Fragmented, Reassembled, Received, Trace, Transmitted
 from ..linux.ops import LinkSet, Op, RuleEnsure
-from ..linux.packet import Frame, Icmp, Packet
+from ..linux.packet import Frame, Packet
 from ..linux.state import Network
+from ..linux.tunnels import IPIP_HEADER
 from ..value import value
 from .bars import Wire, bars
-from .base import Answer, Explorer
+from .base import HANDLE, Answer, Explorer
+from .ping import printed
 from .twin import table
 
 SOURCE = "pod/web"
@@ -36,29 +38,24 @@ TEXT = {
     "fits-tunnel": "It fits: delivered in one piece. The tunnel adds {n} bytes to the IP packet.",
     "emsgsize": "It does not leave the Pod: the sender gets EMSGSIZE, because {n} bytes are more than the MTU {mtu} of its own {dev}.",
     "icmp": "{where} drops it and says so: {message}. A sender that hears this sends smaller packets (path MTU discovery).",
-    "fragments": "It is delivered in pieces: cut in {where}; {frames} frames travel between the nodes instead of 1.",
+    "fragments": "It is delivered in pieces: cut in {where}{again}; {frames} frames travel between the nodes instead of 1.",
+    "again": "; put together for conntrack and cut again in {where}",
     "hole": "A black hole: {detail}. Nobody tells the sender, which waits and tries again.",
     "unreachable": "Nobody on the way knows that Pod: {detail}. The sender hears {message}.",
-    "dropped": "It is dropped in {where}: {reason}, {detail}.",
+    "dropped": "It is dropped in {where}: {reason}, {detail}. Nobody tells the sender.",
+    "no-tunnel": "There is no tunnel here: the nodes' MTU is right for its Pods, too.",
+    "ipip-4": "IPIP carries IPv4 only: an IPv6 packet goes without a tunnel.",
     "pod-wire": "Leaving Pod web", "node-wire": "Between the nodes", "far-wire": "Arriving at Pod {pod}",
-    "none": "nothing is seen here",
+    "none": "nothing is seen here", "stopped": "✕ dropped before it got here, in {where}: {reason}",
     "table": "The limits on the way, in bytes",
     "columns": "where|MTU|largest IP packet here|fits?",
-    "yes": "✓ yes, {room} to spare", "no": "✕ no, {over} too many", "not": "–", "not-here": "does not get here",
+    "yes": "✓ yes, {room} to spare",
+    "no": "✕ no, {over} too many", "cut": "✕ no, {over} too many: cut into {n}", "not": "–", "not-here": "does not get here",
     "path-name": "network between the nodes",
     "place": "{dev} of {netns}",
     "typed": "$ kubectl exec -n shop web -- ping -c 1 -M {how} -s {payload} {dst}",
     "alt": "The frames on three wires, header by header, against the MTU. {summary}",
 }  # fmt: skip
-PING = {  # as iputils prints it
-    "answer": "{n} bytes from {dst}: icmp_seq=1 ttl={ttl}",
-    "local": "ping: local error: message too long, mtu={mtu}",
-    "too-big": "From {src} icmp_seq=1 Frag needed and DF set (mtu = {mtu})",
-    "unreachable": "From {src} icmp_seq=1 Destination Net Unreachable",
-    "too-big6": "From {src} icmp_seq=1 Packet too big: mtu={mtu}",
-    "unreachable6": "From {src} icmp_seq=1 Destination unreachable: No route",
-    "lost": "1 packets transmitted, 0 received, 100% packet loss",
-}
 MTUS = ("right", "pods", "silent", "tunnel", "path")
 SILENCE = {4: "-p icmp -j DROP", 6: "-p ipv6-icmp -m icmp6 --icmpv6-type 2 -j DROP"}
 PLAIN = ("loopback", "veth", "bridge", "dummy")
@@ -79,10 +76,11 @@ class TunnelExplorer(Explorer):
             "to": ipywidgets.Dropdown(options=targets, description=TEXT["to"], style=label, layout={"width": "24em"}),
             "family": ipywidgets.Dropdown(options=["IPv4", "IPv6"], description=TEXT["family"], style=label, layout={"width": "11em"}),
             "mtu": ipywidgets.Dropdown(options=mistakes, description=TEXT["mtu"], style=label, layout={"width": "36em"}),
-            "payload": ipywidgets.IntSlider(first, least, most, description=TEXT["payload"], style=label, layout=wide),
+            "payload": ipywidgets.IntSlider(first, least, most, description=TEXT["payload"], style=label | HANDLE, layout=wide),
             "df": ipywidgets.Checkbox(True, description=TEXT["df"], indent=False, layout={"width": "12em", "margin": "2px 0 2px 12px"}),
         }
-        super().__init__(TEXT["title"], lambda **choices: view(made, **choices), controls, [["cni", "to", "family"], ["mtu", "df"], ["payload"]])
+        rows = [["cni", "to", "family"], ["mtu", "df"], ["payload"]]
+        super().__init__(TEXT["title"], lambda **choices: view(made, **choices), controls, rows)
 
 
 class Networks:
@@ -129,11 +127,11 @@ def view(made: Networks, cni: str, to: str, family: str, mtu: str, payload: int,
     cluster, network = made.of(cni, family, mtu)
     trace = cluster.trace(SOURCE, to, "icmp", network=network, data=bytes(payload), df=df)
     limits = list(places(cluster, network, trace, to))
-    words = outcome(trace)
+    words = " ".join([outcome(trace), *_remarks(cluster, network, trace, mtu, cni)])
     typed = TEXT["typed"].format(how="do" if df else "dont", payload=payload, dst=trace.sent.dst)
     blocks = (
         f"<pre>{escape(typed)}\n{escape(printed(trace, payload))}</pre>",
-        bars(wires(limits), TEXT["alt"].format(summary=words)),
+        bars(wires(limits, trace), TEXT["alt"].format(summary=words)),
         table(TEXT["columns"].split("|"), list(_rows(limits, trace)), TEXT["table"]),
     )
     cut = trace.all(Fragmented, 0)
@@ -170,31 +168,51 @@ def _limit(network: Network, trace: Trace, netns: str, dev: str, kind: type, wir
     return Limit(name or TEXT["place"].format(dev=dev, netns=netns), wire, network[netns].interfaces[dev].mtu, frames, netns, dev)
 
 
-def wires(limits: list[Limit]) -> list[Wire]:
-    """The wires to draw: those of the Pods and the one between the nodes."""
-    return [Wire(limit.wire, limit.name, limit.mtu, limit.frames, TEXT["none"]) for limit in limits if limit.wire]
+def wires(limits: list[Limit], trace: Trace) -> list[Wire]:
+    """The wires to draw: those of the Pods and the one between the nodes, with the smaller of the limits that two ends set to one wire."""
+    path = next(limit for limit in limits if limit.name == TEXT["path-name"])
+    found: list[Wire] = []
+    for limit in limits:
+        if not limit.wire:
+            continue
+        tight = path if limit.wire == TEXT["node-wire"] and path.mtu < limit.mtu else limit
+        here = not trace.delivered and all(wire.frames for wire in found)  # the drop is between this wire and the one before
+        none = TEXT["stopped"].format(where=trace.end.netns, reason=trace.end.reason) if here else TEXT["none"]
+        found.append(Wire(limit.wire, tight.name, tight.mtu, limit.frames, none, here))
+    return found
 
 
 def _rows(limits: list[Limit], trace: Trace) -> Iterator[tuple[str, ...]]:
     for limit in limits:
-        size = _size_at(limit, trace)
+        cuts = [e for e in trace.all(Fragmented, 0) if _cut_at(e, limit)]
+        size = max(_size_at(limit, trace), *(len(cut.packet) for cut in cuts), 0)
         if not size:
             yield escape(limit.name), str(limit.mtu), TEXT["not-here"], TEXT["not"]
             continue
         over = size - limit.mtu
-        yield escape(limit.name), str(limit.mtu), str(size), TEXT["no"].format(over=over) if over > 0 else TEXT["yes"].format(room=-over)
+        fits = TEXT["yes"].format(room=-over) if over <= 0 else TEXT["no"].format(over=over)
+        yield escape(limit.name), str(limit.mtu), str(size), TEXT["cut"].format(over=over, n=len(cuts[0].pieces)) if cuts else fits
+
+
+def _cut_at(event: Fragmented, limit: Limit) -> bool:
+    """Whether this limit is why the packet was cut: its pieces left here."""
+    return event.netns == limit.netns and event.mtu == limit.mtu and any(frame.payload in event.pieces for frame in limit.frames)
 
 
 def _size_at(limit: Limit, trace: Trace) -> int:
-    """The largest IP packet that came to the place, or was refused or cut there; 0 if none came."""
+    """The largest IP packet that came to the place, or was refused there; 0 if none came."""
     sizes = [len(frame.payload) for frame in limit.frames]
-    for event in trace.of(0):
-        too_big = type(event) is Dropped and event.reason == "PKT_TOO_BIG"
-        if too_big and isinstance(event.packet, Packet) and _stopped_at(event, limit, trace):
-            sizes.append(len(event.packet))
-        if type(event) is Fragmented and event.netns == limit.netns and event.mtu == limit.mtu and not limit.frames:
-            sizes.append(len(event.packet))
+    for event in trace.all(Dropped, 0):
+        if isinstance(event.packet, Packet) and _too_big(event) and _stopped_at(event, limit, trace):
+            interface = trace.network[event.netns].interfaces.get(event.dev)
+            around = IPIP_HEADER if interface is not None and interface.kind == "ipip" and event.dev != limit.dev else 0
+            sizes.append(len(event.packet) + around)
     return max(sizes, default=0)
+
+
+def _too_big(event: Dropped) -> bool:
+    """Whether the packet's length was the reason. A device for IPIP that counts its header in names no reason (ip_tunnel_xmit)."""
+    return event.reason == "PKT_TOO_BIG" or "do not fit through" in event.detail
 
 
 def _stopped_at(event: Dropped, limit: Limit, trace: Trace) -> bool:
@@ -213,11 +231,10 @@ def outcome(trace: Trace) -> str:
     if trace.delivered:
         added = sum(len(e.outer) - len(e.inner.payload) for e in trace.all(Encapsulated, 0)[:1])
         if cut:
-            frames = len(_between(trace))
-            return TEXT["fragments"].format(where=", ".join(dict.fromkeys(e.netns for e in cut)), frames=frames)
+            return _in_pieces(trace)
         return TEXT["fits-tunnel"].format(n=added) if added else TEXT["fits"]
     message = _message(trace, end)
-    if end.reason != "PKT_TOO_BIG":
+    if not _too_big(end):
         if message:
             return TEXT["unreachable"].format(detail=end.detail, message=message)
         return TEXT["dropped"].format(where=end.netns, reason=end.reason, detail=end.detail)
@@ -227,6 +244,24 @@ def outcome(trace: Trace) -> str:
     if message:
         return TEXT["icmp"].format(where=end.netns, message=message)
     return TEXT["hole"].format(detail=end.detail)
+
+
+def _in_pieces(trace: Trace) -> str:
+    """Who cut the packet, and who did so only because conntrack wants packets whole."""
+    whole = {(e.netns, e.packet.payload) for e in trace.all(Reassembled, 0)}
+    cuts = dict.fromkeys((e.netns, (e.netns, e.packet.payload) in whole) for e in trace.all(Fragmented, 0))
+    first, again = ([netns for netns, late in cuts if late is wanted] for wanted in (False, True))
+    told = TEXT["again"].format(where=", ".join(again)) if again else ""
+    return TEXT["fragments"].format(where=", ".join(first), again=told, frames=len(_between(trace)))
+
+
+def _remarks(cluster: Cluster, network: Network, trace: Trace, mtu: str, cni: str) -> Iterator[str]:
+    """What explains that nothing is tunnelled, where one would expect it."""
+    node = next(s.host for s in cluster.sandboxes.values() if s.netns == trace.start)
+    if cni == "ipip" and trace.sent.version == 6:
+        yield TEXT["ipip-4"]
+    elif mtu in ("pods", "silent", "tunnel") and not tunnels(network, node):
+        yield TEXT["no-tunnel"]
 
 
 def _between(trace: Trace) -> list[Event]:
@@ -239,24 +274,3 @@ def _message(trace: Trace, end: Dropped) -> str:
     """The ICMP message about the drop, or "" if none reached the sender."""
     heard = {e.journey for e in trace.all(Delivered) if e.netns == trace.start}
     return next((e.why for e in trace.all(Answered, 0) if e.netns == end.netns and e.answer in heard), "")
-
-
-def printed(trace: Trace, payload: int) -> str:
-    """What ping prints."""
-    end, dst = trace.end, trace.sent.dst
-    if trace.delivered:
-        reply = trace.reply
-        if reply is not None and reply.delivered:
-            return PING["answer"].format(n=payload + 8, dst=dst, ttl=reply.end.packet.ttl)
-        return PING["lost"]
-    if end.netns == trace.start and end.reason == "PKT_TOO_BIG":
-        return PING["local"].format(mtu=trace.network[end.netns].interfaces["eth0"].mtu)
-    error = next((e.packet for e in trace.all(Delivered) if e.journey and e.netns == trace.start and _is_icmp(e.packet)), None)
-    if error is None:
-        return PING["lost"]
-    key = "too-big" if (error.payload.version, error.payload.type, error.payload.code) in ((4, 3, 4), (6, 2, 0)) else "unreachable"
-    return PING[key + ("6" if error.version == 6 else "")].format(src=error.src, mtu=error.payload.mtu)
-
-
-def _is_icmp(packet: object) -> bool:
-    return isinstance(packet, Packet) and isinstance(packet.payload, Icmp)

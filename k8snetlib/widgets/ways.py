@@ -19,17 +19,19 @@ SOURCE, PORT = "pod/web", 8080
 PLACES = 4
 FIRST = ("vxlan", "ipip-cross-subnet", "bgp", "vpc")
 NOBODY = ""
+IPIP = ("ipip", "ipip-cross-subnet")
 TARGETS = ("pod/api-1", "pod/api-2", "pod/report")
 TEXT = {
     "title": "The same packet under other network plug-ins", "place": "Way {n}:", "none": "none",
     "target": "To:", "family": "IP:",
     "pod/api-1": "api-1, on the same node", "pod/api-2": "api-2, on the same segment", "pod/report": "report, behind the router",
     "all-deliver": "All of them deliver.", "one-delivers": "It is delivered.", "none-deliver": "None of them delivers.",
+    "one-loses": "It is not delivered.",
     "drop": "{names}: dropped in {where}, {reason} ({detail}).",
     "bytes": "{names}: {size} bytes on the wire", "added": "{n} of them added", "plain": "nothing added",
     "hops": "{names}: {how}", "switched": "switched, TTL stays {ttl}", "routed": "routed, TTL {before} → {after}",
-    "and": "{first} and {last}", "left-out": "{title} is left out: {why}.", "nothing": "No way is left to compare.",
-    "end": ".",
+    "and": "{first} and {last}", "left-out": "Left out: {names}. For {why}.", "nothing": "No way is left to compare.",
+    "ipip-4": "IPIP carries IPv4 only: here its packets go without a tunnel.", "end": ".",
 }  # fmt: skip
 
 
@@ -57,16 +59,19 @@ class WaysExplorer(Explorer):
 
 def view(way1: str, way2: str, way3: str, way4: str, target: str, family: str) -> Answer:
     """The ways that were chosen, each once: pure."""
-    found, left_out = [], []
+    found: list[Way] = []
+    refused: dict[str, list[str]] = {}
     for name in dict.fromkeys(filter(None, (way1, way2, way3, way4))):
         try:
             found.append(one_way(name, target, family))
         except UnsupportedError as error:
-            left_out.append(TEXT["left-out"].format(title=CNIS[name].title, why=error))
+            refused.setdefault(str(error), []).append(CNIS[name].title)
+    left_out = [TEXT["left-out"].format(names=_listed(titles), why=why) for why, titles in refused.items()]
     if not found:
         return Answer(" ".join([TEXT["nothing"], *left_out]), tone="bad")
     delivered = all(each.trace.delivered for each in found)
-    said = " ".join([summary(found), *left_out])
+    plain = family == "IPv6" and any(each.name in IPIP and wire_step(each) for each in found)
+    said = " ".join([summary(found), *([TEXT["ipip-4"]] if plain else []), *left_out])
     return Answer(said, (ways_diagram(found), ways_table(found).html()), tone="good" if delivered else "bad")
 
 
@@ -88,7 +93,7 @@ def summary(found: Iterable[Way]) -> str:
     if len(arrived) == len(found):
         parts = [TEXT["all-deliver" if len(found) > 1 else "one-delivers"]]
     else:
-        parts = [TEXT["none-deliver"]] if not arrived else []
+        parts = [TEXT["none-deliver" if len(found) > 1 else "one-loses"]] if not arrived else []
         for key, ways in _groups((each, _drop(each.trace)) for each in found if not each.trace.delivered).items():
             where, reason, detail = key
             parts.append(TEXT["drop"].format(names=_names(ways), where=where, reason=reason, detail=detail))
@@ -123,5 +128,9 @@ def _groups(pairs: Iterable[tuple[Way, tuple]]) -> dict[tuple, list[Way]]:
 
 
 def _names(ways: list[Way]) -> str:
-    *rest, last = [f"“{each.title}”" for each in ways]
+    return _listed([each.title for each in ways])
+
+
+def _listed(titles: list[str]) -> str:
+    *rest, last = [f"“{title}”" for title in titles]
     return TEXT["and"].format(first=", ".join(rest), last=last) if rest else last

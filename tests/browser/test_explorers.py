@@ -136,7 +136,7 @@ def test_ways(explorers):
     choose(explorer, "Way 3:", "Calico, BGP with the routers")
     expect(explorer, "All of them deliver.")
     choose(explorer, "IP:", "IPv6")
-    expect(explorer, "Amazon VPC CNI, secondary addresses is left out")
+    expect(explorer, "Left out: “Amazon VPC CNI, secondary addresses”.")
     for number in (2, 3, 4):
         choose(explorer, f"Way {number}:", "none")
     expect(explorer, "It is delivered. “Flannel, VXLAN”: 144 bytes on the wire, 70 of them added.")
@@ -155,7 +155,7 @@ def test_addresses(page, explorers):
     expect(explorer, "All 150 Pods run. The first limit beyond them: ENIs × addresses, 162 Pods.")
     explorer.locator(".noUi-handle").first.focus()
     page.keyboard.press("ArrowDown")
-    expect(explorer, "135 of 150 Pods run. 15 wait: their nodes' ENIs are full, with 27 Pods on each.")
+    expect(explorer, "135 of 150 Pods run. 15 wait: the ENIs have addresses for 27 Pods a node, and the kubelet takes no more.")
     explorer.get_by_label("prefix delegation").check()
     expect(explorer, "All 150 Pods run. The first limit beyond them: free /28 × 16 in the subnet, 224 Pods.")
     choose(explorer, "Subnet:", "/26: 59 usable addresses")

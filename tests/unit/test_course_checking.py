@@ -139,6 +139,9 @@ def test_a_key_stands_once_but_a_notebook_may_define_it_again():
 
 def test_the_error_has_no_traceback_in_ipython():
     error = NotYet("a", "b", "c", key="99.1")
+    long = NotYet("four\n\nfive", "short", "one two three " * 12, key="99.1")._render_traceback_()
+    assert [line[:14] for line in long[1:]] == ["    got       ", "", "five", "    expected  ", "    hint      ", " " * 14]
+    assert max(map(len, long)) <= 100
     assert error._render_traceback_() == ["✗ 99.1  not yet", "    got       a", "    expected  b", "    hint      c"]
 
 

@@ -89,6 +89,12 @@ def test_other_plans_have_a_pool_of_their_own(cni: str, unit: int) -> None:
     assert full.set_aside == 3 * (unit if unit == 256 else 128)  # 108 Pods are two blocks
 
 
+def test_a_calico_node_without_a_pod_has_no_block_yet() -> None:
+    assert room("bgp", 20, 10).set_aside == 10 * 64
+    assert room("bgp", 4, 0).set_aside == 0
+    assert room("vxlan", 20, 10).set_aside == 20 * 256
+
+
 def test_mistakes_are_named() -> None:
     with pytest.raises(ModelError, match="at least one node"):
         room("vpc", 0, 5)
@@ -107,6 +113,7 @@ def test_a_bar_is_as_long_as_its_limit_and_says_where_it_falls_short() -> None:
     assert len(widths) == 4 and widths[0] == widths[3] == pytest.approx(widths[1] / 2) == pytest.approx(widths[2] / 4, abs=0.1)
     assert ["✕ a" in svg, "✓ b" in svg, "✓ c" in svg, "5,000 →" in svg] == [True] * 4
     assert svg.count('class="limit-short"') == 1
+    assert svg.index("limit-want") < svg.index(">50</text>")  # the line does not cross the numbers
     with pytest.raises(ModelError, match="no limits"):
         limits_picture({}, 1, "", ("", 0), "")
 

@@ -201,6 +201,14 @@ def test_pod_pair_of_any_cluster():
     ({"family": "IPv6", "mtu": "pods", "payload": 1383}, "ICMPv6 packet too big (MTU 1430)", "icmp_seq=1 Packet too big: mtu=1430"),
     ({"family": "IPv6", "mtu": "silent", "payload": 1383}, "A black hole", "100% packet loss"),
     ({"family": "IPv6", "cni": "bridge", "payload": 100}, "Nobody on the way knows that Pod", "Destination unreachable: No route"),
+    ({"family": "IPv6", "payload": 1383}, "1431 bytes are more than the MTU 1430", "ping: local error: message too long, mtu: 1430"),
+    ({"cni": "ipip", "mtu": "tunnel", "payload": 1460}, "node-a drops it and says so: ICMP fragmentation needed (MTU 1480)",
+     "From 192.168.50.11 icmp_seq=1 Frag needed and DF set (mtu = 1480)"),
+    ({"cni": "ipip", "family": "IPv6"}, "It fits: delivered in one piece. IPIP carries IPv4 only", "1430 bytes from"),
+    ({"cni": "host-gw", "mtu": "pods"}, "one piece. There is no tunnel here: the nodes' MTU is right for its Pods, too.", "1430 bytes"),
+    ({"cni": "host-gw", "to": "pod/report", "payload": 9}, "no route to 10.244.3.2. Nobody tells the sender.", "100% packet loss"),
+    ({"payload": 1440, "df": False}, "cut in web; put together for conntrack and cut again in node-a, node-b; 2 frames", "1448 bytes from"),
+    ({"mtu": "pods", "payload": 1440, "df": False}, "cut in node-a; put together for conntrack and cut again in node-b; 2", "1448 bytes"),
 ])  # fmt: skip
 def test_tunnel(choices, summary, printed):
     explorer = moved(TunnelExplorer(), **choices)
@@ -215,11 +223,46 @@ def test_the_bars_count_the_bytes_of_each_wire():
     assert drawn.count(">1422 B<") == 3
 
 
+def limits_of(shown):
+    rows = [re.sub(r"<[^>]+>", "|", row) for row in re.findall(r"<tr>(.*?)</tr>", shown)]
+    return {row.split("|")[1]: [cell for cell in row.split("|")[2:] if cell] for row in rows[1:]}
+
+
+def test_the_picture_marks_where_the_packet_is_lost():
+    for choices, wires in (
+        ({"payload": 1472}, ["stopped", "bytes", "bytes"]),
+        ({"mtu": "pods", "payload": 1472}, ["says", "stopped", "bytes"]),
+        ({"mtu": "path", "payload": 1422}, ["says", "says", "stopped"]),
+        ({"mtu": "path", "cni": "host-gw"}, ["says", "says", "stopped"]),
+        ({}, ["says", "says", "says"]),
+    ):
+        drawn = moved(TunnelExplorer(), **choices)._html.value
+        after = [part.partition("</figure>")[0] for part in drawn.split('<text class="wire"')[1:]]
+        assert [next(k for k in ("stopped", "says", "bytes") if f'<text class="{k}"' in part) for part in after] == wires, choices
+    drawn = moved(TunnelExplorer(), mtu="path", payload=1372)._html.value
+    assert "network between the nodes, MTU 1400</text>" in drawn and "IP packet 1450 bytes, 50 more than the MTU" in drawn
+    assert drawn.count('class="over"') == 1
+
+
+def test_a_piece_of_an_ipv6_packet_shows_its_fragment_header():
+    drawn = moved(TunnelExplorer(), family="IPv6", df=False, payload=2000)._html.value
+    assert drawn.count(">Fragment<") == 6 and ">48 B<" not in drawn
+
+
+def test_the_table_says_what_was_cut_and_by_which_limit():
+    cut = moved(TunnelExplorer(), mtu="tunnel", payload=1472)._html.value
+    assert limits_of(cut)["eth0 of node-a"] == ["1500", "1550", "✕ no, 50 too many: cut into 2"]
+    assert limits_of(cut)["eth0 of api-2"] == ["1500", "1500", "✓ yes, 0 to spare"]
+    refused = moved(TunnelExplorer(), cni="ipip", mtu="tunnel", payload=1460)._html.value
+    assert limits_of(refused)["tunl0 of node-a"][2] == "✓ yes, 12 to spare"
+    assert limits_of(refused)["eth0 of node-a"] == ["1500", "1508", "✕ no, 8 too many"]
+    unused = moved(TunnelExplorer(), cni="calico-vxlan-cross-subnet", mtu="tunnel", payload=2000, df=False)._html.value
+    assert limits_of(unused)["vxlan.calico of node-a"][1] == "does not get here"
+
+
 def test_the_table_says_where_it_does_not_fit():
     shown = moved(TunnelExplorer(), mtu="pods", payload=1460)._html.value
-    rows = [re.sub(r"<[^>]+>", "|", row) for row in re.findall(r"<tr>(.*?)</tr>", shown)]
-    fits = {row.split("|")[1]: [cell for cell in row.split("|")[2:] if cell] for row in rows[1:]}
-    assert fits == {
+    assert limits_of(shown) == {
         "eth0 of web": ["1500", "1488", "✓ yes, 12 to spare"],
         "flannel.1 of node-a": ["1450", "1488", "✕ no, 38 too many"],
         "eth0 of node-a": ["1500", "does not get here", "–"],
@@ -275,3 +318,8 @@ def test_service_where_one_pod_listens_and_another_does_not():
     explorer = moved(ServiceExplorer(cluster), target="8080")
     assert explorer.value.summary == "web calls api: api-1 (chance 1/2), refused by api-2 (chance 1/2)."
     assert explorer.value.tone == "bad"
+
+
+def test_the_handle_of_every_slider_is_seen_on_white():
+    sliders = [control for made in ALL for control in made().controls.values() if hasattr(control.style, "handle_color")]
+    assert len(sliders) >= 3 and {slider.style.handle_color for slider in sliders} == {"#1a66cc"}

@@ -30,14 +30,16 @@ def test_one_way_alone_says_what_its_trace_says(name: str, target: str, family: 
     if family == "IPv6" and not CNIS[name].ipv6:
         with pytest.raises(UnsupportedError):
             shop(name, families=(family,))
-        assert answer.summary.startswith("No way is left to compare.") and "is left out: " in answer.summary and not answer.blocks
+        assert answer.summary.startswith("No way is left to compare.")
+        assert f"Left out: “{CNIS[name].title}”. For the VPC" in answer.summary and not answer.blocks
         return
     trace = shop(name, families=(family,), node_c=True).trace("pod/web", f"{target}:8080")
     assert answer.tone == ("good" if trace.delivered else "bad")
     if not trace.delivered:
         assert (
             answer.summary
-            == f"None of them delivers. “{CNIS[name].title}”: dropped in {trace.end.netns}, {trace.end.reason} ({trace.end.detail})."
+            == f"It is not delivered. “{CNIS[name].title}”: dropped in {trace.end.netns}, {trace.end.reason} ({trace.end.detail})."
+            + (" " + ways.TEXT["ipip-4"]) * (family == "IPv6" and name in ways.IPIP)
         )
         return
     each = ways.one_way(name, target, family)
@@ -57,6 +59,18 @@ def test_ways_that_do_the_same_share_a_clause() -> None:
         "All of them deliver. “Flannel, VXLAN”: 104 bytes on the wire, 50 of them added; “Calico, IPIP between subnets”, “Calico, BGP "
         "mesh, no tunnel” and “Amazon VPC CNI, secondary addresses”: 54 bytes on the wire, nothing added."
     )
+
+
+def test_what_two_ways_lack_is_said_once() -> None:
+    summary = ways.view("vpc", "vpc-prefix", "", "", "pod/api-2", "IPv6").summary
+    assert "“Amazon VPC CNI, secondary addresses” and “Amazon VPC CNI, prefix delegation”. For the VPC CNI" in summary
+    assert summary.count("an EKS cluster is IPv4 or IPv6") == 1
+
+
+@pytest.mark.parametrize(("name", "family", "said"), [("ipip", "IPv6", True), ("ipip", "IPv4", False), ("bgp", "IPv6", False)])
+def test_ipv6_beside_ipip_is_explained(name: str, family: str, said: bool) -> None:
+    assert ("IPIP carries IPv4 only" in ways.view(name, "vxlan", "", "", "pod/api-2", family).summary) == said
+    assert "IPIP" not in ways.view(name, "vxlan", "", "", "pod/api-1", family).summary.replace(f"“{CNIS[name].title}”", "")
 
 
 def test_behind_the_router_they_part() -> None:
@@ -98,13 +112,13 @@ def test_four_ways_fit_the_column() -> None:
 @pytest.mark.parametrize(("choices", "summary"), [
     ({}, "109 of 150 Pods run. 41 wait: the subnet has no free address."),
     ({"subnet": 24}, "All 150 Pods run. The first limit beyond them: ENIs × addresses, 162 Pods."),
-    ({"subnet": 24, "nodes": 5}, "135 of 150 Pods run. 15 wait: their nodes' ENIs are full, with 27 Pods on each."),
+    ({"subnet": 24, "nodes": 5}, "135 of 150 Pods run. 15 wait: the ENIs have addresses for 27 Pods a node, and"),
     ({"subnet": 24, "prefix": True}, "All 150 Pods run. The first limit beyond them: free /28 × 16 in the subnet, 224 Pods."),
     ({"prefix": True}, "75 of 150 Pods run. 75 wait: the subnet has no free /28."),
     ({"subnet": 20, "prefix": True, "nodes": 1}, "108 of 150 Pods run. 42 wait: a kubelet takes no more than 110 Pods, two of"),
     ({"prefix": True, "kind": "t2.medium"}, "t2.medium is no Nitro instance and takes no prefixes. 90 of 150 Pods run."),
     ({"pods": 10}, "All 10 Pods run."),
-    ({"kind": "t3.nano", "subnet": 27, "nodes": 20, "pods": 500}, "460 wait: their nodes' ENIs are full, with 2 Pods on each. 35 wait"),
+    ({"kind": "t3.nano", "subnet": 27, "nodes": 20, "pods": 500}, "460 wait: the ENIs have addresses for 2 Pods a node, and the"),
 ])  # fmt: skip
 def test_addresses(choices: dict, summary: str) -> None:
     assert summary in moved(AddressesExplorer(), **choices).value.summary

@@ -21,7 +21,7 @@ HINTS = {  # what to look at again, by the wrong answer: it is in order there
     "route": "Look again: there is a line by flannel.1 for the other Pod's range. Does it win, and what does the kernel look up next?",
     "neighbour": "Look again: the next hop of that route is among the neighbours. Does the packet get that far, and what comes after it?",
     "fdb": "Look again: the FDB has an entry for that MAC address. Does the packet get that far, and is the entry right?",
-    "wrong node": "Look again: where an entry stands in the FDB, it names the node on which that Pod range lives. What comes before it?",
+    "wrong node": "Look again: where an entry stands in the FDB, it names the node on which that Pod range lives. Does it find one?",
     "stray route": "Look again: no line matches the other Pod's address more exactly than its range does. What comes after the route?",
     "forwarding": "Look again at the sysctl: 1 means that the node forwards. What does the kernel ask next?",
 }

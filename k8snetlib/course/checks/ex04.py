@@ -85,7 +85,8 @@ def writers(wrote: Sequence[str], line: int, case: Variant) -> str:
     form = f"a list of {len(table)} words, one for each line"
     strange = next((repr(word) for word, text in zip(listed, given, strict=True) if text not in WRITERS), "")
     expect(not strange, got=strange, expected=form, hint=f"The words are {', '.join(WRITERS)}.")
-    expect(len(given) == len(table), got=f"{len(given)} words", expected=form, hint="In the order in which the table is printed.")
+    words = f"{len(given)} word{'s' * (len(given) != 1)}"
+    expect(len(given) == len(table), got=words, expected=form, hint="In the order in which the table is printed.")
     for number, (word, route) in enumerate(zip(given, table, strict=True), 1):
         expect(word == writer(route), got=f"line {number}: {word}", expected="who wrote it", hint=_clue(route, word))
     expect(type(line) is int, got=repr(line), expected="the number of a line", hint="A whole number; the first line is 1.")
