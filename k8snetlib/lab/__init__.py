@@ -9,13 +9,14 @@ from __future__ import annotations
 from .capabilities import Capabilities, diagnose, probe
 from .experiments import Connect, Experiment, Inject, Outcome, Ping, Result, Send, connect, experiment
 from .lab import Lab
+from .proxied import Asked, ProxiedResult, proxied
 from .readback import Unparsed
 from .replay import record_all, recorded
 from .replies import Accepted, Connection, Output, Pong
 from .routing import RoutingExperiment, RoutingResult, Stage, routing
 
 __all__ = [
-    "Accepted", "Capabilities", "Connect", "Connection", "Experiment", "Inject", "Lab", "Outcome", "Output", "Ping", "Pong", "Result",
-    "RoutingExperiment", "RoutingResult", "Send", "Stage", "Unparsed", "connect", "diagnose", "experiment", "probe", "record_all",
-    "recorded", "routing",
+    "Accepted", "Asked", "Capabilities", "Connect", "Connection", "Experiment", "Inject", "Lab", "Outcome", "Output", "Ping", "Pong", "ProxiedResult", "Result",
+    "RoutingExperiment", "RoutingResult", "Send", "Stage", "Unparsed", "connect", "diagnose", "experiment", "probe", "proxied",
+    "record_all", "recorded", "routing",
 ]  # fmt: skip

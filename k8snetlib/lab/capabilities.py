@@ -41,6 +41,8 @@ FEATURES = MappingProxyType(
         "nft": "nftables",
         "conntrack": "connection tracking",
         "bird": "BIRD 2, which speaks BGP",
+        "nginx": "nginx, which routes HTTP",
+        "haproxy": "HAProxy, which routes HTTP",
         "ip": "the ip and bridge commands",
     }
 )
@@ -53,6 +55,8 @@ TOOLS = MappingProxyType(  # and the packages that they come with
         "ip6tables-restore": "iptables",
         "nft": "nftables",
         "bird": "bird2",
+        "nginx": "nginx",
+        "haproxy": "haproxy",
     }
 )
 OLDEST_KERNEL = (5, 3)  # pidfd_open, and net.bridge.* in each namespace
@@ -205,7 +209,7 @@ def _no_basics(found: Facts) -> str:
 
 def _missing(found: Facts, name: str) -> str:
     """A feature that is missing, with the reason and the remedy in brackets."""
-    tools = {"iptables": "iptables-restore", "ip6tables": "ip6tables-restore", "nft": "nft", "bird": "bird"}
+    tools = {"iptables": "iptables-restore", "ip6tables": "ip6tables-restore", "nft": "nft", "bird": "bird", "nginx": "nginx", "haproxy": "haproxy"}
     if name == "ip":
         tool = next(tool for tool in ("ip", "bridge") if tool not in found.tools)
         return TEXT["tool"].format(feature=FEATURES[name], tool=tool, package=TOOLS[tool])

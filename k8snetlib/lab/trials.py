@@ -42,6 +42,8 @@ def trials() -> dict[str, list[Request]]:
         "ip6tables": run("ip6tables-restore", _NAT),
         "nft": run("nft", _NFT, "-f", "-"),
         "conntrack": [("conntrack", {"netns": "one"})],
+        "nginx": run("nginx", "", "-v"),
+        "haproxy": run("haproxy", "", "-v"),
         "bird": [
             ("bird_start", {"netns": "one", "conf": _BIRD.encode(), "limit": 5.0}),
             ("bird_ask", {"netns": "one", "commands": ["show status"], "limit": 5.0}),

@@ -16,6 +16,7 @@ from ..value import value
 
 START_LIMIT, ASK_LIMIT = 10.0, 5.0  # seconds
 CERTIFICATE = "certificate.pem"
+CLOSED = "closed"  # without an answer
 TEXT = {
     "answer": "no HTTP answer: {data!r}",
     "openssl": "making a certificate needs the program openssl, from Debian's package openssl",
@@ -24,7 +25,7 @@ TEXT = {
 
 @value
 class Answer:
-    """What an HTTP client in the lab got: ``error`` is an errno's or TLS's name, else ``""``; ``pod`` the name of the web server that
+    """What an HTTP client in the lab got: ``error`` is an errno's or TLS's name or "closed", else ``""``; ``pod`` the name of the web server that
     answered, ``asked`` what that saw (method, path, host, headers, peer), both empty where a proxy answered itself."""
 
     status: int = 0
@@ -81,8 +82,8 @@ class Web:
         wanted = {"netns": netns, "version": to.version, "address": str(to), "port": port, "secure": secure, "sni": sni or host.partition(":")[0]}
         raw = self._ask("exchange", "", timeout + 10, **wanted, data=("\r\n".join(lines) + "\r\n\r\n").encode(), timeout=timeout)
         certificate = subject(raw["certificate"]) if raw["certificate"] else ""
-        if raw["error"]:
-            return Answer(error=raw["error"], certificate=certificate)
+        if raw["error"] or not raw["data"]:
+            return Answer(error=raw["error"] or CLOSED, certificate=certificate)
         return _answer(raw["data"], certificate)
 
 

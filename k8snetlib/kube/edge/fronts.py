@@ -14,7 +14,7 @@ from ...errors import UnsupportedError
 from ...value import value
 from .backends import Backends, Upstream
 from .gateway import GatewayTable
-from .http import Action, Backend, Router, Rule, host_matches, specificity
+from .http import Action, Backend, Router, Rule, specificity
 from .ingress import IngressTable
 
 REFUSED = "{proxy} cannot say this: {origin}: {why}"
@@ -72,9 +72,13 @@ def following(router: Router, host: str) -> Iterator[Rule]:
     """The rules that a name of this host is tried with, in their order: the host's own and, where the router goes on, those of hosts that
     cover it."""
     for each in hosts(router):
-        if each == host or (router.falls_through and host_matches(each, host.removeprefix("*.") if host.startswith("*.") else host)):
-            if each == host or specificity(each) > specificity(host):
-                yield from router.table(each).rules
+        if each == host or (router.falls_through and covers(each, host)):
+            yield from router.table(each).rules
+
+
+def covers(wide: str, host: str) -> bool:
+    """Whether every name of a host, which may have a wildcard, is one of another's (with any number of labels)."""
+    return not wide or wide == host or (wide.startswith("*.") and host.removeprefix("*").endswith(wide[1:]))
 
 
 def refuse(proxy: str, rule: Rule, why: str) -> UnsupportedError:

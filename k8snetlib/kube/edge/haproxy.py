@@ -79,7 +79,7 @@ class _Conf:
             own = _host(host, site.router.one_label)
             rules = site.router.table(host).rules
             for rule in rules:
-                yield from self._rule(f"{name}-{number}", rule, " ".join(filter(None, [here, own])))
+                yield from self._rule(f"{name}-{number}{_named_after(rule)}", rule, " ".join(filter(None, [here, own])))
                 number += 1
             if not site.router.falls_through:
                 yield from self._rest(f"{name}-{number}", site, " ".join(filter(None, [here, own])))
@@ -89,7 +89,7 @@ class _Conf:
         if site.router.default is not None:
             self.sections.append(self._backend(f"{name}-default", site.router.default))
             yield _use(f"{name}-default", condition)
-        else:
+        elif condition:
             yield _use("answer-404", condition)
 
     def _rule(self, name: str, rule: Rule, condition: str) -> Iterator[str]:
@@ -120,7 +120,8 @@ class _Conf:
 
 
 def _use(backend: str, condition: str) -> str:
-    return f"    use_backend {backend} if {condition}\n" if condition.strip() else f"    use_backend {backend} if TRUE\n"
+    """The line that sends on what fits; without a condition everything does, and what comes after is never asked."""
+    return f"    use_backend {backend} if {' '.join(condition.split()) or 'TRUE'}\n"
 
 
 def _host(host: str, one_label: bool) -> str:
@@ -131,6 +132,11 @@ def _host(host: str, one_label: bool) -> str:
     if one_label:
         return f"{{ var(txn.host) -m reg {_word('^[^.]+' + re.escape(host[1:]) + '$')} }}"
     return f"{{ var(txn.host) -m end {host[1:]} }} !{{ var(txn.host) -m str {host[1:]} }}"
+
+
+def _named_after(rule: Rule) -> str:
+    """What a section's name ends with, for a reader: the first Service behind the rule."""
+    return f"-{rule.action.backends[0].name}" if rule.action.backends else ""
 
 
 def _alternatives(rule: Rule) -> Iterator[str]:
@@ -206,9 +212,9 @@ def _path(modifier: PathModifier, rule: Rule) -> str:
         if re.search(r"[^A-Za-z0-9/_.-]", text):
             raise refuse(NAME, rule, WHY["word"].format(text=text))
     escaped = stem.replace(".", "[.]")
-    # two steps: the prefix with what follows it, then the prefix alone
-    inner = f"path,regsub(^{escaped}/,{new.rstrip('/')}/)"
-    return f"%[{inner},regsub(^{escaped}$,{new or '/'})]" if stem else f"%[{inner}]"
+    if not stem or new.endswith("/") or not new:  # the slash behind the prefix is the replacement's own
+        return f"%[path,regsub(^{escaped}/{'?' if stem else ''},{new.rstrip('/')}/)]"
+    return f"%[path,regsub(^{escaped},{new})]"
 
 
 def _redirect(redirect: Redirect, rule: Rule, front: Front) -> Iterator[str]:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from .backends import Backends
 from .filters import Cors, Mirror, PathModifier, Redirect, RequestHeaders, ResponseHeaders, Rewrite
-from .fronts import Front, Pool, Site, following, hosts, pool, refuse, sites
-from .http import PORTS, PathMatch, Router, Rule, host_matches
+from .fronts import Front, Pool, Site, covers, following, hosts, pool, refuse, sites
+from .http import PORTS, PathMatch, Router, Rule
 
 NAME = "nginx"
 WHY = {
@@ -87,7 +87,7 @@ class _Conf:
         before: list[str] = []
         for site in sites(front):
             for host in [*hosts(site.router), *([] if site.hostname in site.router.hosts else [site.hostname])]:
-                taken = any(host_matches(each, host.removeprefix("*.")) for each in before)  # by a listener with a more specific hostname
+                taken = any(covers(each, host) for each in before)  # by a listener with a more specific hostname
                 if host not in named and not taken:
                     named.add(host)
                     yield from self._server(front, site, host)
@@ -113,20 +113,20 @@ class _Conf:
         default = site.router.default
         longest = dict(prefixes(rules))
         for path, rule in exact_paths(rules):
-            if longest.get(path) is rule and not any(each.match.path.type == "RegularExpression" for each in rules):
+            if rule is not None and longest.get(path) is rule and not any(each.match.path.type == "RegularExpression" for each in rules):
                 continue  # the prefix says it already
-            yield from self._location(front, f"= {_word(path, rule)}", rule)
+            yield from self._location(front, f"= {_word(path, rules[0])}", rule or default)
         for rule in (each for each in rules if each.match.path.type == "RegularExpression"):
             yield from self._location(front, f"~ {_word('^(?:' + rule.match.path.value + ')$', rule)}", rule)
         for path, rule in longest.items():
             yield from self._location(front, _word(path, rule), rule)
         if "/" not in longest:
-            if default is not None:
-                yield from self._location(front, "/", default)
-            else:
-                yield "        location / { return 404; }\n"
+            yield from self._location(front, "/", default)
 
-    def _location(self, front: Front, match: str, rule: Rule) -> Iterator[str]:
+    def _location(self, front: Front, match: str, rule: Rule | None) -> Iterator[str]:
+        if rule is None:
+            yield f"        location {match} {{ return 404; }}\n"
+            return
         lines = list(self._body(front, rule))
         yield f"        location {match} {{\n" + "".join(f"            {line}\n" for line in lines) + "        }\n"
 
@@ -166,7 +166,7 @@ class _Conf:
         """The name of the rule's upstream block, which is made with its first location."""
         key = id(rule.action)
         if key not in self.names:
-            name = self.names[key] = f"pool-{len(self.names)}"
+            name = self.names[key] = f"pool-{len(self.names)}-{rule.action.backends[0].name}"
             lines = [f"    upstream {name} {{\n"]
             for each in found.shares:
                 place = str(each.upstream) if each.upstream else f"unix:{self._answer(each.status)}"
@@ -191,34 +191,33 @@ def _check(rule: Rule) -> None:
             raise refuse(NAME, rule, WHY["condition"].format(what=what))
 
 
-def exact_paths(rules: Sequence[Rule]) -> Iterator[tuple[str, Rule]]:
-    """(path, rule) for every path at which a look-up by prefix alone would go wrong: those of Exact rules, and the prefixes themselves
-    (``/foo`` belongs to the prefix ``/foo/`` too)."""
+def exact_paths(rules: Sequence[Rule]) -> Iterator[tuple[str, Rule | None]]:
+    """(path, rule) for every path at which a look-up by prefix alone would go wrong: those of Exact rules, the prefixes themselves (``/foo``
+    belongs to the prefix ``/foo/`` too), and each of them without its slash, for which nginx would else answer with a redirect of its own
+    (http://nginx.org/en/docs/http/ngx_http_core_module.html#location). The rule is None where none is for it."""
     wanted: dict[str, None] = {}
     for rule in rules:
         path: PathMatch = rule.match.path
-        if path.type == "Exact":
-            wanted[path.value] = None
-        elif path.type == "Prefix" and path.value.rstrip("/"):
-            wanted[path.value.rstrip("/")] = None
-            wanted[path.value.rstrip("/") + "/"] = None
+        stem = path.value.rstrip("/")
+        if path.type == "Prefix" and stem:
+            wanted |= dict.fromkeys([stem, stem + "/"])
+        elif path.type == "Exact":
+            wanted |= dict.fromkeys([path.value, *([stem] if path.value.endswith("/") and stem else [])])
     for path in wanted:
-        found = _first(rules, path)
-        if found is not None:
-            yield path, found
+        yield path, _first(rules, path)
 
 
 def prefixes(rules: Sequence[Rule]) -> Iterator[tuple[str, Rule]]:
-    """(prefix with a slash at its end, rule), the first rule of each."""
-    seen: dict[str, Rule] = {}
-    for rule in rules:
-        if rule.match.path.type == "Prefix":
-            seen.setdefault(rule.match.path.value.rstrip("/") + "/", rule)
-    patterns = [rule for rule in rules if rule.match.path.type == "RegularExpression"]
-    for rule in seen.values():
-        if any(list(rules).index(rule) < list(rules).index(each) for each in patterns):
-            raise refuse(NAME, rule, WHY["pattern"])
-    yield from seen.items()
+    """(prefix with a slash at its end, the first rule for what lies below it): where a less specific host's rules follow, that is not
+    always the rule with this very prefix."""
+    listed = list(rules)
+    keys = dict.fromkeys(rule.match.path.value.rstrip("/") + "/" for rule in listed if rule.match.path.type == "Prefix")
+    for key in keys:
+        covering = (rule for rule in listed if rule.match.path.type == "Prefix" and key.startswith(rule.match.path.value.rstrip("/") + "/"))
+        winner = next(covering)
+        if any(each.match.path.type == "RegularExpression" for each in listed[listed.index(winner) + 1 :]):
+            raise refuse(NAME, winner, WHY["pattern"])
+        yield key, winner
 
 
 def _first(rules: Sequence[Rule], path: str) -> Rule | None:

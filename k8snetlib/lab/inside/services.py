@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -39,10 +40,13 @@ class Service:
             return log.read().replace(f"{self.folder}/", "").strip()
 
     def end(self) -> None:
-        """End it and its children at once."""
-        if self.process.poll() is None:
+        """End it and its children at once. Their sockets are closed when this returns: process 1 inherits the children, and waits."""
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-self.process.pid, 0)
         os.close(self.watch)
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -29,6 +29,7 @@ class Handler(BaseHTTPRequestHandler):
             {
                 "name": self.name, "method": self.command, "path": self.path, "host": self.headers.get("Host", ""),
                 "headers": [[name, content] for name, content in self.headers.items()], "peer": self.client_address[0],
+                "port": self.server.server_port,
             }
         ).encode()  # fmt: skip
         self.send_response(int(asked.get("status", ["200"])[0]))

@@ -1,0 +1,137 @@
+"""The course's requests through a real proxy: the rules of a way in compiled for nginx or HAProxy, run in the controller's Pod, compared
+with the model's journeys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import ModelError
+from ..kube.cluster import Cluster
+from ..kube.control import find_port
+from ..kube.edge.entry import Entry, door, entry
+from ..kube.edge.fronts import Front, fronts
+from ..kube.edge.haproxy import haproxy_conf
+from ..kube.edge.http import request
+from ..kube.edge.ingress import IngressTable
+from ..kube.edge.journey import journeys
+from ..kube.edge.nginx import nginx_conf
+from ..kube.objects import Pod
+from ..lab.proxied import Asked, ProxiedResult, proxied
+from ..value import value
+from ..views.tables import Table
+
+TEXT = {
+    "heads": "request|the model says|{proxy} says|Pod that answered|sees as its peer|X-Forwarded-For",
+    "caption": "{n} requests through {kind}, {about}",
+    "same": "{status} ✓",
+    "other": "{status} ✕",
+    "error": "{error}",
+    "no-pod": "Service {service} has no Pod in which the proxy could run",
+    "no-answer": "no answer",
+}  # fmt: skip
+FOLDER = "{folder}"
+
+
+@value
+class Proxied:
+    """Requests answered by a real proxy, beside the model's answers. ``agree`` says whether status and Service are the same everywhere."""
+
+    kind: str
+    conf: str
+    result: ProxiedResult
+    rows: tuple[tuple[str, ...], ...]
+    agree: bool
+
+    def table(self) -> Table:
+        heads = tuple(TEXT["heads"].format(proxy=self.kind).split("|"))
+        caption = TEXT["caption"].format(n=len(self.rows), kind=self.kind, about=self.result.about)
+        return Table(heads, self.rows, caption, whole=frozenset(heads[1:4]))
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+
+def configuration(cluster: Cluster, kind: str = "nginx", *, name: str = "", root: bool = False) -> str:
+    """The rules of a way in as a configuration for ``nginx`` or ``haproxy``. UnsupportedError for what that cannot say."""
+    found, served = _served(cluster, name)
+    return _conf(cluster, kind, served, root)
+
+
+def through(cluster: Cluster, kind: str, *urls: str, name: str = "", source: str = "client", experiment: str = "") -> Proxied:
+    """Send requests for these URLs through a real proxy in the controller's Pod, live or as recorded under ``experiment``'s name, and set
+    them beside the model's journeys. LabError where it can neither be run nor replayed."""
+    found, served = _served(cluster, name)
+    conf = _conf(cluster, kind, served, root=True)
+    at = _controller(cluster, found)
+    hosts = tuple(dict.fromkeys(request(url).hostname for url in urls)) if any(front.secure for front in served) else ()
+    asked = tuple(_asked(cluster, found, source, url) for url in urls)
+    webs = {cluster.netns(pod): _ports(pod) for pod in cluster.pods if pod.key in cluster.sandboxes and cluster.netns(pod) != at and _ports(pod)}
+    ops = cluster.ops()
+    result = proxied(experiment or f"{kind}-{found.name.replace('/', '-')}", ops, at, kind, conf, [f.listen for f in served], webs, asked, hosts)
+    rows, agree = _compared(cluster, found, source, urls, result)
+    return Proxied(kind, conf, result, rows, agree)
+
+
+def _served(cluster: Cluster, name: str) -> tuple[Entry, tuple[Front, ...]]:
+    """The way in, and its fronts with the ports at which the controller's Pod listens."""
+    found = entry(cluster, request("http://any/"), name)
+    pod = _pod(cluster, found)
+    listen = {port.port: number for port in found.service.ports if (number := find_port(pod, port))}
+    secure = not isinstance(found.table, IngressTable) or bool(found.table.certificates)
+    return found, fronts(found.table, {port: number for port, number in listen.items() if secure or port != 443})
+
+
+def _conf(cluster: Cluster, kind: str, served: Sequence[Front], root: bool) -> str:
+    version = 4 if cluster.families[0] == "IPv4" else 6
+    if kind == "nginx":
+        folder = FOLDER if root else "/run/nginx"
+        return nginx_conf(
+            served, cluster.edge.backends, version=version, folder=folder, certificate=f"{folder}/certificate.pem" if root else "certificate.pem", root=root
+        )
+    if kind == "haproxy":
+        certificate = f"{FOLDER}/certificate.pem" if root else "certificate.pem"
+        return haproxy_conf(served, cluster.edge.backends, version=version, certificate=certificate)
+    raise ModelError(f"there is no proxy {kind!r} here: nginx or haproxy")
+
+
+def _pod(cluster: Cluster, found: Entry) -> Pod:
+    labels = found.service.selector.items()
+    pods = [each for each in cluster.pods if each.namespace == found.service.namespace and labels <= each.labels.items() and each.pod_ips]
+    if not pods:
+        raise ModelError(TEXT["no-pod"].format(service=found.service.key))
+    return pods[0]
+
+
+def _controller(cluster: Cluster, found: Entry) -> str:
+    return cluster.netns(_pod(cluster, found))
+
+
+def _ports(pod: Pod) -> tuple[int, ...]:
+    return tuple(port.container_port for box in pod.running_containers for port in box.ports if port.protocol == "TCP")
+
+
+def _asked(cluster: Cluster, found: Entry, source: str, url: str) -> Asked:
+    sent = request(url)
+    sender = cluster.find(source)
+    target = cluster.find(door(cluster, found, source, sent))
+    return Asked(sender.netns, str(target.addresses[0]), target.port or sent.port, sent.host, sent.path, secure=sent.scheme == "https")
+
+
+def _compared(cluster: Cluster, found: Entry, source: str, urls: Sequence[str], result: ProxiedResult) -> tuple[tuple[tuple[str, ...], ...], bool]:
+    rows, agree = [], True
+    for url, answer in zip(urls, result.answers, strict=True):
+        possible = [each for _, each in journeys(cluster, url, source=source, name=found.name)]
+        statuses = list(dict.fromkeys(str(each.response) if each.response else TEXT["no-answer"] for each in possible))
+        fits = any(
+            (each.response.status if each.response else 0) == answer.status and (each.pod.name if each.pod else "") == _name(cluster, answer.pod)
+            for each in possible
+        )
+        agree &= fits
+        seen = dict((name.title(), content) for name, content in answer.asked.get("headers", ())) if answer.asked else {}
+        shown = TEXT["same" if fits else "other"].format(status=answer.status or answer.error)
+        rows.append((url, ", ".join(statuses), shown, _name(cluster, answer.pod), str((answer.asked or {}).get("peer", "")), seen.get("X-Forwarded-For", "")))
+    return tuple(rows), agree
+
+
+def _name(cluster: Cluster, netns: str) -> str:
+    return next((each.pod.name for each in cluster.sandboxes.values() if each.netns == netns), netns)
