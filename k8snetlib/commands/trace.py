@@ -126,9 +126,10 @@ def _proxy(options: argparse.Namespace) -> str:
 
 def _cluster(options: argparse.Namespace) -> Cluster:
     families = tuple(part.strip() for part in options.families.split(",") if part.strip())
+    balancer = options.balancer_kind or options.balancer
     settings = {
-        "cni": options.cni or CNI, "families": families, "proxy": options.proxy, "balancer": options.balancer,
-        "outside": options.balancer or "client" in (options.source, options.target),
+        "cni": options.cni or CNI, "families": families, "proxy": options.proxy, "balancer": balancer,
+        "outside": bool(balancer) or "client" in (options.source, options.target),
     }  # fmt: skip
     if not options.files:
         from ..kube.cast import shop
