@@ -147,7 +147,7 @@ def _track(e: Engine, v: View, skb: Skb) -> None:
         return
     skb.ct, skb.ctdir = ct, direction
     state = "ESTABLISHED" if direction == conntrack.REPLY or ct.seen_reply else "NEW"
-    killed = conntrack.ends(ct, direction, packet)
+    killed = conntrack.ends(ct, packet)
     changed = conntrack.advance(ct, direction, packet)
     _tracked(e, v, skb, state, ct)
     if killed:

@@ -137,7 +137,8 @@ class Run:
         network = cluster.network
         self.network = network.with_({name: network[name] for name in network})
         self.model, self.kernel, self.silence = Side(), Side(), Silence()
-        self.know(KNOWN | set(SPORTS))
+        node_ports = {port.node_port for each in cluster.control.services for port in each.ports}
+        self.know(KNOWN | set(SPORTS) | node_ports)
         self.hits: dict[str, Counter] = defaultdict(Counter)
         self.before = {name: self.counted(name) for name in self.network if self.version in self.network[name].rulesets}
 
