@@ -184,7 +184,7 @@ def router_ops(ways: Iterable[Balanced], versions: Iterable[int], hosts: Sequenc
             switch = "net.bridge.bridge-nf-call-ip6tables" if version == 6 else "net.bridge.bridge-nf-call-iptables"
             yield SysctlSet(UNDERLAY, switch, 0)  # a switch, and beside it a balancer: what is only switched meets no rules
             yield RulesRestore(UNDERLAY, text, version=version)
-        several = {host.name for way in here if len(way.hosts) > 1 for host in way.hosts}
+        several = {name for way in here if len(way.hosts) > 1 for name in _names(way)}
         for number, host in enumerate(hosts, 1):
             if host.name in several:
                 table = str(TABLES + number)
@@ -215,20 +215,24 @@ def _passing_rules(ways: Iterable[Balanced], hosts: Sequence[Host]) -> str:
     if not several:
         return ""
     numbers = {host.name: number for number, host in enumerate(hosts, 1)}
-    groups = {way.hosts: f"SPREAD-{number}" for number, way in enumerate({way.hosts: way for way in several}.values(), 1)}
+    chains = {names: f"SPREAD-{number}" for number, names in enumerate(dict.fromkeys(map(_names, several)), 1)}
     bits, lines = f"{BITS:#x}", []
     for way in several:
         match = f"-A PREROUTING -d {way.ip}/{way.ip.max_prefixlen}"
         lines += [f"{match} -j CONNMARK --restore-mark --nfmask {bits} --ctmask {bits}"]
-        lines += [f"{match} -m mark --mark 0x0/{bits} -j {groups[way.hosts]}"]
-    for members, chain in groups.items():
-        lines += [f"-A {chain}{_chosen(len(members), at)} -g NODE-{numbers[each.name]}" for at, each in enumerate(members)]
-    used = sorted({numbers[host.name] for members in groups for host in members})
+        lines += [f"{match} -m mark --mark 0x0/{bits} -j {chains[_names(way)]}"]
+    for members, chain in chains.items():
+        lines += [f"-A {chain}{_chosen(len(members), at)} -g NODE-{numbers[name]}" for at, name in enumerate(members)]
+    used = sorted({numbers[name] for members in chains for name in members})
     for number in used:
         lines += [f"-A NODE-{number} -j MARK --set-xmark {number << SHIFT:#x}/{bits}"]
         lines += [f"-A NODE-{number} -j CONNMARK --save-mark --nfmask {bits} --ctmask {bits}"]
-    chains = [*groups.values(), *(f"NODE-{number}" for number in used)]
-    return _table("mangle", chains, lines, ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"))
+    own = [*chains.values(), *(f"NODE-{number}" for number in used)]
+    return _table("mangle", own, lines, ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"))
+
+
+def _names(way: Balanced) -> tuple[str, ...]:
+    return tuple([host.name for host in way.hosts])
 
 
 def _proxy_rules(ways: Iterable[Balanced]) -> str:

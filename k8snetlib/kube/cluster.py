@@ -275,8 +275,9 @@ class Cluster:
         more = CNIS[self.cni].uplinks
         uplinks = (op for h in self.hosts for op in (*self._uplink_ops(h), *more(h, ports[h.name][1])))
         own = self._underlay_ops()
-        routes = [op for op in own if isinstance(op, RouteAdd) and op.netns == UNDERLAY]  # by a node, whose cable has to be there first
-        return build((*(op for op in own if op not in routes), *uplinks, *routes, *self._fabric_ops()), only=frozenset([UNDERLAY, CLIENT]))
+        ways = [isinstance(op, RouteAdd) and op.netns == UNDERLAY for op in own]  # by a node, whose cable has to be there first
+        first, last = ([op for op, is_way in zip(own, ways, strict=True) if is_way is late] for late in (False, True))
+        return build((*first, *uplinks, *last, *self._fabric_ops()), only=frozenset([UNDERLAY, CLIENT]))
 
     def _ports(self) -> dict[str, tuple[str, str]]:
         """Node → (its switch port, its segment)."""
