@@ -99,6 +99,7 @@ _LATER = {
     "vpc_nodes": "views.vpc",
     "vpc_subnets": "views.vpc",
     "way_picture": "views.way_picture",
+    "way_table": "views.way_table",
     "ways": "views.ways",
     "ways_diagram": "views.ways_picture",
     "ways_table": "views.ways",

@@ -14,6 +14,7 @@ from . import __version__
 from .errors import K8sNetError
 from .kube.agents import NO_PROXY
 from .kube.cni import CNIS
+from .kube.outside import KINDS
 from .kube.proxy import MODES
 
 OK, NO, MISTAKE = 0, 1, 2
@@ -39,6 +40,8 @@ TEXT = {
     "compare": "kube-proxy modes to set side by side, with every outcome in each",
     "ways": "the same packet by several network plug-ins, side by side: what they pass, add, look up, and who knew the way",
     "balancer": "there is a load balancer, which gives LoadBalancer Services an address",
+    "balancer-kind": "the same, and how it works: VIP passes packets on to nodes (default), Proxy ends connections and opens its own to "
+    "node ports, Pods to Pods, and with ARP an elected node answers for the address",
     "proto": "tcp, udp, sctp or icmp (default: what the port declares; icmp where there is no port)",
     "families": "address families of Pods, primary first",
     "family": "which family to send, where Pods have addresses of both (default: the first of --families)",
@@ -104,6 +107,7 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.add_argument("--cni", choices=list(CNIS), default="", help=TEXT["cni"])
     trace.add_argument("--proxy", choices=[*MODES, NO_PROXY], default="iptables", help=TEXT["proxy"])
     trace.add_argument("--balancer", action="store_true", help=TEXT["balancer"])
+    trace.add_argument("--balancer-kind", choices=list(KINDS), default="", help=TEXT["balancer-kind"])
     trace.add_argument("--proto", choices=["tcp", "udp", "sctp", "icmp"], default="", help=TEXT["proto"])
     trace.add_argument("--families", default="IPv4", metavar="IPv4[,IPv6]", help=TEXT["families"])
     trace.add_argument("--family", choices=["IPv4", "IPv6"], default="", help=TEXT["family"])

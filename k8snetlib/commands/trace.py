@@ -133,9 +133,10 @@ def _proxy(options: argparse.Namespace) -> str:
 def _cluster(options: argparse.Namespace) -> Cluster:
     families = tuple(part.strip() for part in options.families.split(",") if part.strip())
     url = request.is_url(options.target)  # somebody outside calls a name: there is a load balancer for it to lead to
+    balancer = options.balancer_kind or options.balancer or url
     settings = {
-        "cni": options.cni or CNI, "families": families, "proxy": options.proxy, "balancer": options.balancer or url,
-        "outside": options.balancer or url or "client" in (options.source, options.target),
+        "cni": options.cni or CNI, "families": families, "proxy": options.proxy, "balancer": balancer,
+        "outside": bool(balancer) or "client" in (options.source, options.target),
     }  # fmt: skip
     if not options.files:
         from ..kube.cast import INGRESS, shop

@@ -1,4 +1,4 @@
-"""What the API server allocates to Services: address families, cluster IPs, node ports; and what a load balancer's pool gives them.
+"""What the API server allocates to Services: address families, cluster IPs, node ports; what a load balancer's pool gives them comes last.
 
 Follows pkg/registry/core/service/storage/alloc.go of 1.36, with two differences that make the outcome depend on the objects alone. What is
 asked for by number is reserved first, whatever the order of the objects, so nothing that was picked freely is ever in its way. And a free
@@ -17,24 +17,15 @@ from typing import Any
 from ..errors import ManifestError
 from ..linux.packet import IPAddress
 from ..linux.state import IPNetwork
-from ..value import value
 from .manifests import error_at, locate
-from .objects import LoadBalancerIngress, Service, ServicePort
+from .objects import Service, ServicePort
+from .pools import BalancerPool, assigned, needs_health_check
 
 SERVICE_CIDRS: tuple[IPNetwork, ...] = (ip_network("10.96.0.0/12"), ip_network("fd00:10:96::/112"))
 """kubeadm's default range of cluster IPs, and the one of IPv6 that this course takes beside it."""
 NODE_PORTS = range(30000, 32768)
 KUBERNETES = "default/kubernetes"
 """The Service of the API server itself, which has the first address of the range in every cluster."""
-
-
-@value
-class BalancerPool:
-    """Addresses that a load balancer hands out, and the ``spec.loadBalancerClass`` that it serves; ``""`` are the Services without one."""
-
-    networks: tuple[IPNetwork, ...]
-    load_balancer_class: str = ""
-    ip_mode: str = "VIP"
 
 
 def allocate(
@@ -54,7 +45,7 @@ def allocate(
         addresses.reserve(each)
         ports.reserve(each)
     out = tuple(ports.fill(addresses.fill(each)) for each in made)
-    return _balanced(out, pools) if pools else out
+    return assigned(out, pools) if pools else out
 
 
 def _range(family: str, cidrs: Sequence[IPNetwork]) -> IPNetwork:
@@ -247,45 +238,3 @@ class _Ports:
                     self.taken[number] = service.key
                     return number
         raise error_at(service, "spec.ports", "failed to allocate a nodePort: range is full: 30000-32767")
-
-
-def needs_health_check(service: Service) -> bool:
-    """Whether load balancers ask each node, on a port of its own, if it has an endpoint of the Service."""
-    return service.type == "LoadBalancer" and service.external_traffic_policy == "Local"
-
-
-# --- load balancers
-
-
-def _balanced(services: tuple[Service, ...], pools: Sequence[BalancerPool]) -> tuple[Service, ...]:
-    """The LoadBalancer Services that a pool serves, with an address of each family that the pool has; a status of their own stays."""
-    taken = {entry.ip for each in services for entry in each.load_balancer_ingress}
-    by_class = {pool.load_balancer_class: pool for pool in pools}
-    out = list(services)
-    waiting = [at for at, each in enumerate(out) if each.type == "LoadBalancer" and not each.load_balancer_ingress]
-    for at in sorted(waiting, key=lambda at: not out[at].load_balancer_ip):  # those that ask for an address come first
-        pool = by_class.get(out[at].load_balancer_class)
-        if pool:
-            ips = _from_pool(out[at], pool, taken)
-            taken |= set(ips)
-            out[at] = replace(out[at], load_balancer_ingress=tuple(LoadBalancerIngress(ip, "", pool.ip_mode) for ip in ips))
-    return tuple(out)
-
-
-def _from_pool(service: Service, pool: BalancerPool, taken: set[Any]) -> list[IPAddress]:
-    asked = None
-    if service.load_balancer_ip:
-        try:
-            asked = ip_address(service.load_balancer_ip)
-        except ValueError:
-            return []
-        if asked in taken or not any(asked in each for each in pool.networks):
-            return []  # as with real ones, the Service waits for the address that it wants
-    found = []
-    for family in service.ip_families:
-        if asked is not None and f"IPv{asked.version}" == family:
-            found.append(asked)
-        elif asked is None:
-            usable = (ip for each in pool.networks if f"IPv{each.version}" == family for ip in each.hosts() if ip not in taken)
-            found += [ip for ip in [next(usable, None)] if ip is not None]
-    return found

@@ -36,7 +36,7 @@ def shop(
     """The shop: web and api-1 on node-a, api-2 and db on node-b; with ``node_c``, a third node on another segment, and a Pod there.
 
     With a ``proxy`` mode the nodes run kube-proxy, and the cluster has its DNS server, a Pod on node-b. ``more`` are further manifests;
-    ``outside`` adds the client on the Internet, ``balancer`` a load balancer ("Proxy" for one that ends connections itself).
+    ``outside`` adds the client on the Internet, ``balancer`` a load balancer of a kind that ``Cluster.of`` has, true for "VIP".
     """
     files = (SHOP, *((NODE_C,) if node_c else ()), *((COREDNS,) if proxy != NO_PROXY else ()), *more)
     settings = {"cni": cni, "families": families, "proxy": proxy, "outside": outside, "balancer": balancer}

@@ -22,14 +22,16 @@ from ..linux.packet import IPAddress, Packet, Sctp, ping, tcp, udp
 from ..linux.state import NetNS, Network
 from ..value import value
 from .agents import NO_PROXY, proxy_ops
-from .allocation import BalancerPool
+from .announce import announce_ops, elected, strict_arp
+from .balancers import balanced
 from .cni import CNIS
 from .cni.sandbox import UNDERLAY, Host, Sandbox, ports_of, socket_ops, underlay_ops, uplink_ops
 from .control import ControlPlane, control_plane
 from .hosts import plan_hosts
 from .manifests import Manifests, Skipped, load, loads
 from .objects import Namespace, Node, Pod, Service, Workload
-from .outside import BALANCERS, CLIENT, balanced, outside_ops
+from .outside import CLIENT, outside_ops, pool_of, serving
+from .pools import BalancerPool
 from .proxy import MODES
 from .sandboxes import answered, sandboxes_of, sockets_of
 from .selectors import EMPTY
@@ -98,13 +100,14 @@ class Cluster:
         proxy: str = "iptables",
         families: Sequence[str] = ("IPv4",),
         outside: bool = False,
-        balancer: bool | str = False,
+        balancer: bool | str | BalancerPool = False,
     ) -> Cluster:
         """The cluster of objects that have been read already.
 
         ``proxy`` is kube-proxy's mode, or "none" for a cluster without it; ``outside`` adds a client on the Internet, and ``balancer``
-        a load balancer that gives LoadBalancer Services an address (of ``ipMode: VIP``, or as it says, "VIP" or "Proxy"). ModelError for
-        a name or family that there is not.
+        a load balancer that gives LoadBalancer Services an address: "VIP" (or true) passes packets on to nodes, "Proxy" ends connections
+        and opens its own to node ports, "Pods" to Pods, and with "ARP" an elected node answers for the address. ModelError for a name or
+        family that there is not.
         """
         _check_names(cni, proxy)
         if not families or any(family not in FAMILIES for family in families):
@@ -112,10 +115,9 @@ class Cluster:
         plugin = CNIS[cni]
         placed = plan_hosts(manifests, tuple(FAMILIES[family] for family in families), plugin.allocate, plugin.register)
         sandboxes, clashes = sandboxes_of(placed.pods, placed.hosts, placed.prefixes, plugin)
-        if balancer not in (False, True, "VIP", "Proxy"):
-            raise ModelError(f'a balancer\'s ipMode is "VIP" or "Proxy", not {balancer!r}')
-        ranges = tuple(BALANCERS[FAMILIES[family]] for family in families)
-        pools = (BalancerPool(ranges, ip_mode=balancer if isinstance(balancer, str) else "VIP"),) if balancer else ()
+        kind = "VIP" if balancer is True else balancer
+        versions = [FAMILIES[family] for family in families]
+        pools = (kind if isinstance(kind, BalancerPool) else pool_of(kind, placed.hosts, versions),) if kind else ()
         made = cls(
             placed.nodes, placed.pods, manifests.of(Workload), manifests.of(Service), manifests.of(Namespace), cni, tuple(families),
             placed.hosts, sandboxes, placed.pending, manifests.skipped, (*manifests.notes, *placed.notes, *clashes), proxy,
@@ -132,9 +134,23 @@ class Cluster:
         """
         if "control" not in self.cache:
             self.cache["control"] = control_plane(
-                self.services, self.pods, self.nodes, self.slices, self.families, endpoints=self.endpoints, pools=self.pools
+                self.services, self.pods, self.nodes, self.slices, self.families, endpoints=self.endpoints, pools=self.balancers
             )
         return self.cache["control"]
+
+    @property
+    def balancers(self) -> tuple[BalancerPool, ...]:
+        """The load balancers' pools, each with the reason why it can serve nobody on this network, if there is one."""
+        return tuple(serving(pool, self.cni, self.hosts) for pool in self.pools)
+
+    @property
+    def leaders(self) -> Mapping[IPAddress, str]:
+        """Load balancer address → the node that was elected to answer ARP for it."""
+        if not any(pool.arp for pool in self.pools):
+            return {}
+        if "leaders" not in self.cache:
+            self.cache["leaders"] = elected(self.control.services, self.control.slices, self.hosts, self.pools)
+        return self.cache["leaders"]
 
     @property
     def dns(self) -> ClusterDNS:
@@ -202,7 +218,13 @@ class Cluster:
         _, segment = self._ports()[name]
         own = [s for s in self.sandboxes.values() if s.host == name] if "by_host" not in self.cache else self.cache["by_host"].get(name, [])
         plugin = CNIS[self.cni]
-        return (*self._uplink_ops(host), *plugin.uplinks(host, segment), *plugin.plan(host, self.hosts, own))
+        return (*self._uplink_ops(host), *plugin.uplinks(host, segment), *plugin.plan(host, self.hosts, own), *self._announce_ops(host))
+
+    def _announce_ops(self, host: Host) -> Iterable[Op]:
+        if any(pool.arp for pool in self.pools):
+            yield from announce_ops(host, self.leaders)
+            if self.proxy == "ipvs":
+                yield from strict_arp(host)
 
     def _uplink_ops(self, host: Host) -> tuple[Op, ...]:
         """They are asked for twice, by the node and by what is below it."""
@@ -224,7 +246,7 @@ class Cluster:
         """The network below the nodes and, if there is one, the client beyond it."""
         if not self.outside:
             return tuple(underlay_ops(self.hosts))
-        ways = tuple(balanced(self.control.services, self.control.slices, self.hosts))
+        ways = balanced(self.control.services, self.control.slices, self.hosts, self.pools, self.proxy != NO_PROXY)
         return (*underlay_ops(self.hosts), *outside_ops([FAMILIES[family] for family in self.families], self.hosts, ways))
 
     def _fabric_ops(self) -> tuple[Op, ...]:
@@ -257,6 +279,8 @@ class Cluster:
             groups = {host.name: partial(self._build_host, host.name) for host in self.hosts}
             members = {host.name: host.name for host in self.hosts} | {s.netns: s.host for s in self.sandboxes.values()}
             hints = {host.name: answered(host, CNIS[self.cni]) for host in self.hosts}
+            for ip, name in self.leaders.items():
+                hints[name] |= {ip}
             members |= dict.fromkeys([UNDERLAY, CLIENT] if self.outside else [UNDERLAY], UNDERLAY)
             self.cache["network"] = Network({}, {**groups, UNDERLAY: self._build_underlay}, members, hints)
         return self.cache["network"]
@@ -270,8 +294,9 @@ class Cluster:
         more = CNIS[self.cni].uplinks
         uplinks = (op for h in self.hosts for op in (*self._uplink_ops(h), *more(h, ports[h.name][1])))
         own = self._underlay_ops()
-        routes = [op for op in own if isinstance(op, RouteAdd) and op.netns == UNDERLAY]  # by a node, whose cable has to be there first
-        return build((*(op for op in own if op not in routes), *uplinks, *routes, *self._fabric_ops()), only=frozenset([UNDERLAY, CLIENT]))
+        ways = [isinstance(op, RouteAdd) and op.netns == UNDERLAY for op in own]  # by a node, whose cable has to be there first
+        first, last = ([op for op, is_way in zip(own, ways, strict=True) if is_way is late] for late in (False, True))
+        return build((*first, *uplinks, *last, *self._fabric_ops()), only=frozenset([UNDERLAY, CLIENT]))
 
     def _ports(self) -> dict[str, tuple[str, str]]:
         """Node → (its switch port, its segment)."""
@@ -387,7 +412,7 @@ class Cluster:
         _check_names(cni, self.proxy)
         if self.manifests is None or self.cni == cni:
             return replace(self, cni=cni)
-        balancer = self.pools[0].ip_mode if self.pools else False
+        balancer = self.pools[0] if self.pools else False
         made = Cluster.of(self.manifests, cni=cni, proxy=self.proxy, families=self.families, outside=self.outside, balancer=balancer)
         return self._changes_to(made)
 

@@ -13,9 +13,10 @@ from hashlib import sha256
 
 from ..linux.state import IPNetwork
 from ..value import value
-from .allocation import SERVICE_CIDRS, BalancerPool, allocate
+from .allocation import SERVICE_CIDRS, allocate
 from .manifests import locate
 from .objects import Node, ObjectMeta, OwnerReference, Pod, Service, ServicePort
+from .pools import BalancerPool, pending_reason
 from .selectors import FrozenDict, Labels
 from .slices import SERVICE_NAME_LABEL, Endpoint, EndpointPort, Endpoints, EndpointSlice
 
@@ -80,7 +81,7 @@ def control_plane(
             members = selected.by(each)
             computed += endpoint_slices(each, members, zones)
             remarks += _port_remarks(each, members)
-        remarks += _remarks(each)
+        remarks += _remarks(each, pools)
     kept = [each for each in slices if not _replaced(each, by_key)]
     if endpoints:
         from .mirroring import mirrored
@@ -243,11 +244,12 @@ def _port_remarks(service: Service, pods: Sequence[Pod]) -> Iterator[Remark]:
             yield service, f"spec.ports[{index}].targetPort", text
 
 
-def _remarks(service: Service) -> Iterator[Remark]:
+def _remarks(service: Service, pools: Sequence[BalancerPool]) -> Iterator[Remark]:
     if service.type == "LoadBalancer" and not service.load_balancer_ingress:
         wanted = f' of class "{service.load_balancer_class}"' if service.load_balancer_class else ""
         asked = f" that has {service.load_balancer_ip}" if service.load_balancer_ip else ""
-        yield service, "spec.type", f"EXTERNAL-IP of {service} stays <pending>: there is no load balancer{wanted}{asked} here"
+        why = pending_reason(service, pools) or f"there is no load balancer{wanted}{asked} here"
+        yield service, "spec.type", f"EXTERNAL-IP of {service} stays <pending>: {why}"
     if _topology_aware(service):
         text = "topology-mode Auto needs the nodes' CPUs, which are not modelled: the endpoints get no hints; use spec.trafficDistribution"
         yield service, "metadata.annotations", text

@@ -11,6 +11,7 @@ from ..linux.packet import IPAddress
 from ..value import value
 from .objects import Pod, Service
 from .outside import ADDRESSES, CLIENT
+from .pools import pending_reason
 from .workloads import find_pod
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def _service(cluster: Cluster, reference: str, service: Service, kind: str, port
     if kind == "lb":
         addresses = tuple(each.ip for each in service.load_balancer_ingress if each.ip is not None)
         if not addresses:
-            state = "is <pending>: no load balancer gives it an address" if service.type == "LoadBalancer" else f"has type {service.type}"
+            why = pending_reason(service, cluster.balancers) or "no load balancer gives it an address"
+            state = f"is <pending>: {why}" if service.type == "LoadBalancer" else f"has type {service.type}"
             raise ModelError(f"{reference}: Service {service.key} {state}")
         return Target(reference, "", addresses, number, proto)
     if not service.headless:

@@ -160,9 +160,9 @@ def advance(ct: Ct, direction: str, packet: Packet) -> bool:
     return before != (ct.state, ct.seen_reply, ct.assured)
 
 
-def ends(ct: Ct, direction: str, packet: Packet) -> bool:
-    """Whether a reset is the only reply that the connection has had: the entry is deleted at once."""
-    return direction == REPLY and type(packet.payload) is Tcp and "R" in packet.payload.flags and not ct.seen_reply
+def ends(ct: Ct, packet: Packet) -> bool:
+    """Whether a reset comes before any other reply, from either side: the entry is deleted at once (nf_conntrack_tcp_packet)."""
+    return type(packet.payload) is Tcp and "R" in packet.payload.flags and not ct.seen_reply
 
 
 def reopens(ct: Ct, direction: str, packet: Packet) -> bool:

@@ -143,11 +143,13 @@ def address_on(namespace: NetNS, dev: str, towards: IPAddress, link_local_first:
 
 def masquerade_address(namespace: NetNS, dev: str, towards: IPAddress) -> IPAddress | None:
     """The source that MASQUERADE gives a packet leaving by ``dev``: an address of that device, but never one that is valid on this host
-    alone (127.0.0.1, ::1), so that on the loopback device it is another device's (inet_select_addr, ipv6_dev_get_saddr)."""
+    alone (127.0.0.1, ::1), so that on the loopback device it is another device's (inet_select_addr, ipv6_dev_get_saddr). In IPv6 a
+    link-local address does for link-local destinations alone. ``towards`` is the next hop in IPv4, the destination in IPv6."""
     if towards.version == 6 and towards in local_addresses(namespace):
         return towards
     found = address_on(namespace, dev, towards)
-    if found is not None and not is_loopback(found):
+    too_near = found is not None and found.version == 6 and found.is_link_local and not towards.is_link_local
+    if found is not None and not is_loopback(found) and not too_near:
         return found
     others = (
         a.ip for name, a in namespace.addresses() if a.version == towards.version and not is_loopback(a.ip) and not a.ip.is_link_local

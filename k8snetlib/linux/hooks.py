@@ -147,7 +147,7 @@ def _track(e: Engine, v: View, skb: Skb) -> None:
         return
     skb.ct, skb.ctdir = ct, direction
     state = "ESTABLISHED" if direction == conntrack.REPLY or ct.seen_reply else "NEW"
-    killed = conntrack.ends(ct, direction, packet)
+    killed = conntrack.ends(ct, packet)
     changed = conntrack.advance(ct, direction, packet)
     _tracked(e, v, skb, state, ct)
     if killed:
@@ -237,7 +237,8 @@ def _wanted(v: View, hook: str, skb: Skb, target: Nat):
     ):
         port = skb.packet.sport
     if target.name == "MASQUERADE":
-        return masquerade_address(v.ns, skb.oif, skb.nexthop or skb.packet.dst), port
+        towards = skb.nexthop if skb.nexthop is not None and skb.packet.version == 4 else skb.packet.dst
+        return masquerade_address(v.ns, skb.oif, towards), port
     if target.name == "REDIRECT":
         if hook == "OUTPUT":
             return type(skb.packet.dst)(0x7F000001 if skb.packet.version == 4 else 1), port

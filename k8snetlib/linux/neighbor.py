@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
+from ..errors import UnsupportedError
 from . import answers, hooks, link
 from .events import Answered, Asked, Delivered, Dropped, Resolved
 from .fib import address_on, is_local, lookup, reverse_path
@@ -66,8 +67,8 @@ def _ask(e: Engine, v: View, skb: Skb, hop: IPAddress, journey: int) -> None:
     interface = v.interface(skb.oif)
     src = skb.packet.src
     if hop.version == 4:
-        # arp_solicit with arp_announce 0: the packet's own source if it is ours, else an address of the device
-        sender = src if src in local_addresses(v.ns) else address_on(v.ns, skb.oif, hop) or _any_address(v)
+        # arp_solicit: the packet's own source if it is ours and arp_announce allows it, else an address of the device
+        sender = src if _may_announce(v, skb.oif, src, hop) else address_on(v.ns, skb.oif, hop) or _any_address(v)
         if sender is None:
             return
         link.transmit(e, v, skb.oif, Frame(interface.mac, BROADCAST, Arp(1, interface.mac, sender, ZERO_MAC, hop)), journey)
@@ -78,6 +79,29 @@ def _ask(e: Engine, v: View, skb: Skb, hop: IPAddress, journey: int) -> None:
         return
     group = IPv6Address(SOLICITED_NODE | int(hop) & 0xFFFFFF)
     _send_discovery(e, v, skb.oif, Packet(sender, group, Ndp(135, hop, interface.mac), HOP_LIMIT), multicast_mac(group), journey)
+
+
+def _may_announce(v: View, dev: str, src: IPAddress, target: IPAddress) -> bool:
+    """Whether a question may name the packet's source as its sender: 0 if it is ours, 1 if it is of the target's subnet, 2 never."""
+    level = _of_both(v, dev, "arp_announce")
+    if level == 1:
+        return src in local_addresses(v.ns) and any(src in a.network and target in a.network for a in v.interface(dev).addresses)
+    return level == 0 and src in local_addresses(v.ns)
+
+
+def _ignores(v: View, dev: str, arp: Arp) -> bool:
+    """Whether a question about an address of ours stays unanswered (arp_ignore): 1, it is not the asked device's; 2, nor the asker of its
+    subnet; 8, always."""
+    level = _of_both(v, dev, "arp_ignore")
+    if level == 3:
+        raise UnsupportedError(f"{v.name}: arp_ignore 3 is not modelled")
+    own = [a for a in v.interface(dev).addresses if a.ip == arp.target_ip]
+    return level == 8 or (level in (1, 2) and not any(level == 1 or arp.sender_ip in a.network for a in own))
+
+
+def _of_both(v: View, dev: str, name: str) -> int:
+    """A sysctl that counts for a device and for all, the larger one."""
+    return max(v.ns.sysctl(f"net.ipv4.conf.all.{name}"), v.ns.sysctl(f"net.ipv4.conf.{dev}.{name}"))
 
 
 def _any_address(v: View) -> IPAddress | None:
@@ -100,6 +124,9 @@ def arp_receive(e: Engine, v: View, dev: str, frame: Frame, journey: int) -> Non
     interface = v.interface(dev)
     if arp.op == 1:
         ours = is_local(v.ns, arp.target_ip) and not arp.target_ip.is_loopback
+        if ours and _ignores(v, dev, arp):
+            e.emit(Dropped(v.name, journey, "NOT_SPECIFIED", f"arp_ignore: {arp.target_ip} is not asked for on {dev}", arp, dev))
+            return
         if ours and not reverse_path(v.ns, arp.sender_ip, arp.target_ip, dev, 0):
             _arp_answer(e, v, dev, arp, journey, f"ARP: {arp.target_ip} is {interface.mac}")
             return

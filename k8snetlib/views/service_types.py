@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..errors import ModelError
-from ..kube.allocation import needs_health_check
+from ..kube.agents import NO_PROXY
+from ..kube.balancers import check
 from ..kube.cluster import Cluster
 from ..kube.objects import Service
-from ..kube.outside import CLIENT, local_endpoints
+from ..kube.outside import CLIENT
 from ..kube.patch import patched
 from ..kube.targets import find_service
 from ..linux.events import Trace
@@ -39,8 +40,8 @@ TEXT = {
     "outside": "this cluster has no client outside (load it with outside=True)",
     "health": "node|asked at|answer|ready endpoints there",
     "health-port": "{address}:{port}",
-    "up": "200 OK", "down": "503 Service Unavailable",
-    "no-check": "{reference}: kube-proxy answers health checks of type LoadBalancer with externalTrafficPolicy Local alone",
+    "up": "200 OK", "down": "503 Service Unavailable", "unheard": "connection refused",
+    "no-check": "{reference}: nodes are asked by the health checks of type LoadBalancer alone",
 }  # fmt: skip
 
 
@@ -168,13 +169,16 @@ def extra_hop(trace: Trace) -> bool:
 
 
 def health_checks(cluster: Cluster, service: str, namespace: str = "") -> Table:
-    """What kube-proxy answers on each node at a Service's health check node port. ModelError for a Service that has none."""
+    """What each node answers to a load balancer that asks about a Service: under ``externalTrafficPolicy: Local`` at its health check node
+    port, else at that of kube-proxy itself, /healthz. ModelError for a Service of another type."""
     found = find_service(cluster, f"svc/{service}", service, namespace)
-    if not needs_health_check(found):
+    if found.type != "LoadBalancer":
         raise ModelError(TEXT["no-check"].format(reference=f"svc/{service}"))
     rows = []
     for host in cluster.hosts:
-        count = local_endpoints(found, cluster.control.slices, host.name)
-        address = TEXT["health-port"].format(address=host.addresses[0].ip, port=found.health_check_node_port)
-        rows.append((host.name, address, TEXT["up" if count else "down"], str(count)))
+        one = check(found, cluster.control.slices, host, cluster.proxy != NO_PROXY)
+        ip = host.addresses[0].ip
+        address = TEXT["health-port"].format(address=f"[{ip}]" if ip.version == 6 else ip, port=one.port)
+        answer = TEXT[("up" if one.up else "down") if one.heard else "unheard"]
+        rows.append((host.name, address, answer, str(one.endpoints)))
     return Table(tuple(TEXT["health"].split("|")), tuple(rows), whole=frozenset({"node", "answer"}))

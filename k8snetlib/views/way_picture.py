@@ -63,8 +63,8 @@ class Leg:
         """From whom to whom; of the client's side, whose port is no news, the address alone."""
         src, dst = self.packet.src, self.packet.dst
         if self.back:
-            return TEXT["ends"].format(src=_pair(src, self.packet.sport), dst=dst)
-        return TEXT["ends"].format(src=src, dst=_pair(dst, self.packet.dport))
+            return TEXT["ends"].format(src=pair(src, self.packet.sport), dst=dst)
+        return TEXT["ends"].format(src=src, dst=pair(dst, self.packet.dport))
 
 
 def way_picture(connections: Trace | Iterable[tuple[Fraction, Trace]], *, back: bool = True, caption: str = "") -> Figure:
@@ -75,17 +75,25 @@ def way_picture(connections: Trace | Iterable[tuple[Fraction, Trace]], *, back: 
 
 def legs(trace: Trace, *, back: bool = False) -> list[Leg]:
     """The packet as it goes from each machine to the next; a router that only passes it on is left out."""
-    found: list[Leg] = []
+    return [leg for leg, _ in stretches(trace, back=back) if leg.tail]
+
+
+def stretches(trace: Trace, *, back: bool = False) -> list[tuple[Leg, list[Rewritten]]]:
+    """Each leg with what the machine at its end then changes in the packet's addresses and ports; first, if the sender changes any itself
+    or is the receiver, a leg from nowhere (``tail`` is "") to the sender."""
+    found = [(Leg("", trace.start, trace.sent, back), [])]
     packet, depth, tail = trace.sent, 0, trace.start
     for hop in trace:
         if hop.netns != tail and (hop.netns != UNDERLAY or _stays(trace, hop, packet)):
-            found.append(Leg(tail, hop.netns, packet, back))
+            found.append((Leg(tail, hop.netns, packet, back), []))
             tail = hop.netns
         for event in hop.events:
             depth += (type(event) is Encapsulated) - (type(event) is Decapsulated)
             if type(event) is Rewritten and depth == 0:
                 packet = event.new
-    return found
+                if event.what != "TTL":
+                    found[-1][1].append(event)
+    return found[1:] if len(found) > 1 and not found[0][1] else found
 
 
 def _stays(trace: Trace, hop: Hop, packet: Packet) -> bool:
@@ -161,7 +169,7 @@ class _Drawing:
             if type(event) is not Rewritten or event.netns != netns or depth:
                 continue
             if event.what == "DNAT":
-                self._add(netns, TEXT["dnat"].format(dst=_pair(event.new.dst, event.new.dport)))
+                self._add(netns, TEXT["dnat"].format(dst=pair(event.new.dst, event.new.dport)))
             elif event.what == "SNAT":
                 self._add(netns, TEXT["snat"].format(src=event.new.src))
 
@@ -205,11 +213,15 @@ def _answer(trace: Trace) -> str:
 
 
 def _way(trace: Trace) -> str:
-    between = TEXT["between"] if _of_balancer(trace.sent.dst) or _of_balancer(trace.end.packet.src) else TEXT["router"]
-    return " → ".join(between if name == UNDERLAY else name for name in [trace.start, *(leg.head for leg in legs(trace))])
+    return " → ".join(between(trace) if name == UNDERLAY else name for name in [trace.start, *(leg.head for leg in legs(trace))])
 
 
-def _pair(address, port: int) -> str:
+def between(trace: Trace) -> str:
+    """What the underlay's router is to this connection."""
+    return TEXT["between"] if _of_balancer(trace.sent.dst) or _of_balancer(trace.end.packet.src) else TEXT["router"]
+
+
+def pair(address, port: int) -> str:
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 

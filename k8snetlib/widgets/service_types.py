@@ -8,19 +8,20 @@ from html import escape
 
 import ipywidgets
 
-from ..kube.allocation import needs_health_check
+from ..kube.balancers import check
 from ..kube.cast import shop
 from ..kube.cluster import Cluster
 from ..kube.cni.sandbox import UNDERLAY, segment_of, segments
 from ..kube.objects import Service
 from ..kube.outside import CLIENT, local_endpoints
 from ..kube.patch import patched
+from ..kube.pools import needs_health_check
 from ..kube.proxy import MODES
 from ..kube.targets import find_service
 from ..linux.addresses import ip_network
 from ..linux.draft import build
 from ..linux.events import Matched, Rewritten, Trace
-from ..linux.ops import RouteAdd, RouteDel
+from ..linux.ops import Op, RouteAdd, RouteDel, RulesRestore
 from ..linux.state import Network, Route
 from ..views.kubectl import get_services
 from ..views.outcomes import Outcome, all_outcomes, share
@@ -87,6 +88,8 @@ DOORS = {
     "ExternalName": ("name",),
 }
 DISTRIBUTIONS = ("none", "PreferSameZone", "PreferSameNode")
+NO_CHOICE = "*mangle\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n"
+"""The router's rules without those by which a load balancer chooses among nodes."""
 ANCIENT = "userspace"
 """The mode that was removed: there a Pod never sees who calls, only kube-proxy."""
 
@@ -213,13 +216,17 @@ def _spoken(service: Service, door: str, node: str) -> str:
 
 
 def through(cluster: Cluster, service: Service, node: str) -> Network:
-    """The network with a balancer that sends to this node; a proxying one sends where it chose itself."""
-    entry = service.load_balancer_ingress[0]
+    """The network with a balancer that sends to this node, whatever its health check says; a proxying one to a node that passes."""
+    entry, version = service.load_balancer_ingress[0], service.load_balancer_ingress[0].ip.version
     if entry.ip_mode == "Proxy":
-        return cluster.network
+        fit = [each.name for each in cluster.hosts if check(service, cluster.control.slices, each).up]
+        one = (node,) if node in fit else tuple(fit[:1])
+        return replace(cluster, pools=tuple(replace(pool, nodes=one) for pool in cluster.pools)).network
     host = next(each for each in cluster.hosts if each.name == node)
-    route = Route(ip_network(entry.ip), segment_of(host, segments(cluster.hosts)), host.address(entry.ip.version))
-    old = [RouteDel(UNDERLAY, each) for each in cluster.network[UNDERLAY].routes if each.dst == route.dst]
+    route = Route(ip_network(entry.ip), segment_of(host, segments(cluster.hosts)), host.address(version))
+    router = cluster.network[UNDERLAY]
+    old: list[Op] = [RouteDel(UNDERLAY, each) for each in router.routes if each.dst == route.dst]
+    old += [RulesRestore(UNDERLAY, NO_CHOICE, version)] if version in router.rulesets else []
     return build([*old, RouteAdd(UNDERLAY, route)], cluster.network)
 
 

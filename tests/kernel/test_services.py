@@ -35,13 +35,15 @@ POLICIES = ("Cluster", "Cluster", "Local")
 
 @dataclass(frozen=True)
 class Drawn:
-    """A cluster with Services, its kube-proxy mode and address family, and what is sent: (sender, target, protocol), indexes."""
+    """A cluster with Services, its kube-proxy mode, address family and load balancer, and what is sent: (sender, target, protocol),
+    indexes."""
 
     text: str
     mode: str
     family: str
     sends: tuple[tuple[int, int, str], ...]
     cni: str = "vxlan"
+    balancer: str = "VIP"
 
 
 def draw(seed: int) -> Drawn:
@@ -135,7 +137,8 @@ class Run:
         network = cluster.network
         self.network = network.with_({name: network[name] for name in network})
         self.model, self.kernel, self.silence = Side(), Side(), Silence()
-        self.know(KNOWN | set(SPORTS))
+        node_ports = {port.node_port for each in cluster.control.services for port in each.ports}
+        self.know(KNOWN | set(SPORTS) | node_ports)
         self.hits: dict[str, Counter] = defaultdict(Counter)
         self.before = {name: self.counted(name) for name in self.network if self.version in self.network[name].rulesets}
 
@@ -191,7 +194,7 @@ class Run:
 
 def check(case: Drawn) -> None:
     """Run the case in both worlds; AssertionError says what differs."""
-    cluster = Cluster.loads(case.text, cni=case.cni, proxy=case.mode, families=(case.family,), outside=True, balancer=True)
+    cluster = Cluster.loads(case.text, cni=case.cni, proxy=case.mode, families=(case.family,), outside=True, balancer=case.balancer)
     ops, runs = list(cluster.ops()), []
 
     def compare(lab: Lab) -> None:

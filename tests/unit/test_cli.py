@@ -154,6 +154,22 @@ class TestServices:
         error = capsys.readouterr().err
         assert words in error and error.startswith("k8snet: ") and error.count("\n") == 1
 
+    @pytest.mark.parametrize(("kind", "cni", "count", "seen"), [
+        ("", "vxlan", 2, {"203.0.113.7"}), ("VIP", "vxlan", 2, {"203.0.113.7"}), ("Proxy", "vxlan", 2, {"192.168.50.1"}),
+        ("ARP", "vxlan", 1, {"203.0.113.7"}), ("Pods", "bgp-tor", 2, {"192.168.50.1"}),
+    ])  # fmt: skip
+    def test_a_load_balancer(self, kind: str, cni: str, count: int, seen: set, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+        spec = "{type: LoadBalancer, externalTrafficPolicy: Local, selector: {app: api}, ports: [{port: 80, targetPort: http}]}"
+        front = tmp_path / "front.yaml"
+        front.write_text(f"apiVersion: v1\nkind: Service\nmetadata: {{name: front, namespace: shop}}\nspec: {spec}\n")
+        words = ["--balancer-kind", kind] if kind else ["--balancer"]
+        asked = ["--from", "client", "--to", "lb/front:80", "--all", "--json"]
+        assert main(["trace", str(SHOP), str(front), *asked, "--cni", cni, *words]) == 0
+        rows = json.loads(capsys.readouterr().out)["outcomes"]
+        assert len(rows) == count and {row["source"] for row in rows} == seen
+        assert main(["trace", str(SHOP), str(front), *asked, "--cni", "host-gw", "--balancer-kind", "Pods"]) == 2
+        assert "with the plug-in host-gw the router knows no way" in capsys.readouterr().err
+
     def test_no_proxy_means_no_way(self, capsys: pytest.CaptureFixture) -> None:
         assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", "--proxy", "none"]) == 1
         assert "dropped" in capsys.readouterr().out
