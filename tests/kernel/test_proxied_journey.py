@@ -10,6 +10,7 @@ import pytest
 from k8snetlib.course.proxies import through
 from k8snetlib.kube.apply import applied
 from k8snetlib.kube.cast import GATEWAY, INGRESS, shop
+from k8snetlib.kube.edge.journey import journeys
 from k8snetlib.kube.patch import patched
 
 URLS = [
@@ -42,7 +43,7 @@ def test_the_journey_is_the_models(entry, cni, proxy, kind):
     cluster = shop(cni, entry, proxy=proxy, outside=True, balancer=True)
     found = through(cluster, kind, *URLS)
     assert found.agree, str(found)
-    assert peers(found) == {cluster.journey(URLS[0]).sees}
+    assert peers(found) <= {each.sees for _, each in journeys(cluster, URLS[0])}  # by whichever node the balancer chose
 
 
 @pytest.mark.needs("vxlan", "iptables", "br_netfilter")
