@@ -34,6 +34,8 @@ TEXT = {
     "seen": "{head} takes {peer} for its client",
     "cert": "TLS ends here, with the certificate of Secret {key}",
     "cert-own": "TLS ends here, with the controller's own certificate: no Secret is named for this host",
+    "cert-pod": "TLS ends in the Pod itself: nobody before it can read the request",
+    "receiver": "Pod",
     "forwarded": "X-Forwarded-For: {chain}",
     "lost": "✕ {reason} in {where}",
     "l7": "HTTP: the request, the decision, the answer",
@@ -137,7 +139,11 @@ def facts(found: Journey) -> list[tuple[str, str]]:
     if found.controller:
         seen = TEXT["seen"].format(head=found.controller.name, peer=found.sees)
         rows.append((TEXT["controller"], f"{TEXT['pod-words'].format(key=found.controller.key, node=found.controller.node_name)}; {seen}"))
-    if found.request.scheme == "https" and found.connections[0].there.delivered and not _passed(found):
+    if found.pod and found.entry.table is None:
+        seen = TEXT["seen"].format(head=found.pod.name, peer=found.sees)
+        rows.append((TEXT["receiver"], f"{TEXT['pod-words'].format(key=found.pod.key, node=found.pod.node_name)}; {seen}"))
+        rows += [("TLS", TEXT["cert-pod"])] if found.request.scheme == "https" else []
+    elif found.request.scheme == "https" and found.connections[0].there.delivered and not _passed(found):
         rows.append(("TLS", TEXT["cert"].format(key=found.certificate) if found.certificate else TEXT["cert-own"]))
     if found.decision:
         rows.append((TEXT["decided"], decided(found)))

@@ -67,7 +67,7 @@ class _Drawing:
     def _key(self, number: int, netns: str) -> str:
         """A machine's box: one for each connection, save the controller's, which both share."""
         first = self.found.connections[0].there
-        controller = first.end.netns if first.delivered else ""
+        controller = first.end.netns if first.delivered and self.found.entry.table is not None else ""
         return "controller" if netns == controller else f"{number} {netns}"
 
     def _connection(self, number: int, each: Connection) -> None:
@@ -127,7 +127,7 @@ class _Drawing:
         elif netns == trace.start and number == 0:
             key = "client" if netns == CLIENT else "sender"
             label = TEXT[key].format(name=netns, address=address, request=_short(str(found.request)))
-        elif number == 1 and trace.delivered and netns == trace.end.netns:
+        elif trace.delivered and netns == trace.end.netns:
             label = TEXT["pod"].format(name=netns, address=address, peer=trace.end.packet.src, response=found.response)
         else:
             label = TEXT["machine"].format(name=netns, address=address).strip()

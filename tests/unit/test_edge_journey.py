@@ -19,6 +19,8 @@ from k8snetlib.kube.edge.supplied import with_controllers
 from k8snetlib.kube.manifests import loads
 from k8snetlib.kube.patch import patched
 from k8snetlib.value import replace
+from k8snetlib.views.journey import journey_text
+from k8snetlib.views.journey_picture import journey_picture
 
 URL = "https://www.example.com/api/items"
 
@@ -100,6 +102,18 @@ def replace_ready(pod):
 def test_from_inside_the_cluster_to_the_service_of_the_controller(cluster):
     found = cluster.journey("http://www.example.com/web", source="pod/web")
     assert (found.response.status, found.sees, found.pod.name) == (200, "10.244.1.2", "web")
+
+
+def test_straight_to_the_application_without_a_controller(cluster):
+    made = patched(cluster, "svc/web", type="LoadBalancer")
+    found = made.journey("http://www.example.com/web", name="service/shop/web")
+    assert (found.response.status, found.pod.name, found.controller, len(found.connections), found.decision) == (200, "web", None, 1, None)
+    assert found.connections[0].request.header("X-Forwarded-For") is None
+    shares = journeys(made, "http://www.example.com/web", name="service/web")
+    assert sum(weight for weight, _ in shares) == 1 and all(each.answered for _, each in shares)
+    assert "Pod shop/web on node-a" in journey_text(found) and journey_picture(found).alt
+    lost = patched(made, "pod/web", ready=False).journey("http://www.example.com/web", name="service/shop/web")
+    assert lost.response is None and lost.why.startswith("the connection to the controller fails") is False
 
 
 def test_by_a_nodes_port(cluster):

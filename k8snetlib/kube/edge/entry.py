@@ -34,14 +34,16 @@ TEXT = {
     "pending": "Service {service} is of type {type} and has no address outside: nothing leads to it from there",
 }  # fmt: skip
 Table = IngressTable | GatewayTable
+STRAIGHT = "service/"
 
 
 @value
 class Entry:
-    """A controller's table and the Service by which it is reached; ``name`` is ``ingress/CLASS`` or ``gateway/NAMESPACE/NAME``."""
+    """A controller's table and the Service by which it is reached; ``name`` is ``ingress/CLASS`` or ``gateway/NAMESPACE/NAME``. Without a
+    table, ``service/NAMESPACE/NAME``: the Service is the application's own, and no controller is in between."""
 
     name: str
-    table: Table
+    table: Table | None
     service: Service
 
 
@@ -53,8 +55,11 @@ def entries(cluster: Cluster) -> dict[str, Table]:
 
 
 def entry(cluster: Cluster, request: Request, name: str = "", via: str = "") -> Entry:
-    """The way in that a request takes: the one ``name`` says, else the only one there is, else the only one with a rule for its host.
+    """The way in that a request takes: the one ``name`` says (``service/NAMESPACE/NAME`` for none but that Service), else the only one there is, else the only one with a rule for its host.
     ModelError if that leaves none, or several."""
+    if name.startswith(STRAIGHT):
+        service = find_service(cluster, name, *_named(name))
+        return Entry(f"{STRAIGHT}{service.key}", None, service)
     known = entries(cluster)
     if not known:
         raise ModelError(TEXT["nothing"])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 To = Literal["endpoints", "service"]
 Headers = Mapping[str, str] | Pairs
 TEXT = {
-    "lost": "the connection to the controller fails: {reason} in {where}",
+    "lost": "the connection fails: {reason} in {where}",
     "back": "the controller's answer does not arrive: {reason} in {where}",
     "upstream": "the controller's own connection fails: {reason} in {where}",
     "silent": "nobody answers {who}",
@@ -100,7 +100,8 @@ def journey(
 ) -> Journey:
     """The journey of one request: ``journey(cluster, "https://www.example.com/api")``.
 
-    ``name`` chooses the way in where there are several (``ingress/CLASS``, ``gateway/NAMESPACE/NAME``), ``via`` the controller's Service
+    ``name`` chooses the way in where there are several (``ingress/CLASS``, ``gateway/NAMESPACE/NAME``, or ``service/NAMESPACE/NAME`` for
+    a Service straight, without a controller), ``via`` the controller's Service
     where it is not known, ``node`` a node by whose port to come in. ``to`` is what the controller sends to: a Pod's own address, as nearly
     all do, or the Service's. ``draw``, in [0, 1), chooses a backend by weight, ``endpoint`` one of its endpoints, ``chance`` answers what
     rules leave to chance; ``status`` is what the Pod answers. ModelError for a URL, entry or sender that there is not; UnsupportedError
@@ -110,8 +111,10 @@ def journey(
     found = entry(cluster, sent, name, via)
     there = cluster.trace(source, door(cluster, found, source, sent, node), chance=chance)
     begun = _arrived(cluster, Journey(sent, found), source, there)
-    if begun.controller is None and not there.delivered:
+    if not there.delivered:
         return begun
+    if found.table is None:
+        return _straight(begun, status)
     begun = _decided(begun, pick(found.table.decide(sent), draw))
     if not begun.goes_on:
         return begun
@@ -141,12 +144,12 @@ def journeys(
     robin over many requests), and, where the controller sends to a Service, kube-proxy's choice. The arguments are ``journey``'s."""
     sent = url if isinstance(url, Request) else request(url, method, headers)
     found = entry(cluster, sent, name, via)
-    decisions = found.table.decide(sent)
+    decisions = found.table.decide(sent) if found.table else ()
     out: list[tuple[Fraction, Journey]] = []
     for weight, there in cluster.traces(source, door(cluster, found, source, sent, node)):
         begun = _arrived(cluster, Journey(sent, found), source, there)
-        if not there.delivered:
-            out.append((weight, begun))
+        if not there.delivered or found.table is None:
+            out.append((weight, _straight(begun, status) if there.delivered else begun))
             continue
         for decision in decisions:
             made = _decided(begun, decision)
@@ -181,6 +184,11 @@ def _arrived(cluster: Cluster, begun: Journey, source: str, there: Trace) -> Jou
     if not there.delivered:
         return replace(begun, why=_reason("lost", there))
     return replace(begun, sees=str(there.end.packet.src), certificate=_certificate(begun.entry, begun.request))
+
+
+def _straight(begun: Journey, status: int) -> Journey:
+    """With the answer of the Pod that the client's connection leads to: there is no controller."""
+    return _finished(replace(begun, pod=begun.controller, controller=None), Response(status))
 
 
 def _decided(begun: Journey, decision: Decision) -> Journey:
@@ -246,7 +254,7 @@ def _reason(key: str, trace: Trace) -> str:
 
 
 def _certificate(found: Entry, sent: Request) -> str:
-    if sent.scheme != "https":
+    if sent.scheme != "https" or found.table is None:
         return ""
     if isinstance(found.table, IngressTable):
         return found.table.certificate(sent.server_name)
