@@ -34,7 +34,7 @@ def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0)
     local, _ = lookup(v.ns, packet.dst)
     if back is None:
         return
-    for_us = local is not None and local.type == "local"
+    for_us = local is not None and local.type in ("local", "anycast")
     src = packet.dst if for_us else source_for(v.ns, packet.src, back)
     if kind == 5 and packet.version == 4:
         src = address_on(v.ns, skb.iif, packet.src) or src

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..value import replace
 from . import answers, hooks, neighbor, pmtu, redirects, tunnels
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
-from .fib import address_type, lookup, reverse_path
+from .fib import HERE, address_type, anycasts, is_anycast, lookup, reverse_path, source_for
 from .fragments import fragment, reassemble
 from .packet import Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Redirect, Skb, Udp, is_loopback, is_multicast
 from .state import Route, Socket
@@ -74,9 +74,11 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
     if packet.version == 4 and not _source_ok(e, v, skb, route):
         return
     forwarding = v.ns.sysctl("net.ipv4.ip_forward" if packet.version == 4 else "net.ipv6.conf.all.forwarding")
-    if route is not None and route.type in ("local", "broadcast"):
+    if route is not None and route.type in HERE:
         e.emit(Routed(v.name, skb.journey, packet.dst, route, considered, "local"))
         deliver(e, v, skb)
+    elif packet.version == 6 and (route is None or route.type != "unicast"):
+        _unroutable(e, v, skb, route)  # whether it routes or not (ip6_pkt_discard)
     elif not forwarding:
         how = "IP forwarding is off (net.ipv4.ip_forward = 0)"
         if packet.version == 6:
@@ -95,6 +97,7 @@ def _joined(v: View, dev: str, group: IPAddress) -> bool:
     if int(group) >> 24 != SOLICITED:
         return True
     joined = [a.ip for a in v.interface(dev).addresses if a.version == 6] + [ip for name, ip in v.ns.proxied if name == dev]
+    joined += anycasts(v.ns, dev)
     return any(int(ip) & 0xFFFFFF == int(group) & 0xFFFFFF for ip in joined)
 
 
@@ -152,6 +155,10 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
         tunnels.ipip_receive(e, v, skb)
     elif packet.proto in ("tcp", "udp", "sctp"):
         socket = find_socket(v, packet.proto, packet.dst, payload.dport, (packet.src, payload.sport))
+        if packet.proto == "tcp" and (socket is None or "S" in payload.flags) and is_anycast(v.ns, packet.dst, packet.src, skb.iif):
+            # tcp_v6_conn_request, tcp_v6_send_reset
+            drop(e, v, skb, "NOT_SPECIFIED" if socket else "NO_SOCKET", f"{packet.dst} is any router of the link: no end of a connection")
+            return
         if socket is not None:
             e.emit(Delivered(v.name, skb.journey, packet, socket))
             return
@@ -219,7 +226,8 @@ def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
     journey = e.new_journey()
     e.emit(Answered(v.name, skb.journey, journey, "the kernel answers an echo request"))
     reply = replace(message, type=0 if packet.version == 4 else 129)
-    send(e, v, Packet(packet.dst, packet.src, reply, df=False, tos=packet.tos), journey)
+    src = source_for(v.ns, packet.src) if is_anycast(v.ns, packet.dst, packet.src, skb.iif) else packet.dst
+    send(e, v, Packet(src, packet.src, reply, df=False, tos=packet.tos), journey)
 
 
 # Forwarding
@@ -264,12 +272,12 @@ def send(
     if about is not None and about.ct is not None:
         hooks.attach(e, v, skb, about)
     route, considered = lookup(v.ns, packet.dst, packet.src, mark=mark, dev=dev)
-    if route is None or route.type not in ("unicast", "local", "broadcast"):
+    if route is None or route.type not in ("unicast", *HERE):
         error = {"blackhole": "EINVAL", "prohibit": "EACCES", "unreachable": "EHOSTUNREACH"}.get(route.type if route else "", "ENETUNREACH")
         drop(e, v, skb, "IP_OUTNOROUTES", f"no route to {packet.dst}: the sender gets {error}")
         return
     e.emit(Routed(v.name, journey, packet.dst, route, considered, "output"))
-    skb.oif, skb.nexthop = ("lo", None) if route.type == "local" else (route.dev, route.via)
+    skb.oif, skb.nexthop = ("lo", None) if route.type in ("local", "anycast") else (route.dev, route.via)
     mtu = route.mtu or v.interface(skb.oif).mtu
     if len(packet) > mtu and packet.df:
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(packet)} bytes do not fit through {skb.oif} (MTU {mtu}): the sender gets EMSGSIZE")
@@ -279,11 +287,11 @@ def send(
     remarked = skb.mark != mark and skb.reroute
     if skb.packet.dst != packet.dst or skb.packet.src != packet.src or remarked:  # ip_route_me_harder: the source stays
         route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, mark=skb.mark)
-        if route is None or route.type not in ("unicast", "local", "broadcast"):
+        if route is None or route.type not in ("unicast", *HERE):
             drop(e, v, skb, "IP_OUTNOROUTES", f"no route to {skb.packet.dst} after OUTPUT changed the packet")
             return
         e.emit(Routed(v.name, journey, skb.packet.dst, route, considered, "output"))
-        skb.oif, skb.nexthop = ("lo", None) if route.type == "local" else (route.dev, route.via)
+        skb.oif, skb.nexthop = ("lo", None) if route.type in ("local", "anycast") else (route.dev, route.via)
     output(e, v, skb, route)
 
 
