@@ -227,7 +227,7 @@ def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
     e.emit(Answered(v.name, skb.journey, journey, "the kernel answers an echo request"))
     reply = replace(message, type=0 if packet.version == 4 else 129)
     src = source_for(v.ns, packet.src) if is_anycast(v.ns, packet.dst, packet.src, skb.iif) else packet.dst
-    send(e, v, Packet(src, packet.src, reply, df=False, tos=packet.tos), journey)
+    send(e, v, Packet(src, packet.src, reply, df=False, tos=packet.tos), journey, muted=True)
 
 
 # Forwarding
@@ -242,7 +242,7 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
         return
     if packet.version == 6 and (route.dev == skb.iif or skb.routed):
         redirects.send(e, v, skb, route)
-    mtu = pmtu.mtu_of(v, route, route.dev, packet.dst if packet.version == 6 else None)
+    mtu = v.interface(route.dev).mtu if packet.version == 6 else pmtu.mtu_of(v, route, route.dev, None)
     came_in_pieces = packet.version == 6 and bool(skb.pieces) and skb.frag_max <= mtu  # ip6_pkt_too_big
     if len(packet) > mtu and (packet.df or packet.version == 6) and not came_in_pieces:
         answers.icmp_error(e, v, skb, *((3, 4) if packet.version == 4 else (2, 0)), mtu=mtu)
@@ -261,14 +261,18 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
 
 
 def send(
-    e: Engine, v: View, packet: Packet, journey: int, mark: int = 0, process: str = "", dev: str = "", about: Skb | None = None
-) -> None:
+    e: Engine, v: View, packet: Packet, journey: int, mark: int = 0, process: str = "", dev: str = "", about: Skb | None = None,
+    tunnelled: bool = False, muted: bool = False,
+) -> None:  # fmt: skip
     """A packet made in this namespace, by a process or by the kernel: route, OUTPUT, route again if need be, out.
 
     ``about`` is the packet that an error or a reset speaks of: it belongs to the same connection, confirmed or not (nf_ct_attach).
+    ``tunnelled``: it carries another, so that nobody is there to be refused one that is too long. ``muted``: it is, or carries, an ICMP
+    message of the kernel's own.
     """
     e.emit(Sent(v.name, journey, packet, process))
     skb = Skb(packet, mark=mark, journey=journey)
+    skb.muted = muted
     if about is not None and about.ct is not None:
         hooks.attach(e, v, skb, about)
     route, considered = lookup(v.ns, packet.dst, packet.src, mark=mark, dev=dev)
@@ -279,7 +283,7 @@ def send(
     e.emit(Routed(v.name, journey, packet.dst, route, considered, "output"))
     skb.oif, skb.nexthop = ("lo", None) if route.type in ("local", "anycast") else (route.dev, route.via)
     mtu = route.mtu or v.interface(skb.oif).mtu
-    if len(packet) > mtu and packet.df:
+    if len(packet) > mtu and packet.df and not tunnelled:
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(packet)} bytes do not fit through {skb.oif} (MTU {mtu}): the sender gets EMSGSIZE")
         return
     if not hooks.run_hook(e, v, "OUTPUT", skb):
@@ -304,15 +308,22 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
     if len(skb.packet) <= mtu and not skb.frag_max:
         neighbor.resolve(e, v, skb)
         return
-    if skb.packet.df and not skb.pieces:
-        if not forwarded:  # too big for the path as it is known: the sender is told as if by a router
-            answers.icmp_error(e, v, skb, *((3, 4) if skb.packet.version == 4 else (2, 0)), mtu=mtu)
+    if _refuses(skb, mtu):  # it is known of the path or the route alone: the sender is told as if by a router
+        answers.icmp_error(e, v, skb, *((3, 4) if skb.packet.version == 4 else (2, 0)), mtu=mtu)
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(skb.packet)} bytes do not fit through {skb.oif} (MTU {mtu})")
         return
     for piece in pieces(e, v, skb, mtu):
         part = Skb(piece, skb.iif, skb.oif, skb.mark, skb.journey)
-        part.nexthop = skb.nexthop
+        part.nexthop, part.muted = skb.nexthop, skb.muted
         neighbor.resolve(e, v, part)
+
+
+def _refuses(skb: Skb, mtu: int) -> bool:
+    """Whether a packet that is too long may not be cut (ip_fragment, ip6_fragment): in IPv6 what came from outside, unless it was in pieces
+    that fit."""
+    if skb.pieces:
+        return skb.packet.version == 6 and skb.frag_max > mtu
+    return skb.packet.df or (skb.packet.version == 6 and bool(skb.iif))
 
 
 def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:

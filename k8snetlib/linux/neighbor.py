@@ -52,6 +52,7 @@ def resolve(e: Engine, v: View, skb: Skb) -> None:
             return
         link.transmit(e, v, skb.oif, Frame(interface.mac, entry.mac, skb.packet), skb.journey, skb)
         return
+    skb.muted = False  # what comes of it comes later
     key = (v.name, skb.oif, hop)
     if key in e.waiting:
         e.waiting[key].append(skb)
