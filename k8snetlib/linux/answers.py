@@ -64,11 +64,19 @@ def reject(e: Engine, v: View, skb: Skb, how: str, hook: str) -> None:
     """The answer of the REJECT target (nf_reject_ipv4.c): an ICMP error, or a reset."""
     if how == "tcp-reset":
         if type(skb.packet.payload) is Tcp and "R" not in skb.packet.payload.flags:
+            _close(v, skb)
             reset(e, v, skb, "REJECT answers with a TCP reset", about=skb)
         return
     if type(skb.packet.payload) is Fragment and skb.packet.payload.number in CHECKED:  # the sum of a piece is never right
         return
     icmp_error(e, v, skb, *_REJECTS[how])
+
+
+def _close(v: View, skb: Skb) -> None:
+    """A connection that REJECT resets is over, though its tracking sees no such segment (nf_conntrack_tcp_set_closing)."""
+    if skb.ct is not None and skb.ct.confirmed and skb.ct.state != "CLOSE":
+        skb.ct.state = "CLOSE"
+        v.learn_connection(skb.journey, skb.ct)
 
 
 def reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuses with a TCP reset", about: Skb | None = None) -> None:
