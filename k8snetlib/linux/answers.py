@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import forward
 from .events import Answered
-from .fib import address_on, lookup, source_for
+from .fib import address_on, address_type, lookup, source_for
 from .packet import Fragment, Icmp, Packet, Skb, Tcp, icmp_name, is_multicast
 from .state import Route
 
@@ -23,8 +23,11 @@ ICMP_TOS = 0xC0  # errors carry the precedence "internetwork control" (net/ipv4/
 
 def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0) -> None:
     """Tell the packet's sender of a problem (icmp_send, icmp6_send): never about an error or a multicast, in IPv4 not about a later
-    fragment either."""
+    fragment either, in IPv6 not to an address that is any router's (icmpv6_route_lookup). A processor says one thing at a time: nothing
+    about what it is just saying itself (icmp_xmit_lock)."""
     packet, payload = skb.packet, skb.packet.payload
+    if skb.muted:
+        return
     later = type(payload) is Fragment and payload.offset > 0 and packet.version == 4
     if (type(payload) is Icmp and payload.is_error) or later or is_multicast(packet.dst):
         return
@@ -32,9 +35,9 @@ def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0)
         return
     back, _ = lookup(v.ns, packet.src, mark=0)
     local, _ = lookup(v.ns, packet.dst)
-    if back is None:
+    if back is None or (packet.version == 6 and address_type(v.ns, packet.src) == "ANYCAST"):
         return
-    for_us = local is not None and local.type == "local"
+    for_us = local is not None and local.type in ("local", "anycast")
     src = packet.dst if for_us else source_for(v.ns, packet.src, back)
     if kind == 5 and packet.version == 4:
         src = address_on(v.ns, skb.iif, packet.src) or src
@@ -44,7 +47,7 @@ def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0)
     message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version)
     error = Packet(src, packet.src, message, df=False, tos=ICMP_TOS if packet.version == 4 else 0)
     e.emit(Answered(v.name, skb.journey, journey, f"{'ICMP' if packet.version == 4 else 'ICMPv6'} {icmp_name(message)}"))
-    forward.send(e, v, error, journey, about=skb)
+    forward.send(e, v, error, journey, about=skb, muted=True)
 
 
 _REJECTS = {
@@ -54,13 +57,26 @@ _REJECTS = {
 }  # fmt: skip
 
 
+CHECKED = (1, 6, 17, 58)  # protocols whose checksum REJECT looks at first (nf_reject_verify_csum): ICMP, TCP, UDP, ICMPv6
+
+
 def reject(e: Engine, v: View, skb: Skb, how: str, hook: str) -> None:
     """The answer of the REJECT target (nf_reject_ipv4.c): an ICMP error, or a reset."""
     if how == "tcp-reset":
         if type(skb.packet.payload) is Tcp and "R" not in skb.packet.payload.flags:
+            _close(v, skb)
             reset(e, v, skb, "REJECT answers with a TCP reset", about=skb)
         return
+    if type(skb.packet.payload) is Fragment and skb.packet.payload.number in CHECKED:  # the sum of a piece is never right
+        return
     icmp_error(e, v, skb, *_REJECTS[how])
+
+
+def _close(v: View, skb: Skb) -> None:
+    """A connection that REJECT resets is over, though its tracking sees no such segment (nf_conntrack_tcp_set_closing)."""
+    if skb.ct is not None and skb.ct.confirmed and skb.ct.state != "CLOSE":
+        skb.ct.state = "CLOSE"
+        v.learn_connection(skb.journey, skb.ct)
 
 
 def reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuses with a TCP reset", about: Skb | None = None) -> None:

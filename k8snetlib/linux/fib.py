@@ -6,11 +6,15 @@ net/ipv6/ip6_fib.c; where several routes tie, the lower metric wins, then (IPv6)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .addresses import ip_network
 from .packet import IPAddress, is_loopback
-from .state import IPNetwork, NetNS, Route, local_addresses
+from .state import IPInterface, IPNetwork, NetNS, Route, local_addresses
 
 LOOPBACK4, LOOPBACK6 = ip_network("127.0.0.0/8"), ip_network("::1/128")
+LINK_LOCAL = 0xFE80 >> 6  # the first ten bits of fe80::/10
+HERE = ("local", "broadcast", "anycast")  # types of routes to this host, though perhaps not to it alone
 DEFAULT_TABLES = ((0, "local"), (32766, "main"), (32767, "default"))
 
 Prefixes = list[tuple[int, dict[int, list[Route]]]]  # (mask, network address → routes), longest prefix first
@@ -41,7 +45,12 @@ def _usable(namespace: NetNS, route: Route) -> bool:
 
 
 def _local_routes(namespace: NetNS, version: int) -> list[Route]:
-    """The routes that the kernel puts into table local for each address: the address itself, and IPv4's broadcast addresses."""
+    """The routes that the kernel puts into table local for each address: the address itself, IPv4's broadcast addresses, and the address
+    that a router of IPv6 shares with the other routers of the link (RFC 4291 section 2.6.1; addrconf_join_anycast).
+
+    Of two entries for one address the first counts. They are in the order of the devices, as if forwarding had been on before there were
+    addresses.
+    """
     routes = []
     for dev, address in namespace.addresses():
         if address.version != version:
@@ -53,7 +62,18 @@ def _local_routes(namespace: NetNS, version: int) -> list[Route]:
         if version == 4 and dev != "lo" and network.prefixlen < 31:
             broadcast = kind(int(network.broadcast_address))
             routes.append(Route(broadcast, dev, src=ip, scope="link", proto="kernel", type="broadcast", table="local"))
+        if version == 6:
+            shared = (kind(int(each)) for each in anycasts(namespace, dev, [address]) if each != ip)
+            routes += (Route(each, dev, proto="kernel", type="anycast", table="local") for each in shared)
     return routes
+
+
+def anycasts(namespace: NetNS, dev: str, addresses: Iterable[IPInterface] = ()) -> list[IPAddress]:
+    """The first address of each IPv6 network that a router has on a device (or of ``addresses``)."""
+    if not namespace.sysctl("net.ipv6.conf.all.forwarding"):
+        return []
+    own = addresses or namespace.interfaces[dev].addresses
+    return [a.network.network_address for a in own if a.version == 6 and a.network.prefixlen < 127]
 
 
 def lookup(
@@ -62,14 +82,21 @@ def lookup(
     """The route to ``dst`` and the ones that matched less well; (None, ()) when there is none.
 
     ``iif`` is "" for a packet made here; ``dev`` restricts the answer to one output device. A route of type throw ends its table.
+    In IPv6, of routes that tie, the one by the device that the packet came in by is first (rt6_score_route); to a link-local address no
+    other will do (rt6_need_strict).
     """
     version, value = dst.version, int(dst)
+    nearest = version == 6 and iif != ""
+    scoped = nearest and value >> 118 == LINK_LOCAL
     by_name = tables(namespace, version)
     for name in _tables(namespace, version, dst, src, iif, mark):
         matching: list[Route] = []
         for mask, slots in by_name.get(name, ()):
-            for route in slots.get(value & mask, ()):
-                if not dev or route.dev == dev or route.type != "unicast":
+            found = slots.get(value & mask, ())
+            if nearest and len(found) > 1:
+                found = sorted(found, key=lambda route: (route.metric, route.dev != iif))
+            for route in found:
+                if (not dev or route.dev == dev or route.type != "unicast") and (not scoped or route.dev == iif):
                     matching.append(route)
         if matching and matching[0].type != "throw":
             return matching[0], tuple(matching[1:])
@@ -107,24 +134,37 @@ def lookup_local(namespace: NetNS, address: IPAddress) -> tuple[Route | None, No
 
 
 def address_type(namespace: NetNS, address: IPAddress, dev: str = "") -> str:
-    """What ``-m addrtype`` calls the address (net/ipv4/fib_frontend.c inet_addr_type, net/netfilter/xt_addrtype.c).
+    """What ``-m addrtype`` and ``fib daddr type`` call the address (inet_addr_type, nft_fib_ipv6.c).
 
     With ``dev``, what the local table says of it counts only where it says so of that device (inet_dev_addr_type); IPv4 alone.
-    An IPv6 link-local address is never LOCAL there: it is looked up without a device, and means nothing without one.
     """
-    if address.version == 6 and address.is_link_local:
-        return "UNICAST"
+    if address.version == 6:
+        return _address_type6(namespace, address)
     route, _ = lookup_local(namespace, address)
     if route is not None:
         return route.type.upper() if not dev or route.dev == dev else "UNICAST"
     if address.is_multicast:
         return "MULTICAST"
-    if address.version == 4 and int(address) in (0, 0xFFFFFFFF):
-        return "BROADCAST"
-    if address.version == 6:
-        found, _ = lookup(namespace, address)
-        return "UNREACHABLE" if found is None else "UNICAST" if found.type == "unicast" else found.type.upper()
-    return "UNICAST"
+    return "BROADCAST" if int(address) in (0, 0xFFFFFFFF) else "UNICAST"
+
+
+def _address_type6(namespace: NetNS, address: IPAddress) -> str:
+    """As the whole of routing has it. The first address of a network on a link is anybody's who routes there, whether we do or not
+    (ipv6_anycast_destination)."""
+    if address.is_multicast:
+        return "MULTICAST"
+    route, _ = lookup(namespace, address)
+    if route is None:
+        return "UNREACHABLE"
+    if route.type == "unicast":
+        first = route.via is None and route.dst.prefixlen < 127 and route.dst.network_address == address
+        return "ANYCAST" if first else "UNICAST"
+    return route.type.upper()
+
+
+def is_anycast(namespace: NetNS, dst: IPAddress, src: IPAddress, iif: str) -> bool:
+    """Whether an arrived packet is for this host as for any router of a link (RTF_ANYCAST): no answer but an error comes from there."""
+    return dst.version == 6 and (route := lookup(namespace, dst, src, iif)[0]) is not None and route.type == "anycast"
 
 
 def address_on(namespace: NetNS, dev: str, towards: IPAddress, link_local_first: bool = False) -> IPAddress | None:
@@ -168,7 +208,7 @@ def source_for(namespace: NetNS, dst: IPAddress, route: Route | None = None) -> 
     """
     if route is None:
         route, _ = lookup(namespace, dst)
-    if route is None or route.type not in ("unicast", "local", "broadcast"):
+    if route is None or route.type not in ("unicast", *HERE):
         return None
     if route.type == "local":
         # net/ipv6/route.c picks the address itself; IPv4 uses the local route's preferred source, which for 127/8 is 127.0.0.1.

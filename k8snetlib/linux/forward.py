@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..value import replace
 from . import answers, hooks, neighbor, pmtu, redirects, tunnels
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
-from .fib import address_type, lookup, reverse_path
+from .fib import HERE, address_type, anycasts, is_anycast, lookup, reverse_path, source_for
 from .fragments import fragment, reassemble
 from .packet import Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Redirect, Skb, Udp, is_loopback, is_multicast
 from .state import Route, Socket
@@ -74,9 +74,11 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
     if packet.version == 4 and not _source_ok(e, v, skb, route):
         return
     forwarding = v.ns.sysctl("net.ipv4.ip_forward" if packet.version == 4 else "net.ipv6.conf.all.forwarding")
-    if route is not None and route.type in ("local", "broadcast"):
+    if route is not None and route.type in HERE:
         e.emit(Routed(v.name, skb.journey, packet.dst, route, considered, "local"))
         deliver(e, v, skb)
+    elif packet.version == 6 and (route is None or route.type != "unicast"):
+        _unroutable(e, v, skb, route)  # whether it routes or not (ip6_pkt_discard)
     elif not forwarding:
         how = "IP forwarding is off (net.ipv4.ip_forward = 0)"
         if packet.version == 6:
@@ -95,6 +97,7 @@ def _joined(v: View, dev: str, group: IPAddress) -> bool:
     if int(group) >> 24 != SOLICITED:
         return True
     joined = [a.ip for a in v.interface(dev).addresses if a.version == 6] + [ip for name, ip in v.ns.proxied if name == dev]
+    joined += anycasts(v.ns, dev)
     return any(int(ip) & 0xFFFFFF == int(group) & 0xFFFFFF for ip in joined)
 
 
@@ -152,6 +155,10 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
         tunnels.ipip_receive(e, v, skb)
     elif packet.proto in ("tcp", "udp", "sctp"):
         socket = find_socket(v, packet.proto, packet.dst, payload.dport, (packet.src, payload.sport))
+        if packet.proto == "tcp" and (socket is None or "S" in payload.flags) and is_anycast(v.ns, packet.dst, packet.src, skb.iif):
+            # tcp_v6_conn_request, tcp_v6_send_reset
+            drop(e, v, skb, "NOT_SPECIFIED" if socket else "NO_SOCKET", f"{packet.dst} is any router of the link: no end of a connection")
+            return
         if socket is not None:
             e.emit(Delivered(v.name, skb.journey, packet, socket))
             return
@@ -219,7 +226,8 @@ def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
     journey = e.new_journey()
     e.emit(Answered(v.name, skb.journey, journey, "the kernel answers an echo request"))
     reply = replace(message, type=0 if packet.version == 4 else 129)
-    send(e, v, Packet(packet.dst, packet.src, reply, df=False, tos=packet.tos), journey)
+    src = source_for(v.ns, packet.src) if is_anycast(v.ns, packet.dst, packet.src, skb.iif) else packet.dst
+    send(e, v, Packet(src, packet.src, reply, df=False, tos=packet.tos), journey, muted=True)
 
 
 # Forwarding
@@ -234,7 +242,7 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
         return
     if packet.version == 6 and (route.dev == skb.iif or skb.routed):
         redirects.send(e, v, skb, route)
-    mtu = pmtu.mtu_of(v, route, route.dev, packet.dst if packet.version == 6 else None)
+    mtu = v.interface(route.dev).mtu if packet.version == 6 else pmtu.mtu_of(v, route, route.dev, None)
     came_in_pieces = packet.version == 6 and bool(skb.pieces) and skb.frag_max <= mtu  # ip6_pkt_too_big
     if len(packet) > mtu and (packet.df or packet.version == 6) and not came_in_pieces:
         answers.icmp_error(e, v, skb, *((3, 4) if packet.version == 4 else (2, 0)), mtu=mtu)
@@ -253,25 +261,29 @@ def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
 
 
 def send(
-    e: Engine, v: View, packet: Packet, journey: int, mark: int = 0, process: str = "", dev: str = "", about: Skb | None = None
-) -> None:
+    e: Engine, v: View, packet: Packet, journey: int, mark: int = 0, process: str = "", dev: str = "", about: Skb | None = None,
+    tunnelled: bool = False, muted: bool = False,
+) -> None:  # fmt: skip
     """A packet made in this namespace, by a process or by the kernel: route, OUTPUT, route again if need be, out.
 
     ``about`` is the packet that an error or a reset speaks of: it belongs to the same connection, confirmed or not (nf_ct_attach).
+    ``tunnelled``: it carries another, so that nobody is there to be refused one that is too long. ``muted``: it is, or carries, an ICMP
+    message of the kernel's own.
     """
     e.emit(Sent(v.name, journey, packet, process))
     skb = Skb(packet, mark=mark, journey=journey)
+    skb.muted = muted
     if about is not None and about.ct is not None:
         hooks.attach(e, v, skb, about)
     route, considered = lookup(v.ns, packet.dst, packet.src, mark=mark, dev=dev)
-    if route is None or route.type not in ("unicast", "local", "broadcast"):
+    if route is None or route.type not in ("unicast", *HERE):
         error = {"blackhole": "EINVAL", "prohibit": "EACCES", "unreachable": "EHOSTUNREACH"}.get(route.type if route else "", "ENETUNREACH")
         drop(e, v, skb, "IP_OUTNOROUTES", f"no route to {packet.dst}: the sender gets {error}")
         return
     e.emit(Routed(v.name, journey, packet.dst, route, considered, "output"))
-    skb.oif, skb.nexthop = ("lo", None) if route.type == "local" else (route.dev, route.via)
+    skb.oif, skb.nexthop = ("lo", None) if route.type in ("local", "anycast") else (route.dev, route.via)
     mtu = route.mtu or v.interface(skb.oif).mtu
-    if len(packet) > mtu and packet.df:
+    if len(packet) > mtu and packet.df and not tunnelled:
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(packet)} bytes do not fit through {skb.oif} (MTU {mtu}): the sender gets EMSGSIZE")
         return
     if not hooks.run_hook(e, v, "OUTPUT", skb):
@@ -279,11 +291,11 @@ def send(
     remarked = skb.mark != mark and skb.reroute
     if skb.packet.dst != packet.dst or skb.packet.src != packet.src or remarked:  # ip_route_me_harder: the source stays
         route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, mark=skb.mark)
-        if route is None or route.type not in ("unicast", "local", "broadcast"):
+        if route is None or route.type not in ("unicast", *HERE):
             drop(e, v, skb, "IP_OUTNOROUTES", f"no route to {skb.packet.dst} after OUTPUT changed the packet")
             return
         e.emit(Routed(v.name, journey, skb.packet.dst, route, considered, "output"))
-        skb.oif, skb.nexthop = ("lo", None) if route.type == "local" else (route.dev, route.via)
+        skb.oif, skb.nexthop = ("lo", None) if route.type in ("local", "anycast") else (route.dev, route.via)
     output(e, v, skb, route)
 
 
@@ -296,15 +308,22 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
     if len(skb.packet) <= mtu and not skb.frag_max:
         neighbor.resolve(e, v, skb)
         return
-    if skb.packet.df and not skb.pieces:
-        if not forwarded:  # too big for the path as it is known: the sender is told as if by a router
-            answers.icmp_error(e, v, skb, *((3, 4) if skb.packet.version == 4 else (2, 0)), mtu=mtu)
+    if _refuses(skb, mtu):  # it is known of the path or the route alone: the sender is told as if by a router
+        answers.icmp_error(e, v, skb, *((3, 4) if skb.packet.version == 4 else (2, 0)), mtu=mtu)
         drop(e, v, skb, "PKT_TOO_BIG", f"{len(skb.packet)} bytes do not fit through {skb.oif} (MTU {mtu})")
         return
     for piece in pieces(e, v, skb, mtu):
         part = Skb(piece, skb.iif, skb.oif, skb.mark, skb.journey)
-        part.nexthop = skb.nexthop
+        part.nexthop, part.muted = skb.nexthop, skb.muted
         neighbor.resolve(e, v, part)
+
+
+def _refuses(skb: Skb, mtu: int) -> bool:
+    """Whether a packet that is too long may not be cut (ip_fragment, ip6_fragment): in IPv6 what came from outside, unless it was in pieces
+    that fit."""
+    if skb.pieces:
+        return skb.packet.version == 6 and skb.frag_max > mtu
+    return skb.packet.df or (skb.packet.version == 6 and bool(skb.iif))
 
 
 def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:

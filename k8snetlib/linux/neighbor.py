@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import UnsupportedError
 from . import answers, hooks, link
 from .events import Answered, Asked, Delivered, Dropped, Resolved
-from .fib import address_on, is_local, lookup, reverse_path
+from .fib import address_on, anycasts, is_local, lookup, reverse_path
 from .packet import BROADCAST, Arp, Frame, IPAddress, Ndp, Packet, Skb, is_multicast
 from .state import ZERO_MAC, local_addresses
 
@@ -53,6 +53,7 @@ def resolve(e: Engine, v: View, skb: Skb) -> None:
             return
         link.transmit(e, v, skb.oif, Frame(interface.mac, entry.mac, skb.packet), skb.journey, skb)
         return
+    skb.muted = False  # what comes of it comes later
     key = (v.name, skb.oif, hop)
     if key in e.waiting:
         e.waiting[key].append(skb)
@@ -170,7 +171,8 @@ def discovery(e: Engine, v: View, skb: Skb) -> None:
     interface = v.interface(dev)
     if message.type == 135:
         own = message.target in {a.ip for a in interface.addresses}
-        if not own and not _answers_for(v, dev, message.target):
+        shared = not own and message.target in anycasts(v.ns, dev)
+        if not own and not shared and not _answers_for(v, dev, message.target):
             e.emit(Dropped(v.name, skb.journey, "NOT_SPECIFIED", f"not asked: {message.target} is not on {dev}", packet, dev))
             return
         if message.lladdr:
@@ -179,7 +181,7 @@ def discovery(e: Engine, v: View, skb: Skb) -> None:
         e.emit(Answered(v.name, skb.journey, answer, f"neighbour discovery: {message.target} is {interface.mac}"))
         flags = "RSO" if v.ns.sysctl("net.ipv6.conf.all.forwarding") else "SO"
         if not own:  # it does not override what others say, nor is it said by the one who was asked for (ndisc_recv_ns, ndisc_send_na)
-            flags = "S"
+            flags = "RS" if shared else "S"
         sender = message.target if own else address_on(v.ns, dev, packet.src)
         reply = Packet(sender, packet.src, Ndp(136, message.target, interface.mac, flags), HOP_LIMIT)
         _send_discovery(e, v, dev, reply, message.lladdr or skb.frame.src, answer)

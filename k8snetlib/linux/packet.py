@@ -344,6 +344,7 @@ class Skb:
         "ipvs",
         "journey",
         "mark",
+        "muted",
         "nexthop",
         "oif",
         "packet",
@@ -359,6 +360,7 @@ class Skb:
     def __init__(self, packet: Packet, iif: str = "", oif: str = "", mark: int = 0, journey: int = 0) -> None:
         self.packet, self.iif, self.oif, self.mark, self.journey = packet, iif, oif, mark, journey
         self.nexthop: IPAddress | None = None
+        self.muted = False  # the kernel is saying something by ICMP with it, and can say no more meanwhile
         self.physin = self.physout = ""  # bridge ports, when br_netfilter is at work
         self.ct = None
         self.ctstate = ""  # NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED, or "" before conntrack has looked

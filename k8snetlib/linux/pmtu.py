@@ -16,8 +16,11 @@ MIN_PATH_MTU = {4: 552, 6: 1280}  # bytes: net.ipv4.route.min_pmtu, and what eve
 
 
 def mtu_of(v: View, route: Route, dev: str, dst: IPAddress | None) -> int:
-    """Bytes that fit: the route's MTU or the device's, or what ICMP has told of the path to ``dst``. A router goes by that in IPv6 alone
-    (ip_dst_mtu_maybe_forward, ip6_dst_mtu_maybe_forward)."""
+    """Bytes that fit: the route's MTU or the device's, or what is known of the path to ``dst``.
+
+    A router decides by the route's in IPv4 and by the device's in IPv6 (ip_dst_mtu_maybe_forward, ip6_dst_mtu_maybe_forward), and in IPv6
+    once more by all it knows when it sends the packet on (ip6_fragment).
+    """
     own = route.mtu or v.interface(dev).mtu
     known = v.path_mtu(dst) if dst is not None else None
     return own if known is None else min(own, known)
@@ -34,7 +37,13 @@ def learn(v: View, skb: Skb) -> None:
     known = sent.proto in ("icmp", "ipv6-icmp") or (
         sent.proto in ("tcp", "udp", "sctp") and v.listening(sent.proto, sent.src, sent.sport) is not None
     )
-    mtu = max(message.mtu, MIN_PATH_MTU[skb.packet.version])
-    route, _ = lookup(v.ns, sent.dst, sent.src)
-    if known and route is not None and route.dev is not None and mtu < mtu_of(v, route, route.dev, sent.dst):
-        v.learn_path_mtu(skb.journey, sent.dst, mtu)
+    if known:
+        narrow(v, sent, message.mtu, skb.journey)
+
+
+def narrow(v: View, packet: Packet, mtu: int, journey: int) -> None:
+    """Remember that no more than so many bytes fit on the path to where the packet goes, if that is news."""
+    mtu = max(mtu, MIN_PATH_MTU[packet.version])
+    route, _ = lookup(v.ns, packet.dst, packet.src)
+    if route is not None and route.dev is not None and mtu < mtu_of(v, route, route.dev, packet.dst):
+        v.learn_path_mtu(journey, packet.dst, mtu)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from . import answers, forward, link, pmtu
 from .events import Decapsulated, Dropped, Encapsulated
 from .fib import lookup, source_for
-from .packet import Frame, Icmp, Packet, Sctp, Skb, Tcp, Udp, Vxlan
+from .packet import Frame, Icmp, IPAddress, Packet, Sctp, Skb, Tcp, Udp, Vxlan
 from .state import FdbEntry, Interface
 
 if TYPE_CHECKING:
     from .engine import Engine, View
 
 FIRST_PORT, PORTS = 32768, 28232  # net.ipv4.ip_local_port_range: the tunnel's source port is a hash into it (udp_flow_src_port)
+VXLAN_HEADERS = {4: 50, 6: 70}  # bytes: the outer IP header, UDP's 8, VXLAN's 8 and the inner Ethernet's 14 (vxlan_headroom)
 IPIP_HEADER = 20  # bytes: the outer IPv4 header
 
 
@@ -30,9 +31,23 @@ def vxlan_transmit(e: Engine, v: View, interface: Interface, frame: Frame, journ
         e.emit(Dropped(v.name, journey, "NO_TX_TARGET", words, frame.payload, interface.name))
         return
     config = interface.vxlan
-    outer = Packet(config.local, entry.dst, Udp(source_port(frame, journey > 0), config.port, Vxlan(config.vni, frame)), df=False)
+    if skb is not None and skb.oif == interface.name and type(frame.payload) is Packet:
+        _learn_room(e, v, frame.payload, entry.dst, journey)
+    datagram = Udp(source_port(frame, journey > 0), config.port, Vxlan(config.vni, frame))
+    outer = Packet(config.local, entry.dst, datagram, df=entry.dst.version == 6)  # which nobody cuts in IPv6, its sender neither
     e.emit(Encapsulated(v.name, journey, interface.name, frame, outer, entry))
-    forward.send(e, v, outer, journey, mark=skb.mark if skb else 0)
+    forward.send(e, v, outer, journey, mark=skb.mark if skb else 0, tunnelled=True, muted=skb is not None and skb.muted)
+
+
+def _learn_room(e: Engine, v: View, inner: Packet, far: IPAddress, journey: int) -> None:
+    """A packet that was routed here and does not fit with the tunnel's headers: from now on the path to where it goes is known to be
+    narrower (skb_tunnel_check_pmtu). It itself goes on."""
+    route, _ = lookup(v.ns, far)
+    if route is None or route.dev is None:
+        return
+    room = pmtu.mtu_of(v, route, route.dev, far) - VXLAN_HEADERS[far.version]
+    if len(inner) > room:
+        pmtu.narrow(v, inner, room, journey)
 
 
 def source_port(frame: Frame, answer: bool = False) -> int:

@@ -15,7 +15,7 @@ from typing import ClassVar
 from ..errors import ModelError, UnsupportedError
 from ..value import value
 from .fragments import with_transport
-from .packet import Sctp, Skb, Tcp, Udp
+from .packet import IPAddress, Sctp, Skb, Tcp, Udp
 
 Test = Callable[[Skb, object], bool]
 Option = tuple[str, bool, tuple[str, ...]]  # name, negated, arguments
@@ -294,11 +294,28 @@ class AddrType:
             if self.limit and skb.packet.version == 6:
                 raise UnsupportedError("addrtype --limit-iface-in is not modelled for IPv6")
             dev = skb.iif if self.limit else ""
-            if src is not None and (env.addr_type(skb.packet.src, dev) in src) is self.not_src:
+            if src is not None and _is_of_type(src, skb.packet.src, dev, env) is self.not_src:
                 return False
-            return dst is None or (env.addr_type(skb.packet.dst, dev) in dst) is not self.not_dst
+            return dst is None or _is_of_type(dst, skb.packet.dst, dev, env) is not self.not_dst
 
         return test
+
+
+_LOOKED_UP = frozenset(("ANYCAST", "LOCAL", "UNREACHABLE"))
+
+
+def _is_of_type(types: frozenset[str], address: IPAddress, dev: str, env) -> bool:
+    """Whether the address is of one of the types; in IPv6 (match_type6) of each that the address alone decides, and then of one of those
+    that routing decides, so that an address may be LOCAL and UNICAST, and one on no list is of any."""
+    if address.version == 4:
+        return env.addr_type(address, dev) in types
+    kind = "MULTICAST" if address.is_multicast else "UNSPEC" if address.is_unspecified else "UNICAST"
+    if not types & {"MULTICAST", "UNICAST", "UNSPEC"} <= {kind}:
+        return False
+    if not types & _LOOKED_UP:
+        return True
+    found = env.addr_type(address)
+    return ("UNREACHABLE" if found in ("BLACKHOLE", "PROHIBIT") else found) in types & _LOOKED_UP
 
 
 @value

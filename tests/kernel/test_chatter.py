@@ -7,8 +7,11 @@ import time
 import pytest
 
 from k8snetlib.lab import Lab
-from k8snetlib.linux.ops import LinkAdd, LinkSet, NetnsAdd, Op, address
+from k8snetlib.linux.ops import LinkAdd, LinkSet, NetnsAdd, Op, RulesRestore, address
+from k8snetlib.linux.packet import udp
 from tests.kernel.chatter import unless_it_spoke
+from tests.kernel.test_model_and_kernel import drew_a_known_port
+from tests.unit.networks import routed
 
 
 def switch() -> list[Op]:
@@ -59,3 +62,14 @@ def test_a_case_is_run_again_only_if_a_device_spoke() -> None:
     with pytest.raises(AssertionError, match="a difference"):
         unless_it_spoke(lambda: Lab(switch()), always_wrong)
     assert runs[2:] == ["wrong"]
+
+
+@pytest.mark.needs("iptables")
+@pytest.mark.parametrize(("nat", "unsure"), [("", False), ("-A POSTROUTING -o to-b -p udp -j SNAT --to-source 10.0.2.1:{port}", True)])
+@pytest.mark.parametrize("port", [700, 701])
+def test_a_port_that_may_be_drawn_or_chosen(nat: str, unsure: bool, port: int) -> None:
+    """Whether the kernel drew its sender's port or left it shows nowhere but in that it translated the address."""
+    rules = RulesRestore("r", f"*nat\n{nat.format(port=port)}\nCOMMIT\n", 4)
+    with Lab([*routed(), rules], answer=False) as lab:
+        lab.send("a", udp("10.0.1.2", "10.0.2.2", 9, 700))
+        assert drew_a_known_port(lab, "r", {700}) is (unsure and port == 700)

@@ -8,10 +8,11 @@ from k8snetlib.lab import Lab
 from k8snetlib.linux.engine import trace
 from k8snetlib.linux.events import Matched
 from k8snetlib.linux.ops import RulesRestore, SysctlSet, address, build, route
-from k8snetlib.linux.packet import udp
+from k8snetlib.linux.packet import ping, udp
 from tests.kernel.chatter import unless_it_spoke
+from tests.kernel.side_by_side import same_frames
 from tests.kernel.test_model_and_kernel import counters
-from tests.unit.networks import routed
+from tests.unit.networks import routed, routed6
 
 ENDS = {4: ("10.0.1.2", "10.0.2.2"), 6: ("fd00:1::2", "fd00:2::2")}
 RULES = """*filter
@@ -44,3 +45,44 @@ def test_how_often_a_rule_matches(version: int, netns: str, chain: str) -> None:
         assert said == {index: found["filter", chain, index] for index in range(3)}
 
     unless_it_spoke(lambda: Lab(ops, answer=False), compare)
+
+
+@pytest.mark.parametrize("size", [1300, 1400, 1450])
+def test_a_route_that_takes_less_than_its_device(size: int) -> None:
+    """A router finds out when it sends the packet on, with the hop limit that it has then."""
+    ops = [*routed6([SysctlSet("r", "net.ipv6.conf.all.forwarding", 1)]), route("r", "fd00:2::2/128", "to-b", mtu=1380)]
+    ends, data = ENDS[6], b"x" * (size - 48)
+    same_frames(ops, [("a", udp(*ends, 53, data=data)), ("a", udp(*ends, 53, data=data * 3, df=False))])
+
+
+@pytest.mark.needs("iptables", "ip6tables")
+@pytest.mark.parametrize("chain", ["OUTPUT", "INPUT"])
+@pytest.mark.parametrize("version", [4, 6])
+def test_an_answer_that_is_refused(version: int, chain: str) -> None:
+    """A kernel says nothing of the echo reply that it is just sending, but of a request that is refused."""
+    number, word = (0, "icmp-port-unreachable") if version == 4 else (129, "icmp6-port-unreachable")
+    number = number if chain == "OUTPUT" else 8 if version == 4 else 128
+    match = f"-p icmp -m icmp --icmp-type {number}" if version == 4 else f"-p ipv6-icmp -m icmp6 --icmpv6-type {number}"
+    rules = f"*filter\n-A {chain} {match} -j REJECT --reject-with {word}\nCOMMIT\n"
+    ops = routed() if version == 4 else routed6([SysctlSet("r", "net.ipv6.conf.all.forwarding", 1)])
+    same_frames([*ops, RulesRestore("b", rules, version)], [("a", ping(*ENDS[version], id=7)), ("a", udp(*ENDS[version], 9))])
+
+
+@pytest.mark.needs("iptables", "ip6tables")
+@pytest.mark.parametrize("tracked", [False, True], ids=["in pieces", "put together for connection tracking"])
+@pytest.mark.parametrize(("netns", "chain"), [("b", "INPUT"), ("r", "FORWARD")])
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_refusal_of_pieces(version: int, netns: str, chain: str, tracked: bool) -> None:
+    """REJECT looks at the checksum, and that of a piece is wrong: it drops it silently."""
+    lines = [f"-A {chain} -p udp -m udp --dport 53 -j REJECT", *(["-A INPUT -m conntrack --ctstate INVALID -j DROP"] * tracked)]
+    rules = RulesRestore(netns, "\n".join(["*filter", *lines, "COMMIT\n"]), version)
+    ops = routed() if version == 4 else routed6([SysctlSet("r", "net.ipv6.conf.all.forwarding", 1)])
+    same_frames([*ops, rules], [("a", udp(*ENDS[version], 53, data=b"x" * size, df=False)) for size in (10, 4000)])
+
+
+@pytest.mark.needs("ip6tables")
+def test_a_way_that_translation_makes_narrower() -> None:
+    """A datagram to its own host, where everything fits, becomes one to another: it is cut, as its sender allows that."""
+    rules = RulesRestore("a", f"*nat\n-A OUTPUT -p udp -j DNAT --to-destination {ENDS[6][1]}\nCOMMIT\n", 6)
+    ops = [*routed6([SysctlSet("r", "net.ipv6.conf.all.forwarding", 1)]), rules]
+    same_frames(ops, [("a", udp(ENDS[6][0], ENDS[6][0], 53, data=b"x" * 4000, df=False))])

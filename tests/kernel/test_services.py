@@ -24,7 +24,7 @@ from k8snetlib.linux.packet import Packet, Tcp, Udp, tcp, udp
 from k8snetlib.linux.wire import from_bytes, to_bytes
 from tests.kernel.chatter import unless_it_spoke
 from tests.kernel.silence import Silence
-from tests.kernel.test_model_and_kernel import KNOWN, Side, counters, difference
+from tests.kernel.test_model_and_kernel import KNOWN, Side, counters, difference, drew_a_known_port
 
 pytestmark = pytest.mark.kernel
 TARGET_PORTS = (8080, 5353)  # TCP and UDP, of every Pod that listens
@@ -147,9 +147,7 @@ class Run:
         self.model.names.known = self.kernel.names.known = self.model.names.known | ports
 
     def drew_a_known_port(self) -> bool:
-        """Whether ``--random-fully`` drew a port that a sender has chosen too: then names cannot tell one from the other."""
-        entries = [entry for name in self.network for entry in self.lab.conntrack(name)]
-        return any(e.reply.dport != e.original.sport and e.reply.dport in self.model.names.known for e in entries)
+        return drew_a_known_port(self.lab, self.network, self.model.names.known)
 
     def counted(self, name: str) -> Counter:
         return counters(self.lab.counters(name, self.version), self.version)

@@ -68,3 +68,14 @@ def behind_a_router() -> list[Op]:
         ops += [address("r", f"to-{name}", there), LinkSet(name, "eth0", up=True), LinkSet("r", f"to-{name}", up=True)]
     near = str(link_local(stable_mac("r", "to-b")).ip)
     return [*ops, route("r", "fd00::b/128", "to-b"), route("b", "default", "eth0", via=near)]
+
+
+def routed6(first: list[Op] | None = None) -> list[Op]:
+    """a (fd00:1::2) and b (fd00:2::2) with router r between them, which has ``first`` before its own cables; it does not forward yet."""
+    ops: list[Op] = [NetnsAdd("r"), *(first or ())]
+    for number, name in enumerate("ab", 1):
+        here, there = f"fd00:{number}::2", f"fd00:{number}::1"
+        ops += [NetnsAdd(name), LinkAdd(name, "eth0", "veth", peer=("r", f"to-{name}"))]
+        ops += [LinkSet(name, "eth0", up=True), LinkSet("r", f"to-{name}", up=True)]
+        ops += [address(name, "eth0", f"{here}/64"), address("r", f"to-{name}", f"{there}/64"), route(name, "default", via=there)]
+    return ops

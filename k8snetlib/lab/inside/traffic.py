@@ -17,7 +17,7 @@ ETH_P_ALL, SO_TIMESTAMPNS, SO_RCVBUFFORCE, SOL_PACKET, PACKET_STATISTICS, PACKET
 PACKET_RX_RING, PACKET_COPY_THRESH, PACKET_VERSION, TPACKET_V2 = 5, 7, 10, 1
 ARPHRD_TUNNEL = 768  # include/uapi/linux/if_arp.h: IPIP, without a link layer
 TP_STATUS_USER, TP_STATUS_COPY, SOCKADDR_LL = 1, 2, 32  # struct tpacket2_hdr has 32 bytes, struct sockaddr_ll comes next
-IPV6_MTU = 24
+IPV6_MTU, IPV6_MIN_MTU = 24, 1280
 IP_PKTINFO, IPV6_HDRINCL, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_DONT, CAPTURE_BUFFER = 8, 36, 10, 23, 0, 8 << 20
 
 
@@ -35,12 +35,13 @@ class Sender:
         The source goes along as packet information too, since routing rules that look at it do not read the header.
         """
         self.spaces.enter(netns)
-        if version == 6 and not df and len(data) > _ipv6_path_mtu(dst):  # with a header of ours the kernel would refuse it, and say so by ICMP
+        if version == 6 and not df and len(data) > IPV6_MIN_MTU:  # with a header of ours the kernel would not cut it
             try:
                 self._fragmenting(netns, version, (src, dst), data)
-            except OSError as error:
-                return errno_name(error.errno)
-            return ""
+                return ""
+            except OSError as error:  # from an address of somebody else it goes as it is, if it does
+                if error.errno != errno.EADDRNOTAVAIL or len(data) > _ipv6_path_mtu(dst):
+                    return errno_name(error.errno)
         family, level, option = (socket.AF_INET, socket.IPPROTO_IP, socket.IP_HDRINCL)
         if version == 6:
             family, level, option = (socket.AF_INET6, socket.IPPROTO_IPV6, IPV6_HDRINCL)
