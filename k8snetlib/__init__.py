@@ -29,6 +29,7 @@ _LATER = {
     "bridge_link": "views.tools",
     "chain_picture": "views.chains",
     "comparison": "views.comparison",
+    "connections_picture": "views.connections",
     "conntrack": "views.tools",
     "cost_curve": "views.scale",
     "course_map": "views.course_map",

@@ -8,7 +8,7 @@ from fractions import Fraction
 from ..errors import ModelError
 from ..kube.cluster import Cluster
 from ..kube.edge.entry import Table as Entrance
-from ..kube.edge.entry import entries
+from ..kube.edge.entry import entries, in_use
 from ..kube.edge.filters import Cors, Mirror, Redirect, RequestHeaders, ResponseHeaders, Rewrite
 from ..kube.edge.gateway import GatewayTable
 from ..kube.edge.http import Action, Backend, Considered, Match, Pairs, Request, Router, considered, request
@@ -27,6 +27,7 @@ TEXT = {
     "everything": "everything else",
     "fits": "✓ answers",
     "later": "fits, but comes later",
+    "alone": "fits, but is not asked",
     "host": "✕ host",
     "path": "✕ path", "method": "✕ method", "header": "✕ header {name}", "query": "✕ query {name}",
     "asked": "{request} at {name}: {result}",
@@ -63,9 +64,10 @@ def find_table(cluster: Cluster, name: str = "") -> tuple[str, Entrance]:
     names = ", ".join(known) or "none"
     if name and name not in known:
         raise ModelError(TEXT["no-name"].format(name=name, names=names))
-    if not name and len(known) != 1:
+    used = [name] if name else in_use(known)
+    if len(used) != 1:
         raise ModelError(TEXT["which"].format(names=names))
-    name = name or next(iter(known))
+    name = used[0]
     return name, known[name]
 
 
