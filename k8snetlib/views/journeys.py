@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
 
 from ..errors import ModelError
 from ..kube.cluster import Cluster
@@ -113,7 +112,7 @@ def compared(journeys: Mapping[str, Journey], *aspects: str, head: str = "") -> 
     rows = [(name, *(ASPECTS[each](found) for each in chosen)) for name, found in journeys.items()]
     if len(rows) > 1:
         rows.append((TEXT["same"], *(_same([row[n] for row in rows]) for n in range(1, len(chosen) + 1))))
-    requests = " / ".join(name for name, _ in groupby(str(found.request) for found in journeys.values()))
+    requests = " / ".join(dict.fromkeys(str(found.request) for found in journeys.values()))
     caption = TEXT["caption"].format(request=requests, n=len(journeys))
     return Table((head, *chosen), tuple(rows), caption, whole=frozenset({head, "the Pod sees", "the controller sees", "X-Forwarded-For"}))
 

@@ -41,9 +41,9 @@ TEXT = {
     "sees": "{name} sees {peer}{kind}",
     "is-client": ", the client itself", "is-node": ", an address of {node}", "is-other": ", the controller",
     "reads": ", and reads X-Forwarded-For: {chain}",
-    "counts": " {n}, {machines} on the way there{tunnels}.",
+    "counts": " {n}, {nodes}{tunnels}.",
     "one": "One connection", "two": "Two connections", "tunnel 1": ", one tunnel", "tunnel 2": ", two tunnels", "tunnel 0": ", no tunnel",
-    "machines": "{n} stations",
+    "nodes 0": "no node", "nodes 1": "one node", "nodes 2": "two nodes",
     "not-there": "{node} fails the balancer's health check, so it sends to {other}. ",
     "elected": "{other} was elected to answer for the address. ",
     "passes-by": "The balancer sends straight to the Pods: no node is chosen. ",
@@ -78,13 +78,13 @@ class JourneyExplorer(Explorer):
             return ipywidgets.Dropdown(options=shown, value=value or options[0], description=TEXT[name], **layout)
 
         controls = {
-            "entry": pick("entry", ENTRIES, "Ingress"),
+            "entry": pick("entry", ENTRIES, "Gateway"),
             "url": pick("url", URLS),
             "balancer": pick("balancer", BALANCERS),
-            "policy": pick("policy", ("Cluster", "Local")),
-            "node": pick("node", NODES),
+            "policy": pick("policy", ("Cluster", "Local"), "Local"),
+            "node": pick("node", NODES, "node-b"),
             "to": pick("to", ("endpoints", "service")),
-            "cni": pick("cni", PLUGINS),
+            "cni": pick("cni", PLUGINS, "bgp"),
             "mode": pick("mode", tuple(mode for mode in MODES if mode != ANCIENT)),
             "follow": pick("follow", tuple(FOLLOW)),
         }
@@ -194,7 +194,7 @@ def _kind(found: Journey, number: int) -> str:
 
 
 def _counts(found: Journey) -> str:
-    legs_ = [(leg.tail, leg.head) for each in found.connections for leg in legs(each.there)]
+    passed = {leg.head for each in found.connections for leg in legs(each.there)} & set(NODES)
     tunnels = sum(len(each.there.all(Encapsulated, 0)) for each in found.connections)
-    words = {"n": TEXT["one" if len(found.connections) == 1 else "two"], "machines": TEXT["machines"].format(n=len({name for leg in legs_ for name in leg}))}
+    words = {"n": TEXT["one" if len(found.connections) == 1 else "two"], "nodes": TEXT[f"nodes {len(passed)}"]}
     return TEXT["counts"].format(**words, tunnels=TEXT[f"tunnel {tunnels}"])

@@ -48,7 +48,7 @@ QUESTIONS = {
         why="TLS ends in `edge-1`. On the second connection the request is plain, so `api-1` reads it; so could whoever sits on that way.",
     ),
     "11.same": Question(
-        "The same request under another network plug-in: a tunnel here, none there. Which of these does *not* change?",
+        "The same request under another network plug-in: a tunnel here, none there. Which of these stays the same?",
         {
             "the source address that the controller sees": "A node masquerades with the address of the interface by which the packet leaves. With "
             "a tunnel that is another one.",
