@@ -285,41 +285,99 @@ def host_matches(pattern: str, host: str, one_label: bool = False) -> bool:
     return host.endswith(suffix) and bool(head) and not (one_label and "." in head)
 
 
+FEW = 16
+"""As many rules are looked at one by one; more are found by what they ask for."""
+
+
+class Bucket:
+    """Rules that share a path, by rank. Many of them are found by the first thing that each asks for exactly (a method, a header, a
+    parameter); those that ask for nothing exactly are always looked at."""
+
+    def __init__(self) -> None:
+        self.rules: list[Rule] = []
+        self.index: dict[tuple[str, ...], list[Rule]] | None = None
+
+    def add(self, rule: Rule) -> None:
+        self.rules.append(rule)
+        self.index = None
+
+    def candidates(self, sent: Request) -> Sequence[Rule]:
+        """The rules that may fit, in no order where there are many."""
+        if len(self.rules) <= FEW:
+            return self.rules
+        if self.index is None:
+            self.index = {}
+            for rule in self.rules:
+                self.index.setdefault(_asks_for(rule.match), []).append(rule)
+        keys: list[tuple[str, ...]] = [(), (sent.method,)]
+        keys += [(name, str(sent.header(name))) for name in {name.lower() for name, _ in sent.headers}]
+        keys += [("?", name, content) for name, content in (query_parameters(sent.query) if sent.query else {}).items()]
+        return [rule for key in keys for rule in self.index.get(key, ())]
+
+
+def _asks_for(match: Match) -> tuple[str, ...]:
+    """The first thing that a match asks for exactly, or ()."""
+    for each in match.headers:
+        if each.type == "Exact":
+            return each.name.lower(), each.value
+    for each in match.query:
+        if each.type == "Exact":
+            return "?", each.name, each.value
+    return (match.method,) if match.method else ()
+
+
+def first_element(pattern: str) -> str:
+    """The first element of every path that a regular expression can match, as in ``/api/[a-z]+``; ``""`` if it does not say one."""
+    if "|" in pattern:
+        return ""
+    literal = _LITERAL.match(pattern)[0]
+    if pattern[len(literal) : len(literal) + 1] in ("*", "?", "{"):
+        literal = literal[:-1]
+    end = literal.find("/", 1)
+    return literal[:end] if literal.startswith("/") and end > 0 else ""
+
+
+_LITERAL = re.compile(r"[^.^$*+?{}\[\]\\|()]*")
+
+
 class PathTable:
-    """The rules of one host, found by path: exact ones and prefixes by look-up, regular expressions one by one."""
+    """The rules of one host, found by path: exact ones and prefixes by look-up, regular expressions by their first element if it is
+    plain text."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = sorted(rules, key=lambda rule: rule.rank)
-        self.exact: dict[str, list[Rule]] = {}
-        self.prefix: dict[str, list[Rule]] = {}
-        self.patterns: list[Rule] = []
+        self.exact: dict[str, Bucket] = {}
+        self.prefix: dict[str, Bucket] = {}
+        self.patterns: dict[str, list[tuple[re.Pattern[str], Rule]]] = {}
         for rule in self.rules:
             path = rule.match.path
             if path.type == "RegularExpression":
-                self.patterns.append(rule)
+                self.patterns.setdefault(first_element(path.value), []).append((_pattern(path.value), rule))
             elif path.type == "Exact":
-                self.exact.setdefault(path.value, []).append(rule)
+                self.exact.setdefault(path.value, Bucket()).add(rule)
             else:
-                self.prefix.setdefault(path.value.rstrip("/"), []).append(rule)
+                self.prefix.setdefault(path.value.rstrip("/"), Bucket()).add(rule)
 
-    def candidates(self, path: str) -> Iterable[Rule]:
-        """The rules whose path fits, in their order."""
-        found = [self.exact[path]] if path in self.exact else []
+    def candidates(self, sent: Request) -> Iterable[Rule]:
+        """The rules whose path fits, in their order; of many with one path, those alone that may fit otherwise, too."""
+        path = sent.plain_path
+        buckets = [self.exact[path]] if path in self.exact else []
         stem = path
         while True:
             if stem in self.prefix:
-                found.append(self.prefix[stem])
+                buckets.append(self.prefix[stem])
             if not stem:
                 break
             stem = stem.rpartition("/")[0]
-        fitting = [rule for rule in self.patterns if rule.match.path.matches(path)]
-        found += [fitting] if fitting else []
-        if len(found) < 2:
-            return found[0] if found else ()
-        return sorted((rule for rules in found for rule in rules), key=lambda rule: rule.rank)
+        found = [rule for bucket in buckets for rule in bucket.candidates(sent)]
+        if self.patterns:
+            second = path.find("/", 1)
+            keys = {"", path[:second] if second > 0 else path}
+            found += [rule for key in keys for pattern, rule in self.patterns.get(key, ()) if pattern.fullmatch(path)]
+        return sorted(found, key=lambda rule: rule.rank)
 
     def find(self, sent: Request) -> Rule | None:
-        return next((rule for rule in self.candidates(sent.plain_path) if not rule.match.misses_beside_path(sent)), None)
+        return next((rule for rule in self.candidates(sent) if not rule.match.misses_beside_path(sent)), None)
 
 
 @value
