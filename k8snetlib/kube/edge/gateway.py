@@ -155,14 +155,18 @@ def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
         )
         for gateway in gateways
     }
-    return made, Statuses(conditions, sets, tuple(counted.values()), routes)
+    accepted = {key for key, lines in sets.items() if any(line.type == "Accepted" and line.status == "True" for line in lines)}
+    parents = [(each.parent.namespace, each.parent.name) for each in world.sets if each.key in accepted]
+    let_in = {each.key: parents.count((each.namespace, each.name)) for each in gateways}
+    return made, Statuses(conditions, sets, tuple(counted.values()), routes, let_in)
 
 
-def _gateway_conditions(own: Sequence[ListenerStatus]) -> tuple[Condition, ...]:
+def _gateway_conditions(own: Sequence[ListenerStatus], unfit: str = "Invalid") -> tuple[Condition, ...]:
+    """Of a Gateway or ListenerSet with these listeners; ``unfit`` is the reason if none of them works."""
     working = [each for each in own if each.works]
     reason = "Accepted" if len(working) == len(own) else "ListenersNotValid"
     accepted = Condition("Accepted", "True" if working else "False", reason)
-    return accepted, Condition("Programmed", "True", "Programmed") if working else Condition("Programmed", "False", "Invalid")
+    return accepted, Condition("Programmed", "True", "Programmed") if working else Condition("Programmed", "False", unfit)
 
 
 def _listeners(gateway: Gateway, world: GatewayWorld, sets: dict[str, tuple[Condition, ...]]) -> list[ListenerStatus]:
@@ -183,7 +187,7 @@ def _listeners(gateway: Gateway, world: GatewayWorld, sets: dict[str, tuple[Cond
         for index, (owner, listener) in enumerate(owned)
     ]
     for each in let_in:
-        sets[each.key] = _gateway_conditions([status for status in found if status.owner is each])
+        sets[each.key] = _gateway_conditions([status for status in found if status.owner is each], "ListenersNotValid")
     return found
 
 
