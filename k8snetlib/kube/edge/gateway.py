@@ -91,7 +91,7 @@ class GatewayTable:
         words = {"port": request.port, "name": name}
         if chosen is None:
             return (Decision(request, why=NO_NAME.format(**words)),) if secure else (_not_found(request, NO_HOST.format(**words)),)
-        if secure and chosen.listener.tls_mode != "Passthrough":
+        if secure and chosen.listener.protocol == "HTTPS":
             asked = self.listener_for(request.port, request.hostname)
             if asked is not chosen:
                 why = MISDIRECTED.format(host=request.hostname, name=name)
