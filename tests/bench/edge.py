@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from k8snetlib.kube.edge.http import Action, Backend, Match, NameMatch, Origin, PathMatch, Router, Rule, request
+from k8snetlib.kube.edge.http import Action, Backend, Match, NameMatch, Origin, PathMatch, Rule, request
+from k8snetlib.kube.edge.router import Router
 from k8snetlib.kube.edge.routing import decide
 
 COUNT = 10_000

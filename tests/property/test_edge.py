@@ -9,21 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k8snetlib.kube.edge import gateway, ingress
-from k8snetlib.kube.edge.http import (
-    Action,
-    Backend,
-    Match,
-    NameMatch,
-    Origin,
-    PathMatch,
-    Request,
-    Router,
-    Rule,
-    considered,
-    first_element,
-    request,
-)
+from k8snetlib.kube.edge.http import Action, Backend, Match, NameMatch, Origin, PathMatch, Request, Rule, request
 from k8snetlib.kube.edge.objects import Gateway, GatewayClass, Ingress, Route
+from k8snetlib.kube.edge.router import Router, considered, first_element
 from k8snetlib.kube.edge.routing import decide
 from k8snetlib.kube.edge.translate import http_routes
 from k8snetlib.kube.manifests import loads

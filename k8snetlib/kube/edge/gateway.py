@@ -25,7 +25,7 @@ from .attach import (
 )
 from .backends import Backends
 from .filters import Mirror
-from .http import Action, Match, Origin, Request, Response, Router, Rule, host_matches, specificity
+from .http import Action, Match, Origin, Request, Response, Rule, host_matches, specificity
 from .objects import (
     BackendRef,
     Gateway,
@@ -37,6 +37,7 @@ from .objects import (
     Route,
     RouteRule,
 )
+from .router import Router
 from .routing import Decision, decide
 
 NO_LISTENER = "nothing listens on port {port}"
