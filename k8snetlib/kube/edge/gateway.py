@@ -2,7 +2,7 @@
 
 A request chooses a listener first (port, then the most specific hostname; with TLS, the server name of the handshake), then a rule among
 the routes attached to that listener alone ("listener isolation"), in the precedence that ``httproute_types.go`` gives. What is left to
-implementations: regular expressions stand between Exact and Prefix here, as in Envoy Gateway and NGINX Gateway Fabric.
+implementations: regular expressions stand between Exact and Prefix here, as in Envoy Gateway (internal/gatewayapi/sort.go) and in nginx itself.
 """
 
 from __future__ import annotations
