@@ -30,7 +30,7 @@ TEXT = {
     "or a URL, for the whole journey of a request through an Ingress or a Gateway",
     "method": "the request's method, with a URL (default: GET)",
     "header": "a header of the request, with a URL; may be repeated",
-    "entry": "which way in, with a URL, where there are several: ingress/CLASS or gateway/NAMESPACE/NAME",
+    "entry": "which way in, with a URL, where there are several: ingress/CLASS, gateway/NAMESPACE/NAME, or service/NAME straight",
     "controller": "bring a controller for Ingresses and Gateways, and their classes, where the manifests have none",
     "via": "the Service that leads to the controller, with a URL, where nothing says which: svc/NAMESPACE/NAME",
     "namespace": "the namespace of both names, where a name occurs in several (or write pod/NAMESPACE/NAME)",

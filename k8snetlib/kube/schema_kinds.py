@@ -15,6 +15,7 @@ EDGE = frozenset(
     ]
 )  # fmt: skip
 """The kinds that route what comes from outside; their makers are imported when the first such object comes."""
+READ = MODELLED | EDGE
 CLUSTER_SCOPED = frozenset(["Node", "Namespace", "IngressClass", "GatewayClass"])
 
 _SERVED = """

@@ -177,7 +177,7 @@ def _version_and_kind(data: dict[str, Any]) -> tuple[str, str]:
 def _why_skipped(version: str, kind: str) -> str:
     """Why an object is skipped, or "" if it is one that the model reads; raises Fault for a kind that Kubernetes 1.36 does not serve."""
     if kind in kinds.SERVED.get(version, ()):
-        return "" if kind in kinds.MODELLED | kinds.EDGE else kinds.SKIPPED.get(kind, kinds.NOT_NETWORK)
+        return "" if kind in kinds.READ else kinds.SKIPPED.get(kind, kinds.NOT_NETWORK)
     if (version, kind) in KINDS:  # of the Gateway API
         return ""
     removed = kinds.REMOVED.get((version, kind))

@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from ..errors import LabError
@@ -83,17 +84,19 @@ class ProxiedExperiment:
         can = probe()
         if not can.has(self.kind):
             raise LabError(can.line)
+        version = ip_address(self.asked[0].address).version if self.asked else 4
+        certificate = make_certificate(*self.names) if self.names else ""
         with Lab(op for op in self.ops if not isinstance(op, Listen)) as lab:
             for netns, ports in self.webs:
-                lab.web(netns, ports, netns)
-            lab.proxy(self.at, self.kind, self.conf, self.ports, certificate=make_certificate(*self.names) if self.names else "")
+                lab.web(netns, ports, netns, version)
+            lab.proxy(self.at, self.kind, self.conf, self.ports, certificate=certificate, version=version)
             answers = tuple(
                 lab.http(a.netns, a.address, a.port, a.path, host=a.host, method=a.method, headers=a.headers, secure=a.secure)
                 for a in self.asked
             )
             said = lab.exec(self.at, [self.kind, "-v"])
-        version = _version(self.kind, said.out + said.err)
-        return ProxiedResult(self.name, self.asked, answers, False, TEXT["live"].format(proxy=version, kernel=short_release())), version
+        proxy = _version(self.kind, said.out + said.err)
+        return ProxiedResult(self.name, self.asked, answers, False, TEXT["live"].format(proxy=proxy, kernel=short_release())), proxy
 
     def result(self, mode: str | None = None, folder: Path | None = None) -> ProxiedResult:
         """Live or recorded, as ``mode`` (by default the environment variable K8SNET_LAB) says."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..kube.cluster import Cluster
 from ..kube.edge.gateway import GatewayTable
-from ..kube.edge.http import Considered, Pairs, Request, Rule
+from ..kube.edge.http import Pairs, Request, Rule
+from ..kube.edge.router import Considered
 from ..kube.edge.routing import Decision
 from .figure import Figure
 from .outcomes import share

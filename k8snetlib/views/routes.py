@@ -11,8 +11,9 @@ from ..kube.edge.entry import Table as Entrance
 from ..kube.edge.entry import entries, in_use
 from ..kube.edge.filters import Cors, Mirror, Redirect, RequestHeaders, ResponseHeaders, Rewrite
 from ..kube.edge.gateway import GatewayTable
-from ..kube.edge.http import Action, Backend, Considered, Match, Pairs, Request, Router, considered, request
+from ..kube.edge.http import Action, Backend, Match, Pairs, Request, request
 from ..kube.edge.ingress import IngressTable
+from ..kube.edge.router import Considered, Router, considered
 from ..kube.edge.routing import Decision
 from ..value import value
 from .outcomes import share

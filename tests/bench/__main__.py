@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from tests.bench import bgp, plugins, proxies
+from tests.bench import bgp, edge, plugins, proxies
 
 Row = tuple[str, float, str]  # what, seconds, aim
 IMPORT = "import time; t = time.perf_counter(); import k8snetlib; print(time.perf_counter() - t)"
@@ -127,7 +127,7 @@ def lab() -> Iterator[Row]:
 
 def main() -> None:
     print(f"Python {sys.version.split()[0]} on {sys.platform}")
-    for group in (start_up, traces, large, plugins.large, proxies.modes, bgp.tables, drawing, widgets, lab):
+    for group in (start_up, traces, large, plugins.large, proxies.modes, bgp.tables, edge.rows, drawing, widgets, lab):
         try:
             for what, seconds, aim in group():
                 print(f"{what:<82}{seconds * 1000:>10.2f} ms   aim {aim}", flush=True)

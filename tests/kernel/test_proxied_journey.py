@@ -46,6 +46,16 @@ def test_the_journey_is_the_models(entry, cni, proxy, kind):
     assert peers(found) <= {each.sees for _, each in journeys(cluster, URLS[0])}  # by whichever node the balancer chose
 
 
+@pytest.mark.needs("vxlan", "ip6tables", "br_netfilter")
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+def test_in_ipv6(kind):
+    installed(kind, "openssl")
+    cluster = shop("vxlan", GATEWAY, families=("IPv6",), proxy="iptables", outside=True, balancer=True)
+    found = through(cluster, kind, *URLS)
+    assert found.agree, str(found)
+    assert peers(found) <= {each.sees for _, each in journeys(cluster, URLS[0])}
+
+
 @pytest.mark.needs("vxlan", "iptables", "br_netfilter")
 @pytest.mark.parametrize("kind", ["nginx", "haproxy"])
 def test_with_policy_local_the_pod_is_told_the_clients_own_address(kind):

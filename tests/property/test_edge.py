@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k8snetlib.kube.edge import gateway, ingress
-from k8snetlib.kube.edge.http import Action, Backend, Match, NameMatch, Origin, PathMatch, Request, Router, Rule, considered, request
+from k8snetlib.kube.edge.http import Action, Backend, Match, NameMatch, Origin, PathMatch, Request, Rule, request
 from k8snetlib.kube.edge.objects import Gateway, GatewayClass, Ingress, Route
+from k8snetlib.kube.edge.router import Router, considered, first_element
 from k8snetlib.kube.edge.routing import decide
 from k8snetlib.kube.edge.translate import http_routes
 from k8snetlib.kube.manifests import loads
@@ -80,7 +81,7 @@ NAMES = st.sampled_from(["x-a", "x-b"])
 CONDITIONS = st.lists(st.builds(NameMatch, NAMES, st.sampled_from(["1", "2"])), max_size=2, unique_by=lambda each: each.name)
 MATCHES = st.builds(
     Match,
-    st.builds(PathMatch, st.sampled_from(["Exact", "Prefix"]), PATHS) | st.just(PathMatch("RegularExpression", "/a.*")),
+    st.builds(PathMatch, st.sampled_from(["Exact", "Prefix"]), PATHS) | st.builds(PathMatch, st.just("RegularExpression"), st.sampled_from(["/a.*", "/a/[ab]+", "/api/.*", "/a/b"])),
     st.sampled_from(["", "GET", "POST"]),
     CONDITIONS.map(tuple),
     CONDITIONS.map(tuple),
@@ -118,6 +119,26 @@ def test_a_look_up_finds_what_a_search_through_all_rules_finds(router, sent):
         first = next(iter(router.fitting_hosts(sent.hostname)), None)
         own = [each.rule for each in fits if each.host == first]
         assert found is (own[0] if own else None)
+
+
+@given(st.lists(MATCHES, min_size=20, max_size=40), REQUESTS)
+def test_a_look_up_among_many_rules_finds_what_a_search_finds(matches, sent):
+    rules = tuple(Rule(match, Action(), Origin("HTTPRoute", "d/r", n, 0), (n,)) for n, match in enumerate(matches))
+    assert Router({"": rules}).find(sent) is next((rule for rule in rules if not rule.match.misses(sent)), None)
+
+
+PATTERNS = [("/api/[a-z]+", "/api"), ("/a/b", "/a"), ("/a", ""), ("/ab?/c", ""), ("/a/*", ""), ("/a|/b/c", ""), (".*", ""), ("/a\\.b/c", ""), ("a/b", "")]
+
+
+def test_the_first_element_of_a_pattern():
+    assert [(pattern, first_element(pattern)) for pattern, _ in PATTERNS] == PATTERNS
+
+
+@given(st.sampled_from(["/a/[a-z]+", "/a[a-z]*", "/a/?b", "/ab?/a", "/(a|b)/a", ".*", "/a/a", "/ab/.*"]), PATHS)
+def test_a_pattern_matches_only_paths_with_its_first_element(pattern, path):
+    first = first_element(pattern)
+    if first and PathMatch("RegularExpression", pattern).matches(path):
+        assert path == first or path.startswith(first + "/")
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=5))

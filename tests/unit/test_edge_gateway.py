@@ -148,7 +148,9 @@ def test_a_listeners_status(text, expected):
 
 def test_two_protocols_cannot_share_a_port_save_https_and_tls():
     made = edge(a_gateway(a_listener("one"), a_listener("two", protocol="TCP")))
-    assert [lines(listener(made, name))["Accepted"] for name in ("one", "two")] == ["ProtocolConflict"] * 2
+    assert [(lines(listener(made, name))["Accepted"], lines(listener(made, name))["Conflicted"]) for name in ("one", "two")] == [
+        ("Invalid", "ProtocolConflict")
+    ] * 2
     passed = a_listener("tls", 443, "TLS", "hostname: b.com, tls: {mode: Passthrough}")
     made = edge(a_gateway(a_listener("https", 443, "HTTPS", f"hostname: a.com, {TLS}"), passed, a_listener("udp", 443, "UDP")))
     assert [lines(listener(made, name))["Programmed"] for name in ("https", "tls", "udp")] == ["Programmed"] * 3
@@ -162,6 +164,13 @@ def test_secrets_that_nobody_showed_are_taken_to_be_there_and_that_is_said():
     assert not listener(edge(a_gateway(a_listener(protocol="HTTPS", more=TLS)), other)).works
 
 
+def test_https_and_tls_for_one_name_conflict_and_for_two_do_not():
+    passed = a_listener("tls", 443, "TLS", "hostname: HOST, tls: {mode: Passthrough}")
+    for host, reason in (("a.com", "ProtocolConflict"), ("b.com", "NoConflicts")):
+        made = edge(a_gateway(a_listener("https", 443, "HTTPS", f"hostname: a.com, {TLS}"), passed.replace("HOST", host)))
+        assert [lines(listener(made, name))["Conflicted"] for name in ("https", "tls")] == [reason] * 2
+
+
 A_SET = an_object("ListenerSet", "more", "parentRef: {name: front}, listeners: [{name: http, port: 81, protocol: HTTP}]")
 
 
@@ -171,6 +180,7 @@ def test_listener_sets_only_where_the_gateway_lets_them_in():
     made = edge(a_gateway(a_listener(), more=", allowedListeners: {namespaces: {from: Same}}"), A_SET, a_route(parent="{kind: ListenerSet, name: more}"))
     assert [each.reason for each in made.statuses.sets["default/more"]] == ["Accepted", "Programmed"]
     assert (listener(made, owner="default/more").attached, listener(made).attached) == (1, 0)
+    assert (made.statuses.attached_sets, refused.statuses.attached_sets) == ({"default/front": 1}, {"default/front": 0})
     table = made.gateways["default/front"]
     assert [table.decide(request(f"http://x:{port}/"))[0].status for port in (80, 81)] == [404, None]
 

@@ -71,12 +71,14 @@ class ParentStatus:
 
 @value
 class Statuses:
-    """What a controller writes into the objects' statuses, by the objects' kinds and keys."""
+    """What a controller writes into the objects' statuses, by the objects' kinds and keys. ``attached_sets`` counts the ListenerSets that
+    each Gateway has let in and that have a listener that works."""
 
     gateways: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
     sets: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
     listeners: tuple[ListenerStatus, ...] = ()
     routes: Mapping[tuple[str, str], tuple[ParentStatus, ...]] = field(default_factory=dict)
+    attached_sets: Mapping[str, int] = field(default_factory=dict)
 
     def of_route(self, route: Route) -> tuple[ParentStatus, ...]:
         return self.routes.get((route.kind, route.key), ())
@@ -133,7 +135,9 @@ def conflict(one: Listener, other: Listener) -> str:
     families = [{"HTTPS": "TLS"}.get(each.protocol, each.protocol) for each in (one, other)]
     if families[0] != families[1]:
         return "ProtocolConflict"
-    return "HostnameConflict" if one.hostname == other.hostname or one.protocol in ("TCP", "UDP") else ""
+    if one.hostname != other.hostname and one.protocol not in ("TCP", "UDP"):
+        return ""
+    return "HostnameConflict" if one.protocol == other.protocol else "ProtocolConflict"  # HTTPS and TLS for one name
 
 
 def conflicts(listeners: Sequence[tuple[Gateway | ListenerSet, Listener]]) -> dict[int, str]:
@@ -184,7 +188,7 @@ def listener_status(
     if not known:
         accepted = Condition("Accepted", "False", "UnsupportedProtocol", f"protocol {listener.protocol}")
     elif clash:
-        accepted = Condition("Accepted", "False", clash)
+        accepted = Condition("Accepted", "False", "Invalid", clash)
     resolved = Condition("ResolvedRefs", "False", reason, words) if reason else Condition("ResolvedRefs", "True", "ResolvedRefs")
     fine = known and not clash and (not reason or (reason == "InvalidRouteKinds" and bool(kinds)))
     programmed = Condition("Programmed", "True", "Programmed") if fine else Condition("Programmed", "False", "Invalid")

@@ -14,8 +14,9 @@ from ...errors import UnsupportedError
 from ...value import value
 from .backends import Backends, Upstream
 from .gateway import GatewayTable
-from .http import Action, Backend, Router, Rule, specificity
+from .http import Action, Backend, Rule, specificity
 from .ingress import IngressTable
+from .router import Router
 
 REFUSED = "{proxy} cannot say this: {origin}: {why}"
 PASSTHROUGH = "listener {name} ({protocol}) is not HTTP: only HTTP and HTTPS with mode Terminate are written here"

@@ -2,13 +2,12 @@
 
 A request chooses a listener first (port, then the most specific hostname; with TLS, the server name of the handshake), then a rule among
 the routes attached to that listener alone ("listener isolation"), in the precedence that ``httproute_types.go`` gives. What is left to
-implementations: regular expressions stand between Exact and Prefix here, as in Envoy Gateway and NGINX Gateway Fabric.
+implementations: regular expressions stand between Exact and Prefix here, as in Envoy Gateway (internal/gatewayapi/sort.go) and in nginx itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Mapping, Sequence
 
 from ...errors import UnsupportedError
 from ...value import replace, value
@@ -20,23 +19,18 @@ from .attach import (
     admits,
     conflicts,
     effective,
-    granted,
     listener_status,
 )
-from .backends import Backends
-from .filters import Mirror
-from .http import Action, Match, Origin, Request, Response, Router, Rule, host_matches, specificity
+from .http import Request, Response, host_matches, specificity
 from .objects import (
-    BackendRef,
     Gateway,
-    GatewayClass,
     Listener,
     ListenerSet,
     ParentRef,
-    ReferenceGrant,
     Route,
-    RouteRule,
 )
+from .route_rules import GatewayWorld, resolved, router
+from .router import Router
 from .routing import Decision, decide
 
 NO_LISTENER = "nothing listens on port {port}"
@@ -45,7 +39,6 @@ NO_HOST = "no listener on port {port} is for {name}"
 MISDIRECTED = "{host} is another listener's than the server name {name} of this connection's handshake"
 CLIENT_CERTIFICATES = "client certificates and TLS towards backends are not modelled"
 PASSED = "passed through, unread, by its server name"
-_PATHS = {"Exact": 0, "RegularExpression": 1, "Prefix": 2}
 Owner = Gateway | ListenerSet
 
 
@@ -91,7 +84,7 @@ class GatewayTable:
         words = {"port": request.port, "name": name}
         if chosen is None:
             return (Decision(request, why=NO_NAME.format(**words)),) if secure else (_not_found(request, NO_HOST.format(**words)),)
-        if secure and chosen.listener.tls_mode != "Passthrough":
+        if secure and chosen.listener.protocol == "HTTPS":
             asked = self.listener_for(request.port, request.hostname)
             if asked is not chosen:
                 why = MISDIRECTED.format(host=request.hostname, name=name)
@@ -117,20 +110,6 @@ def _passed(chosen: Attached, request: Request) -> tuple[Decision, ...]:
     )
 
 
-@value
-class GatewayWorld:
-    """Everything that a controller of the Gateway API watches."""
-
-    gateways: tuple[Gateway, ...] = ()
-    classes: tuple[GatewayClass, ...] = ()
-    sets: tuple[ListenerSet, ...] = ()
-    routes: tuple[Route, ...] = ()
-    grants: tuple[ReferenceGrant, ...] = ()
-    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of namespaces
-    secrets: frozenset[str] | None = None
-    backends: Backends = field(default_factory=Backends, compare=False)
-
-
 def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
     """A table for each Gateway whose class is there, and the statuses of everything."""
     names = {each.name for each in world.classes}
@@ -151,18 +130,22 @@ def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
     counted = {id(each): replace(each, attached=len(attached.get(id(each), ()))) for each in listeners}
     made = {
         gateway.key: GatewayTable(
-            gateway, tuple(Attached(counted[id(each)], _router(world, each, attached.get(id(each), ()))) for each in homes[gateway.key])
+            gateway, tuple(Attached(counted[id(each)], router(world, each, attached.get(id(each), ()))) for each in homes[gateway.key])
         )
         for gateway in gateways
     }
-    return made, Statuses(conditions, sets, tuple(counted.values()), routes)
+    accepted = {key for key, lines in sets.items() if any(line.type == "Accepted" and line.status == "True" for line in lines)}
+    parents = [(each.parent.namespace, each.parent.name) for each in world.sets if each.key in accepted]
+    let_in = {each.key: parents.count((each.namespace, each.name)) for each in gateways}
+    return made, Statuses(conditions, sets, tuple(counted.values()), routes, let_in)
 
 
-def _gateway_conditions(own: Sequence[ListenerStatus]) -> tuple[Condition, ...]:
+def _gateway_conditions(own: Sequence[ListenerStatus], unfit: str = "Invalid") -> tuple[Condition, ...]:
+    """Of a Gateway or ListenerSet with these listeners; ``unfit`` is the reason if none of them works."""
     working = [each for each in own if each.works]
     reason = "Accepted" if len(working) == len(own) else "ListenersNotValid"
     accepted = Condition("Accepted", "True" if working else "False", reason)
-    return accepted, Condition("Programmed", "True", "Programmed") if working else Condition("Programmed", "False", "Invalid")
+    return accepted, Condition("Programmed", "True", "Programmed") if working else Condition("Programmed", "False", unfit)
 
 
 def _listeners(gateway: Gateway, world: GatewayWorld, sets: dict[str, tuple[Condition, ...]]) -> list[ListenerStatus]:
@@ -183,7 +166,7 @@ def _listeners(gateway: Gateway, world: GatewayWorld, sets: dict[str, tuple[Cond
         for index, (owner, listener) in enumerate(owned)
     ]
     for each in let_in:
-        sets[each.key] = _gateway_conditions([status for status in found if status.owner is each])
+        sets[each.key] = _gateway_conditions([status for status in found if status.owner is each], "ListenersNotValid")
     return found
 
 
@@ -251,71 +234,3 @@ def _taken(route: Route, status: ListenerStatus, attached: Mapping[int, Sequence
     others = [each for each in attached.get(id(status), ()) if each.kind != route.kind]
     mine = effective(status.listener, route)
     return any(host_matches(a, b) or host_matches(b, a) for each in others for a in effective(status.listener, each) for b in mine)
-
-
-def resolved(route: Route, world: GatewayWorld) -> Condition:
-    """Whether everything that a route refers to may be referred to, and is there."""
-    for rule in route.rules:
-        for each in (*rule.backends, *rule.mirrors):
-            reason, words = _reference(route, each, world)
-            if reason:
-                return Condition("ResolvedRefs", "False", reason, words)
-    return Condition("ResolvedRefs", "True", "ResolvedRefs")
-
-
-def _reference(route: Route, each: BackendRef, world: GatewayWorld) -> tuple[str, str]:
-    if (each.ref.group, each.ref.kind) != ("", "Service"):
-        return "InvalidKind", f"{each.ref} is no Service"
-    if not granted(route, each.ref, world.grants):
-        return "RefNotPermitted", f"no ReferenceGrant in {each.ref.namespace} lets {route} use {each.ref}"
-    problem = world.backends.problem(each.target)
-    if problem:
-        return "BackendNotFound", problem
-    protocol = getattr(world.backends.port(each.target), "app_protocol", "")
-    if protocol.startswith("kubernetes.io/") and protocol not in ("kubernetes.io/h2c", "kubernetes.io/ws", "kubernetes.io/wss"):
-        return "UnsupportedProtocol", f"appProtocol {protocol}"
-    return "", ""
-
-
-# --- rules
-
-
-def _router(world: GatewayWorld, status: ListenerStatus, routes: Iterable[Route]) -> Router:
-    hosts: dict[str, list[Rule]] = {}
-    for age, route in enumerate(routes):
-        made = list(_rules(world, route, age))
-        for host in effective(status.listener, route):
-            hosts.setdefault(host, []).extend(made)
-    return Router({host: tuple(rules) for host, rules in hosts.items()})
-
-
-def _rules(world: GatewayWorld, route: Route, age: int) -> Iterable[Rule]:
-    for number, rule in enumerate(route.rules):
-        action = _action(world, route, rule)
-        for index, match in enumerate(rule.matches):
-            origin = Origin(route.kind, route.key, number, index, rule.name, route.location)
-            yield Rule(match, action, origin, (*_precedence(match), age, number, index))
-
-
-def _precedence(match: Match) -> tuple:
-    """Exact before the longest path, then method, then the most headers, then the most query parameters."""
-    return _PATHS[match.path.type], -len(match.path.value), not match.method, -len(match.headers), -len(match.query)
-
-
-def _action(world: GatewayWorld, route: Route, rule: RouteRule) -> Action:
-    backends = tuple(_backend(world, route, each) for each in rule.backends)
-    filters = tuple(each for each in rule.filters if not isinstance(each, Mirror) or _usable(world, route, rule, each))
-    return Action(backends, filters, rule.request_timeout, rule.backend_timeout)
-
-
-def _usable(world: GatewayWorld, route: Route, rule: RouteRule, mirror: Mirror) -> bool:
-    """A mirror whose backend may not be used, or is not there, gets nothing; the request itself is not disturbed."""
-    refs = [each for each in rule.mirrors if each.target == mirror.backend]
-    return any(not _reference(route, each, world)[0] for each in refs)
-
-
-def _backend(world: GatewayWorld, route: Route, each: BackendRef):
-    reason, words = _reference(route, each, world)
-    if reason:
-        return replace(each.target, problem=words, status=500)
-    return world.backends.settled(each.target, 500)

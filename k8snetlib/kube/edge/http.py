@@ -1,8 +1,7 @@
-"""One HTTP router: hosts, then matches in their order of precedence, then filters, then a backend by weight.
+"""HTTP as a router sees it: requests and responses, what rules ask for, and where they send what fits.
 
-Ingress and Gateway API compile into it (:mod:`.ingress`, :mod:`.gateway`), and differ in three places, each a field here: how many labels a
-wildcard host stands for, what comes first among paths (the rank that the compiler gives), and whether a request whose host has no
-fitting rule goes on to a less specific host. Sources: KEP-1453 and the Ingress page of 1.36; ``apis/v1/httproute_types.go`` of Gateway API.
+Ingress and Gateway API share these values (:mod:`.ingress`, :mod:`.gateway`); :mod:`.router` finds the rule for a request. Sources: KEP-1453 and
+the Ingress page of 1.36; ``apis/v1/httproute_types.go`` of Gateway API.
 
 Paths are compared as they were sent: no decoding of ``%2F``, no merging of ``//``; what controllers do there differs.
 """
@@ -10,7 +9,7 @@ Paths are compared as they were sent: no decoding of ``%2F``, no merging of ``//
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field
 from fractions import Fraction
 from functools import lru_cache
@@ -137,7 +136,7 @@ class PathMatch:
         if self.type == "Prefix":
             stem = self.value.rstrip("/")
             return path == stem or path.startswith(stem + "/") or not stem
-        return _pattern(self.value).fullmatch(path) is not None
+        return pattern_of(self.value).fullmatch(path) is not None
 
     def __str__(self) -> str:
         return f"{self.type} {self.value}"
@@ -154,14 +153,14 @@ class NameMatch:
     def holds(self, content: str | None) -> bool:
         if content is None:
             return False
-        return content == self.value if self.type == "Exact" else _pattern(self.value).fullmatch(content) is not None
+        return content == self.value if self.type == "Exact" else pattern_of(self.value).fullmatch(content) is not None
 
     def __str__(self) -> str:
         return f"{self.name}{'=' if self.type == 'Exact' else '~'}{self.value}"
 
 
 @lru_cache(maxsize=4096)
-def _pattern(text: str) -> re.Pattern[str]:
+def pattern_of(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
@@ -285,115 +284,6 @@ def host_matches(pattern: str, host: str, one_label: bool = False) -> bool:
     return host.endswith(suffix) and bool(head) and not (one_label and "." in head)
 
 
-class PathTable:
-    """The rules of one host, found by path: exact ones and prefixes by look-up, regular expressions one by one."""
-
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self.rules = sorted(rules, key=lambda rule: rule.rank)
-        self.exact: dict[str, list[Rule]] = {}
-        self.prefix: dict[str, list[Rule]] = {}
-        self.patterns: list[Rule] = []
-        for rule in self.rules:
-            path = rule.match.path
-            if path.type == "RegularExpression":
-                self.patterns.append(rule)
-            elif path.type == "Exact":
-                self.exact.setdefault(path.value, []).append(rule)
-            else:
-                self.prefix.setdefault(path.value.rstrip("/"), []).append(rule)
-
-    def candidates(self, path: str) -> Iterable[Rule]:
-        """The rules whose path fits, in their order."""
-        found = [self.exact[path]] if path in self.exact else []
-        stem = path
-        while True:
-            if stem in self.prefix:
-                found.append(self.prefix[stem])
-            if not stem:
-                break
-            stem = stem.rpartition("/")[0]
-        fitting = [rule for rule in self.patterns if rule.match.path.matches(path)]
-        found += [fitting] if fitting else []
-        if len(found) < 2:
-            return found[0] if found else ()
-        return sorted((rule for rules in found for rule in rules), key=lambda rule: rule.rank)
-
-    def find(self, sent: Request) -> Rule | None:
-        return next((rule for rule in self.candidates(sent.plain_path) if not rule.match.misses_beside_path(sent)), None)
-
-
-@value
-class Router:
-    """Rules by host. ``default`` answers what no rule does; without one that is 404.
-
-    ``one_label``: a wildcard host stands for exactly one label (Ingress), not for one or more (Gateway API). ``falls_through``: where no
-    rule of the most specific host fits, the next less specific one is asked (Gateway API, whose hosts only order the rules).
-    """
-
-    hosts: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
-    default: Rule | None = None
-    one_label: bool = False
-    falls_through: bool = True
-    cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
-
-    def table(self, host: str) -> PathTable:
-        if host not in self.cache:
-            self.cache[host] = PathTable(self.hosts[host])
-        return self.cache[host]
-
-    def fitting_hosts(self, host: str) -> Iterator[str]:
-        """The hosts with rules that the name fits, the most specific first."""
-        if host in self.hosts and host:
-            yield host
-        rest = host.partition(".")[2]
-        while rest:
-            if f"*.{rest}" in self.hosts:
-                yield f"*.{rest}"
-            if self.one_label:
-                break
-            rest = rest.partition(".")[2]
-        if "" in self.hosts:
-            yield ""
-
-    def find(self, sent: Request) -> Rule | None:
-        """The rule that answers, or None."""
-        for host in self.fitting_hosts(sent.hostname):
-            rule = self.table(host).find(sent)
-            if rule is not None or not self.falls_through:
-                return rule or self.default
-        return self.default
-
-    @property
-    def rules(self) -> Sequence[Rule]:
-        """Every rule, in the order in which one would try them all: hosts from specific to general, then by rank."""
-        return [rule for host in sorted(self.hosts, key=specificity) for rule in self.table(host).rules]
-
-
 def specificity(host: str) -> tuple:
     """Sorts hosts from specific to general: names, then wildcards by their length, then any."""
     return (not host, host.startswith("*."), -len(host), host)
-
-
-@value
-class Considered:
-    """A rule that was looked at for a request: its host, and the first thing that did not fit (``""``: it answered; ``"later"``: it would
-    have fitted, and another came before it; ``"alone"``: it would have fitted, but a more specific host has rules and is asked alone)."""
-
-    rule: Rule
-    host: str
-    why: str
-
-
-def considered(router: Router, sent: Request) -> tuple[Considered, ...]:
-    """Every rule with the reason why it did, or did not, answer: slow and complete, for showing."""
-    chosen, out = router.find(sent), []
-    asked = None if router.falls_through else next(router.fitting_hosts(sent.hostname), None)
-    for host in sorted(router.hosts, key=specificity):
-        fits = host_matches(host, sent.hostname, router.one_label)
-        for rule in router.table(host).rules:
-            why = rule.match.misses(sent) if fits else "host"
-            passed = "later" if asked in (None, host) else "alone"
-            out.append(Considered(rule, host, why or (MATCHED if rule is chosen else passed)))
-    if router.default is not None:
-        out.append(Considered(router.default, "", MATCHED if router.default is chosen else "later"))
-    return tuple(out)

@@ -15,8 +15,9 @@ from dataclasses import field
 
 from ...value import value
 from .backends import Backends
-from .http import Action, Backend, Match, Origin, PathMatch, Request, Router, Rule
+from .http import Action, Backend, Match, Origin, PathMatch, Request, Rule
 from .objects import Ingress, IngressClass, IngressPath
+from .router import Router
 from .routing import Decision, decide
 
 MISSING = 503

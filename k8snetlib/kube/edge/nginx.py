@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from .backends import Backends
 from .filters import Cors, Mirror, PathModifier, Redirect, RequestHeaders, ResponseHeaders, Rewrite
 from .fronts import Front, Pool, Site, covers, following, hosts, pool, refuse, sites
-from .http import PORTS, PathMatch, Router, Rule
+from .http import PORTS, PathMatch, Rule
+from .router import Router
 
 NAME = "nginx"
 WHY = {

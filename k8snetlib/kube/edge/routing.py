@@ -10,7 +10,8 @@ from fractions import Fraction
 from ...errors import UnsupportedError
 from ...value import value
 from .filters import Mirror, at_once, on_request, on_response
-from .http import Backend, Pairs, Request, Response, Router, Rule
+from .http import Backend, Pairs, Request, Response, Rule
+from .router import Router
 
 NO_RULE = "no rule matches"
 NO_BACKEND = "the rule has no backend"

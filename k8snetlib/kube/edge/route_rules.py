@@ -1,0 +1,102 @@
+"""What a controller of the Gateway API watches, and the rules of a route: whether what they refer to may be used, and their precedence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+
+from ...value import replace, value
+from .attach import Condition, ListenerStatus, effective, granted
+from .backends import Backends
+from .filters import Mirror
+from .http import Action, Backend, Match, Origin, Rule
+from .objects import BackendRef, Gateway, GatewayClass, ListenerSet, ReferenceGrant, Route, RouteRule
+from .router import Router
+
+_PATHS = {"Exact": 0, "RegularExpression": 1, "Prefix": 2}
+
+
+@value
+class GatewayWorld:
+    """Everything that a controller of the Gateway API watches."""
+
+    gateways: tuple[Gateway, ...] = ()
+    classes: tuple[GatewayClass, ...] = ()
+    sets: tuple[ListenerSet, ...] = ()
+    routes: tuple[Route, ...] = ()
+    grants: tuple[ReferenceGrant, ...] = ()
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of namespaces
+    secrets: frozenset[str] | None = None
+    backends: Backends = field(default_factory=Backends, compare=False)
+
+
+# --- references
+
+
+def resolved(route: Route, world: GatewayWorld) -> Condition:
+    """Whether everything that a route refers to may be referred to, and is there."""
+    for rule in route.rules:
+        for each in (*rule.backends, *rule.mirrors):
+            reason, words = _reference(route, each, world)
+            if reason:
+                return Condition("ResolvedRefs", "False", reason, words)
+    return Condition("ResolvedRefs", "True", "ResolvedRefs")
+
+
+def _reference(route: Route, each: BackendRef, world: GatewayWorld) -> tuple[str, str]:
+    if (each.ref.group, each.ref.kind) != ("", "Service"):
+        return "InvalidKind", f"{each.ref} is no Service"
+    if not granted(route, each.ref, world.grants):
+        return "RefNotPermitted", f"no ReferenceGrant in {each.ref.namespace} lets {route} use {each.ref}"
+    problem = world.backends.problem(each.target)
+    if problem:
+        return "BackendNotFound", problem
+    protocol = getattr(world.backends.port(each.target), "app_protocol", "")
+    if protocol.startswith("kubernetes.io/") and protocol not in ("kubernetes.io/h2c", "kubernetes.io/ws", "kubernetes.io/wss"):
+        return "UnsupportedProtocol", f"appProtocol {protocol}"
+    return "", ""
+
+
+# --- rules
+
+
+def router(world: GatewayWorld, status: ListenerStatus, routes: Iterable[Route]) -> Router:
+    """The rules of the routes attached to a listener (the oldest first), by the hosts that both have in common."""
+    hosts: dict[str, list[Rule]] = {}
+    for age, route in enumerate(routes):
+        made = list(_rules(world, route, age))
+        for host in effective(status.listener, route):
+            hosts.setdefault(host, []).extend(made)
+    return Router({host: tuple(rules) for host, rules in hosts.items()})
+
+
+def _rules(world: GatewayWorld, route: Route, age: int) -> Iterable[Rule]:
+    for number, rule in enumerate(route.rules):
+        action = _action(world, route, rule)
+        for index, match in enumerate(rule.matches):
+            origin = Origin(route.kind, route.key, number, index, rule.name, route.location)
+            yield Rule(match, action, origin, (*_precedence(match), age, number, index))
+
+
+def _precedence(match: Match) -> tuple:
+    """Exact before the longest path, then method, then the most headers, then the most query parameters."""
+    return _PATHS[match.path.type], -len(match.path.value), not match.method, -len(match.headers), -len(match.query)
+
+
+def _action(world: GatewayWorld, route: Route, rule: RouteRule) -> Action:
+    backends = tuple(_backend(world, route, each) for each in rule.backends)
+    filters = tuple(each for each in rule.filters if not isinstance(each, Mirror) or _usable(world, route, rule, each))
+    return Action(backends, filters, rule.request_timeout, rule.backend_timeout)
+
+
+def _usable(world: GatewayWorld, route: Route, rule: RouteRule, mirror: Mirror) -> bool:
+    """A mirror whose backend may not be used, or is not there, gets nothing; the request itself is not disturbed."""
+    refs = [each for each in rule.mirrors if each.target == mirror.backend]
+    return any(not _reference(route, each, world)[0] for each in refs)
+
+
+def _backend(world: GatewayWorld, route: Route, each: BackendRef) -> Backend:
+    reason, words = _reference(route, each, world)
+    if reason:
+        return replace(each.target, problem=words, status=500)
+    return world.backends.settled(each.target, 500)
