@@ -41,8 +41,8 @@ _LATER = {
 }
 
 __all__ = [
-    "AddressesExplorer", "JourneyExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "RulesExplorer",
-    "ServiceExplorer", "ServiceTypeExplorer", "TunnelExplorer", "WaysExplorer",
+    "AddressesExplorer", "JourneyExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer",
+    "RulesExplorer", "ServiceExplorer", "ServiceTypeExplorer", "TunnelExplorer", "WaysExplorer",
 ]  # fmt: skip
 
 

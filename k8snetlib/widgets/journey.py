@@ -11,7 +11,7 @@ import ipywidgets
 from ..kube.cast import GATEWAY, INGRESS, shop
 from ..kube.cluster import Cluster
 from ..kube.cni import CNIS
-from ..kube.edge.journey import Journey, journeys
+from ..kube.edge.journey import Connection, Journey, journeys
 from ..kube.objects import Service
 from ..kube.outside import serving
 from ..kube.patch import patched
@@ -19,6 +19,7 @@ from ..kube.pools import pending_reason
 from ..kube.proxy import MODES
 from ..kube.targets import find_service
 from ..linux.events import Encapsulated, Trace
+from ..linux.packet import IPAddress
 from ..views.journey import layers, place
 from ..views.journey_picture import journey_picture
 from ..views.journeys import heard
@@ -133,10 +134,7 @@ def cluster(entry: str, balancer: str, policy: str, cni: str, mode: str) -> Clus
 def one_journey(entry: str, url: str, balancer: str, policy: str, node: str, to: str, cni: str, mode: str) -> tuple[Journey, str]:
     """The journey that comes in by ``node``, or another, and then a sentence that says why."""
     made = cluster(entry, balancer, policy, cni, mode)
-    if entry in STRAIGHT:
-        choices = {"name": "service/shop/api", "url": PLAIN}
-    else:
-        choices = {"url": url, "to": to}
+    choices = {"name": "service/shop/api", "url": PLAIN} if entry in STRAIGHT else {"url": url, "to": to}
     front = _front(made, entry)
     if not front.load_balancer_ingress:
         why = pending_reason(front, [serving(pool, made.cni, made.hosts) for pool in made.pools])
@@ -174,18 +172,23 @@ def summary(found: Journey) -> str:
         said = TEXT["own"].format(heard=heard(found), who=who, why=found.why)
     else:
         said = TEXT["answered"].format(client=TEXT["client"], heard=heard(found), pod=found.pod.name)
-    seen = [TEXT["sees"].format(name=each.head, peer=each.there.end.packet.src, kind=_kind(found, n)) for n, each in enumerate(found.connections)]
+    seen = [_seen(found, each) for each in found.connections]
     last = found.connections[-1].request
     chain = last.header("X-Forwarded-For") if last and found.pod else None
     seen[-1] += TEXT["reads"].format(chain=chain) if chain else ""
     return f"{said}{'; '.join(seen)}.{_counts(found)}"
 
 
-def _kind(found: Journey, number: int) -> str:
-    """Whose address it is that the receiver of a connection sees."""
-    there = found.connections[number].there
-    source = there.end.packet.src
-    owner = next((name for name in there.network if any(a.ip == source for i in there.network[name].interfaces.values() for a in i.addresses)), "")
+def _seen(found: Journey, each: Connection) -> str:
+    """Whom the receiver of a connection sees."""
+    source = each.there.end.packet.src
+    return TEXT["sees"].format(name=each.head, peer=source, kind=_kind(found, each.there, source))
+
+
+def _kind(found: Journey, there: Trace, source: IPAddress) -> str:
+    """Whose address that is."""
+    addresses = ((name, a.ip) for name in there.network for i in there.network[name].interfaces.values() for a in i.addresses)
+    owner = next((name for name, ip in addresses if ip == source), "")
     if owner == "client":
         return TEXT["is-client"]
     if found.controller and owner == found.controller.name:

@@ -94,7 +94,12 @@ def on_the_lines(ends: Sequence[tuple[str, str]], case: Variant) -> str:
         packet = line.leg.packet
         for what, given, right in (("source", pair[0], packet.src), ("destination", pair[1], packet.dst)):
             fits = ip_address(given.strip()) == right
-            expect(fits, got=f"{given} as the {what} on line {line.number}", expected="the packet as it is there", hint=_end_hint(line, what, case))
+            expect(
+                fits,
+                got=f"{given} as the {what} on line {line.number}",
+                expected="the packet as it is there",
+                hint=_end_hint(line, what, case),
+            )
     return "eight addresses, there and back"
 
 
@@ -115,7 +120,7 @@ def _end_hint(line: Line, what: str, case: Variant) -> str:
         return "The client has called one address, and listens to nobody else. What does it hear from, and to which address?"
     role = "destination" if line.back else "source"
     if what == role:
-        return f"{chosen} masquerades: with the address of which of its interfaces? By which one does the packet leave, towards the controller?"
+        return f"{chosen} masquerades. By which of its interfaces does the packet leave, towards the controller?"
     return f"{chosen} has made one Pod the destination. Which one is asked first?"
 
 

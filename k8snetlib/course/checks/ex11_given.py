@@ -144,9 +144,7 @@ def way(case: Variant, back: bool = False) -> tuple[Line, ...]:
     """The lines from machine to machine, of the request, or ``back``, of the answer; not numbered."""
     found = request(case).connections
     traces = [each.back for each in reversed(found)] if back else [each.there for each in found]
-    return tuple(
-        Line(0, back, _name(leg.tail, trace), _name(leg.head, trace), leg) for trace in traces for leg in legs(trace, back=back)
-    )
+    return tuple(Line(0, back, _name(leg.tail, trace), _name(leg.head, trace), leg) for trace in traces for leg in legs(trace, back=back))
 
 
 def _name(netns: str, trace) -> str:

@@ -6,10 +6,10 @@ from k8snetlib.course.prediction import Question
 
 QUESTIONS = {
     "11.connections": Question(
-        "A browser outside asks for `https://www.example.com/api`. The balancer passes packets on, the Ingress controller runs in a Pod, and "
-        "so does `api`. How many TCP connections does the request need?",
+        "A browser outside asks for `https://www.example.com/api`. The balancer passes packets on, the Ingress controller runs in a Pod, "
+        "and so does `api`. How many TCP connections does the request need?",
         {
-            "one, from the browser to `api`": "Somebody on the way reads `/api` and decides. To read it, one must be an end of the connection.",
+            "one, from the browser to `api`": "Somebody on the way reads `/api`, and decides. To read it, one must be an end.",
             "two": "",
             "three: the balancer has its own": "Some balancers do. This one changes nothing and remembers nobody; it only chooses a node.",
         },
@@ -20,7 +20,7 @@ QUESTIONS = {
         "`node-a` has made `edge-1` the destination and itself the source. Who gives the answer its two addresses back?",
         {
             "`edge-1`, which knows whom it answers": "It knows 10.244.1.0, which called it. Has it ever heard of 203.0.113.7?",
-            "`node-b`, where `edge-1` runs": "`node-b` has tracked the packet too, but as it came: it changed nothing, so it restores nothing.",
+            "`node-b`, where `edge-1` runs": "`node-b` has tracked the packet, too, but it changed nothing, so it restores nothing.",
             "`node-a`": "",
             "the balancer": "The answer does not even pass it.",
         },
@@ -32,7 +32,7 @@ QUESTIONS = {
         {
             "it reaches the client, with odd addresses": "It is addressed to 10.244.1.0. Whose address is that?",
             "`node-a` takes it for itself, and refuses it": "",
-            "`node-a` works out the client anew from its rules": "The rules say where a *new* request goes. Nothing in them is about this client.",
+            "`node-a` works out the client anew from its rules": "The rules say where a new request goes. They know no client.",
         },
         answer="`node-a` takes it for itself, and refuses it",
         why="Without the entry, 10.244.1.0 is what it says: an address of `node-a`, where nobody listens at that port.",
@@ -50,8 +50,8 @@ QUESTIONS = {
     "11.same": Question(
         "The same request under another network plug-in: a tunnel here, none there. Which of these stays the same?",
         {
-            "the source address that the controller sees": "A node masquerades with the address of the interface by which the packet leaves. With "
-            "a tunnel that is another one.",
+            "the source address that the controller sees": "A node masquerades with the address of the interface by which the packet "
+            "leaves. With a tunnel that is another one.",
             "the number of bytes on the wire": "A tunnel wraps each packet.",
             "which machines change addresses": "",
         },
@@ -59,8 +59,8 @@ QUESTIONS = {
         why="That is kube-proxy's work, at the node by which the request comes in. The plug-in's work is the way from there.",
     ),
     "11.sees": Question(
-        "`api` must know the client's address. It comes by an Ingress, and the controller's Service has `externalTrafficPolicy: Local`. Where does "
-        "`api` find it?",
+        "`api` must know the client's address. Requests come by an Ingress, and the controller's Service has "
+        "`externalTrafficPolicy: Local`. Where does `api` find it?",
         {
             "in the source address of the packets": "Who opened the connection on which these packets come?",
             "in the header `X-Forwarded-For`": "",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TEXT = {
     "ranges": ("balancer", "Service {front}: loadBalancerSourceRanges does not list the client"),
-    "local": ("node port", "Service {front}: externalTrafficPolicy is Local, and the request comes in by {node}, where no {controller} runs"),
+    "local": ("node port", "Service {front}: externalTrafficPolicy is Local, and the request comes by {node}, not to {controller}'s node"),
     "selector": ("Service of the controller", "Service {front}: its selector picks no Pod"),
     "closed": ("controller", "Service {front}: its targetPort is {closed}, where the controller does not listen"),
     "class": ("Ingress", "the Ingress names a class that no controller answers for"),

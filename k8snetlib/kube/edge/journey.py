@@ -35,7 +35,7 @@ TEXT = {
     "no-family": "no ready endpoint of Service {key} has an IPv{version} address",
 }  # fmt: skip
 CONNECT_FAILED, CONNECT_TIMED_OUT = 502, 504
-"""What a proxy says when its own connection is refused, and when nobody answers it (RFC 9110, 15.6.3 and 15.6.5); HAProxy says 503 to both."""
+"""What a proxy says when its own connection is refused, and when nobody answers it (RFC 9110, 15.6.3 and 15.6.5). HAProxy: 503 to both."""
 
 
 @value
@@ -116,8 +116,8 @@ def journey(
     a Service straight, without a controller), ``via`` the controller's Service
     where it is not known, ``node`` a node by whose port to come in. ``to`` is what the controller sends to: a Pod's own address, as nearly
     all do, or the Service's. ``draw``, in [0, 1), chooses a backend by weight, ``endpoint`` one of its endpoints, ``chance`` answers what
-    rules leave to chance; ``status`` is what the Pod answers; ``network`` is another state of the machines than the cluster's own. ModelError for a URL, entry or sender that there is not; UnsupportedError
-    for what only a controller understands.
+    rules leave to chance; ``status`` is what the Pod answers; ``network`` is another state of the machines than the cluster's own.
+    ModelError for a URL, entry or sender that there is not; UnsupportedError for what only a controller understands.
     """
     sent = url if isinstance(url, Request) else request(url, method, headers)
     found = entry(cluster, sent, name, via)
