@@ -39,6 +39,8 @@ TEXT = {
     "answered": "{client} gets {heard}, from {pod}. ", "own": "The client gets {heard}, from {who} itself: {why}. ",
     "lost": "The client gets {heard}. {why}. ",
     "client": "The client",
+    "by-pod": "{who} calls it by its own address, {address}. ",
+    "by-service": "{who} calls the ClusterIP, {address}, and a rule chooses the Pod. ",
     "sees": "{name} sees {peer}{kind}",
     "is-client": ", the client itself", "is-node": ", an address of {node}", "is-other": ", the controller",
     "reads": ", and reads X-Forwarded-For: {chain}",
@@ -172,6 +174,9 @@ def summary(found: Journey) -> str:
         said = TEXT["own"].format(heard=heard(found), who=who, why=found.why)
     else:
         said = TEXT["answered"].format(client=TEXT["client"], heard=heard(found), pod=found.pod.name)
+        if found.controller:
+            called = found.connections[-1].there.sent.dst
+            said += TEXT["by-pod" if found.upstream else "by-service"].format(who=found.controller.name, address=called)
     seen = [_seen(found, each) for each in found.connections]
     last = found.connections[-1].request
     chain = last.header("X-Forwarded-For") if last and found.pod else None
