@@ -95,6 +95,10 @@ class JourneyExplorer(Explorer):
         super().__init__(TEXT["title"], view, controls, rows, walk=True)
         self.settle()
 
+    def _show(self) -> None:
+        super()._show()
+        self.walk.layout.display = "none" if self.value.trace is None else None
+
     def settle(self) -> None:
         """What does not count for the way in that is chosen cannot be chosen."""
         entry = self.controls["entry"].value

@@ -191,7 +191,7 @@ INGRESS_VXLAN = {"entry": "Ingress", "cni": "vxlan", "policy": "Cluster", "node"
     (INGRESS_VXLAN, "edge-1 calls it by its own address, 10.244.1.3.", "10.244.1.3"),
     (INGRESS_VXLAN | {"to": "service"}, "edge-1 calls the ClusterIP, 10.96.20.80, and a rule chooses the Pod.", "DNAT to 10.244.1.3:8080"),
     (INGRESS_VXLAN | {"url": URLS[3]}, "The client gets 404 Not Found, from edge-1 itself: no rule matches.", "answers 404"),
-    (INGRESS_VXLAN | {"url": URLS[2]}, "from web. edge-1 sees", "Prefix /web"),
+    (INGRESS_VXLAN | {"url": URLS[2]}, "from web. edge-1 calls it", "Prefix /web"),
     ({"node": "node-a"}, "node-a fails the balancer's health check, so it sends to node-b.", "node-b"),
     ({"balancer": "ARP", "node": "node-a"}, "node-b was elected to answer for the address.", "node-b"),
     ({"balancer": "Proxy"}, "front-edge-1 sees 192.168.50.1, an address of load balancer", "load balancer"),
@@ -220,7 +220,7 @@ def test_what_does_not_count_is_shut():
 
 def test_each_way_can_be_followed_step_by_step():
     explorer = moved(**INGRESS_VXLAN)
-    assert explorer.walk.trace is None
+    assert explorer.walk.trace is None and explorer.walk.layout.display == "none"
     starts = {}
     for follow in FOLLOW:
         explorer.controls["follow"].value = follow
@@ -229,6 +229,7 @@ def test_each_way_can_be_followed_step_by_step():
         "picture": None, "first": ("client", "edge-1"), "second": ("edge-1", "api-1"), "second-back": ("api-1", "edge-1"),
         "first-back": ("edge-1", "client"),
     }  # fmt: skip
+    assert explorer.walk.layout.display is None
     explorer.controls["entry"].value = "NodePort"
     explorer.controls["follow"].value = "second"
     assert explorer.value.summary.endswith("There is no such way here.") and explorer.walk.trace is None
