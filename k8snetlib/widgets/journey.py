@@ -30,7 +30,7 @@ from .base import Answer, Explorer
 TEXT = {
     "title": "Internet to Pod and back, layer by layer",
     "cni": "Plug-in:", "mode": "kube-proxy:", "entry": "Way in:", "balancer": "Balancer:", "policy": "External policy:",
-    "node": "By node:", "url": "Request:", "to": "It sends to:",
+    "node": "By node:", "url": "Request:", "to": "Controller calls:",
     "NodePort": "NodePort of Service api", "LoadBalancer": "LoadBalancer of Service api", "Ingress": "Ingress, by its controller",
     "Gateway": "Gateway API, by its controller",
     "VIP": "passes packets on to nodes", "Proxy": "ends connections", "Pods": "passes packets on to Pods",
@@ -74,7 +74,7 @@ class JourneyExplorer(Explorer):
     """One request from the client outside to the Pod that answers, and back, under every choice that the course has taught."""
 
     def __init__(self) -> None:
-        layout = {"layout": {"width": "27em", "max_width": "100%"}, "style": {"description_width": "8em"}}
+        layout = {"layout": {"width": "28em", "max_width": "100%"}, "style": {"description_width": "9em"}}
 
         def pick(name: str, options: Sequence[str], value: str = ""):
             shown = [(CNIS[each].title if name == "cni" else TEXT.get(each, each), each) for each in options]

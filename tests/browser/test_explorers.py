@@ -251,7 +251,7 @@ def test_journey(page, explorers):
     choose(explorer, "Way in:", "Ingress, by its controller")
     choose(explorer, "By node:", "node-a")
     expect(explorer, "two tunnels")
-    choose(explorer, "It sends to:", "the Service's ClusterIP")
+    choose(explorer, "Controller calls:", "the Service's ClusterIP")
     expect(explorer, "edge-1 calls the ClusterIP, 10.96.20.80")
     explorer.get_by_text("connection 2, edge-1 → api-1: addresses from machine to machine").click()
     assert "10.96.20.80:80" in explorer.locator("details[open]").last.inner_text()
