@@ -219,28 +219,6 @@ def test_service_types(explorers):
     expect(explorer, "An ExternalName is a CNAME")
 
 
-def test_the_controls_are_reached_with_the_keyboard(page, explorers):
-    explorer = explorers["PortsExplorer"]
-    explorer.get_by_label("web listens:").focus()
-    for label in ("web binds:", "log listens:", "Who calls:", "Port:"):
-        page.keyboard.press("Tab")
-        assert explorer.get_by_label(label).evaluate("control => control === document.activeElement"), label
-
-
-def test_not_trusted_and_not_run_the_twins_are_shown(lab, page):
-    lab.write("stored-explorers", *(f"{name}()" for name in EXPLORERS), run=True)
-    lab.open(page, "stored-explorers")
-    outputs = page.locator(".jp-OutputArea-output")
-    outputs.nth(len(EXPLORERS) - 1).locator("img").wait_for()
-    assert page.locator(".k8s-explorer").count() == 0
-    for number in range(len(EXPLORERS)):
-        twin = outputs.nth(number)
-        assert twin.locator("img").first.get_attribute("alt")
-        assert twin.locator("table").count() >= 1
-        # text_content: the inner text of what is not on the screen is empty
-        assert "Run this cell in JupyterLab to change the choices." in twin.text_content()
-
-
 def test_journey(page, explorers):
     explorer = explorers["JourneyExplorer"]
     expect(explorer, "front-edge-1 sees 203.0.113.7, the client itself")
@@ -269,3 +247,25 @@ def test_journey(page, explorers):
         page.wait_for_timeout(100)
     assert explorer.locator(".k8s-walk h4").inner_text().endswith("of api-1")
     assert page.mistakes == []
+
+
+def test_the_controls_are_reached_with_the_keyboard(page, explorers):
+    explorer = explorers["PortsExplorer"]
+    explorer.get_by_label("web listens:").focus()
+    for label in ("web binds:", "log listens:", "Who calls:", "Port:"):
+        page.keyboard.press("Tab")
+        assert explorer.get_by_label(label).evaluate("control => control === document.activeElement"), label
+
+
+def test_not_trusted_and_not_run_the_twins_are_shown(lab, page):
+    lab.write("stored-explorers", *(f"{name}()" for name in EXPLORERS), run=True)
+    lab.open(page, "stored-explorers")
+    outputs = page.locator(".jp-OutputArea-output")
+    outputs.nth(len(EXPLORERS) - 1).locator("img").wait_for()
+    assert page.locator(".k8s-explorer").count() == 0
+    for number in range(len(EXPLORERS)):
+        twin = outputs.nth(number)
+        assert twin.locator("img").first.get_attribute("alt")
+        assert twin.locator("table").count() >= 1
+        # text_content: the inner text of what is not on the screen is empty
+        assert "Run this cell in JupyterLab to change the choices." in twin.text_content()
