@@ -134,9 +134,13 @@ HEARD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("cni", "proxy"), [("vxlan", "iptables"), ("bgp", "iptables"), ("vpc", "iptables"), ("vxlan", "nftables")])
-def test_each_break_sounds_as_it_should(cni, proxy):
-    cluster = k8s.shop(cni, INGRESS, proxy=proxy, outside=True, balancer=True)
+PLACES = [("vxlan", "iptables", "IPv4"), ("bgp", "iptables", "IPv4"), ("vpc", "iptables", "IPv4"), ("vxlan", "nftables", "IPv4"),
+          ("vxlan", "iptables", "IPv6"), ("bgp", "nftables", "IPv6")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cni", "proxy", "family"), PLACES)
+def test_each_break_sounds_as_it_should(cni, proxy, family):
+    cluster = k8s.shop(cni, INGRESS, proxy=proxy, outside=True, balancer=True, families=(family,))
     found = breaks(cluster, URL)
     assert list(found) == list(HEARD)
     for name, (words, made) in HEARD.items():

@@ -37,7 +37,8 @@ TEXT = {
 NOT_READY = "{url} is not answered by a Pod behind an Ingress here ({why}), so there is nothing to break"
 CLOSED = 9
 """A port at which nobody listens here."""
-ELSEWHERE = {4: ip_network("192.0.2.0/24"), 6: ip_network("2001:db8::/32")}
+ELSEWHERE = {4: ip_network("192.0.2.0/24"), 6: ip_network("3fff::/20")}
+"""Ranges kept for documentation (RFC 5737, RFC 9637), in which no client is here."""
 
 
 @value
