@@ -57,6 +57,9 @@ class Routed:
     rules: tuple[Considered, ...]
     decisions: tuple[Decision, ...]
 
+    def __repr__(self) -> str:
+        return str(why_table(self))
+
 
 def find_table(cluster: Cluster, name: str = "") -> tuple[str, Entrance]:
     """(name, table) of ``ingress/CLASS`` or ``gateway/NAMESPACE/NAME``, or of the only one. ModelError if that is none, or several."""
