@@ -22,6 +22,7 @@ from .linux.packet import Frame, Packet, ping, tcp, udp
 from .linux.state import Network
 
 _LATER = {
+    "answers": "views.routes",
     "applied": "kube.apply",
     "bgp": "kube.peering",
     "bird_conf": "kube.bgp",
@@ -33,9 +34,11 @@ _LATER = {
     "conntrack": "views.tools",
     "cost_curve": "views.scale",
     "course_map": "views.course_map",
+    "create_ingress": "kube.edge.create",
     "deciding_rules": "views.outcomes",
     "decisions": "views.service_types",
     "deleted": "kube.apply",
+    "describe_ingress": "views.kubectl_describe",
     "diagram": "views.diagrams",
     "endpoints": "views.kubectl",
     "examined": "views.outcomes",
@@ -90,6 +93,7 @@ _LATER = {
     "statuses": "views.kubectl_edge",
     "steps": "views.walk",
     "summary": "views.text",
+    "symptoms": "views.symptoms",
     "sysctl": "views.tools",
     "Table": "views.tables",
     "table": "views.tables",

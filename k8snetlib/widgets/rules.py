@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape
@@ -15,19 +14,19 @@ from ..errors import ManifestError
 from ..kube.apply import applied, deleted
 from ..kube.cast import GATEWAY, INGRESS, shop
 from ..kube.cluster import Cluster
+from ..kube.edge.create import RuleLine, manifest
 from ..kube.edge.http import Request, request
 from ..kube.edge.objects import Ingress
 from ..kube.edge.translate import http_routes
 from ..kube.manifests import loads
 from ..kube.patch import patched
-from ..value import value
 from ..views.kubectl_edge import get_httproutes, get_ingress
 from ..views.route_picture import picture
 from ..views.routes import Routed, routed, why_table, words
 from .base import Answer, Explorer
 
 TEXT = {
-    "title": "Rules: which backend does a request reach?",
+    "title": "Rules: which backend a request reaches",
     "scheme": "Request:", "host": "Host:", "path": "Path:", "method": "Method:",
     "class": "Class:", "default": "Default backend:", "tls": "TLS for:", "web": "Pod web:",
     "edge": "edge", "assigned": "none; edge is the default", "egde": "egde (no such class)",
@@ -64,16 +63,6 @@ ASKED_PATHS = ("/", "/api", "/api/", "/api/health", "/api/health/", "/api/orders
 METHODS = ("GET", "POST", "DELETE")
 SECRETS = {"www.example.com": "www-example-com", "*.example.com": "star-example-com"}
 FILE = "ingress.yaml"
-
-
-@value
-class RuleLine:
-    """One line of the table: a host (``""`` is any), a path, how it is compared, and ``SERVICE:PORT``."""
-
-    host: str = "www.example.com"
-    path: str = "/"
-    type: str = "Prefix"
-    to: str = "web:80"
 
 
 FIRST = (
@@ -226,37 +215,12 @@ spec: {controller: k8snetlib.example/edge}
 """
 
 
-def manifest(lines: Sequence[RuleLine], ingress_class: str = "edge", default: str = "none", tls: str = "none") -> str:
-    """The Ingress as a manifest; rules for the same host stand together."""
-    text = ["apiVersion: networking.k8s.io/v1", "kind: Ingress", "metadata: {name: shop, namespace: shop}", "spec:"]
-    text += [] if ingress_class == "assigned" else [f"  ingressClassName: {ingress_class}"]
-    text += [] if default == "none" else [f"  defaultBackend: {_backend(default)}"]
-    text += [] if tls == "none" else ["  tls:", f"  - {{hosts: [{_plain(tls)}], secretName: {SECRETS[tls]}}}"]
-    text.append("  rules:")
-    for host in dict.fromkeys(each.host for each in lines):
-        text += [f"  - host: {_plain(host)}", "    http:"] if host else ["  - http:"]
-        text.append("      paths:")
-        for each in lines:
-            if each.host == host:
-                text.append(f"      - {{path: {_plain(each.path)}, pathType: {each.type}, backend: {_backend(each.to)}}}")
-    return "\n".join(text) + "\n"
-
-
-def _backend(to: str) -> str:
-    name, _, port = to.partition(":")
-    return f"{{service: {{name: {name}, port: {{{'number' if port.isdigit() else 'name'}: {port}}}}}}}"
-
-
-def _plain(text: str) -> str:
-    """A string as YAML: as it is where that is safe, else in quotes."""
-    return text if re.fullmatch(r"/[\w./-]*|[a-zA-Z][\w-]*(\.[\w-]+)+", text, re.ASCII) else json.dumps(text)
-
-
 def view(made: Made, choices: Mapping[str, Any]) -> Answer:
     """What becomes of a request: pure."""
     lines = lines_of(choices)
-    chosen = {"ingress_class": choices["class"], "default": choices["default"], "tls": choices["tls"]}
-    text = manifest(lines, **chosen)
+    named, default, host = choices["class"], choices["default"], choices["tls"]
+    tls = {SECRETS[host]: [host]} if host in SECRETS else {}
+    text = manifest(lines, "shop", "" if named == "assigned" else named, "" if default == "none" else default, tls)
     try:
         if made.api != "Ingress":
             text = _as_routes(text)
