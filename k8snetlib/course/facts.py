@@ -269,7 +269,7 @@ FACTS: dict[str, Fact] = {
         "An Ingress controller sends requests to the Service's ClusterIP.",
         "Most watch EndpointSlices and send to the Pods' own addresses, past kube-proxy: so they can choose for each request, and keep a "
         "client at its Pod. Some have an option for the ClusterIP, such as nativeLB in Traefik.",
-        "Traefik 3.8 (default off); Kong, Ingress-NGINX as of 2026",
+        "Traefik 3 and others, as of 2026",
         (Source("Traefik: Kubernetes Ingress", "https://doc.traefik.io/traefik/reference/install-configuration/providers/kubernetes/kubernetes-ingress/"),
          Source("Ingress-NGINX: miscellaneous", "https://kubernetes.github.io/ingress-nginx/user-guide/miscellaneous/"))),
     "ingress-class-annotation": Fact(

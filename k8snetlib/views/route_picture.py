@@ -123,7 +123,8 @@ class _Drawing:
         for number, each in sorted(shown, key=lambda pair: pair[0]):
             key = "rule" if each.rule.origin.rule is not None else "default"
             label = TEXT[key].format(number=number, match=_cut(words(each.rule.match)))
-            self._step(f"rule{number}", label, "netfilter", not each.why, reason(each.why) if each.why else "")
+            label += f"\n{reason(each.why)}" if each.why else ""
+            self._step(f"rule{number}", label, "netfilter", not each.why)
             node = node if each.why else f"rule{number}"
         if len(shown) < len(mine):
             self._step(f"more{place}", TEXT["more"].format(n=len(mine) - len(shown)), "netfilter", False)

@@ -29,7 +29,7 @@ QUESTIONS = {
         "The client, 203.0.113.7, asks for `http://www.example.com/api`. Which source address do the packets have that reach `api`?",
         {
             "203.0.113.7, the client's": "Then the client's connection would have to go on to `api`. Who read the path, and from what?",
-            "10.244.1.0, `flannel.1` of `node-a`": "A node masquerades on the way to the *controller*. And from there on?",
+            "10.244.1.0, `flannel.1` of `node-a`": "A node masquerades on the way to the controller. And from there on?",
             "10.244.2.5, the controller's": "",
         },
         answer="10.244.2.5, the controller's",
@@ -47,7 +47,7 @@ QUESTIONS = {
         why="`externalTrafficPolicy: Cluster` masquerades, as in lesson 07, so the controller itself does not know the client.",
     ),
     "08.prefix": Question(
-        "One rule: path `/foo`, pathType Prefix. Which of these requests does *not* fit?",
+        "One rule: path `/foo`, pathType Prefix. Which of these requests does not fit?",
         {
             "`/foo/`": "A slash at the end counts for nothing here.",
             "`/foo/bar`": "The elements are `foo` and `bar`, and the first is the rule's.",
