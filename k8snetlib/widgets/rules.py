@@ -33,7 +33,7 @@ TEXT = {
     "none": "none", "ready": "ready", "not-ready": "not ready",
     "rule-host": "Host {n}:", "rule-path": "Path {n}:", "rule-type": "Type {n}:", "rule-to": "To {n}:",
     "cart:80": "cart:80 (no such Service)", "api:http": "api:http (a port's name)",
-    "add": "Add a rule", "remove": "✕", "remove-tip": "Remove rule {n}",
+    "count": "Rules:", "add": "Add a rule", "remove": "✕", "remove-tip": "Remove rule {n}",
     "any": "any host",
     "refused": "The API server refuses this {kind}: {error}",
     "no-path": "A request's path begins with a slash; this one is “{path}”.",
@@ -78,7 +78,7 @@ class RulesExplorer(Explorer):
 
     def __init__(self, rules: Sequence[RuleLine] = FIRST, *, api: str = "Ingress") -> None:
         made = Made(api)
-        controls = {**_request_controls(), **_ingress_controls(), "count": ipywidgets.BoundedIntText(len(rules), min=1, max=MOST)}
+        controls = {**_request_controls(), **_ingress_controls(), "count": ipywidgets.BoundedIntText(len(rules), min=1, max=MOST, description=TEXT["count"])}
         for number in range(1, MOST + 1):
             line = rules[number - 1] if number <= len(rules) else RuleLine()
             controls |= _rule_controls(number, line)
