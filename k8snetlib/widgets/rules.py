@@ -131,7 +131,8 @@ class RulesExplorer(Explorer):
     def told(self) -> list[str]:
         """The choices in words: the request, and the rules that are shown."""
         names = ("scheme", "host", "path", "method", "class", "default", "tls", "web")
-        chosen = [f"{self.controls[name].description} {getattr(self.controls[name], 'label', None) or self.choices[name]}" for name in names]
+        shown = (self.controls[name] for name in names)
+        chosen = [f"{each.description} {getattr(each, 'label', None) or each.value}" for each in shown]
         rules = (TEXT["told-rule"].format(n=n, **_words(each)) for n, each in enumerate(self.lines(), 1))
         return [*chosen, TEXT["rules"].format(rules=", ".join(rules))]
 
@@ -160,22 +161,22 @@ def _request_controls() -> dict[str, Any]:
         "scheme": _pick(TEXT["scheme"], ("http", "https"), "http", "10em", "5em"),
         "host": _type(TEXT["host"], ASKED_HOSTS, "www.example.com", "17em", "3em"),
         "path": _type(TEXT["path"], ASKED_PATHS, "/api/health/", "15em", "3em"),
-        "method": _pick(TEXT["method"], METHODS, "GET", "11em"),
+        "method": _pick(TEXT["method"], METHODS, "GET", "12em", "5em"),
     }
 
 
 def _ingress_controls() -> dict[str, Any]:
     return {
         "class": _pick(TEXT["class"], ("edge", "assigned", "egde"), "edge", "20em", "5em"),
-        "default": _pick(TEXT["default"], ("none", "web:80", "api:80"), "none", "16em", "8em"),
+        "default": _pick(TEXT["default"], ("none", "web:80", "api:80"), "none", "18em", "9em"),
         "tls": _pick(TEXT["tls"], ("none", *SECRETS), "none", "20em", "5em"),
-        "web": _pick(TEXT["web"], ("ready", "not-ready"), "ready", "16em", "8em"),
+        "web": _pick(TEXT["web"], ("ready", "not-ready"), "ready", "18em", "9em"),
     }
 
 
 def _rule_controls(n: int, line: RuleLine) -> dict[str, Any]:
     return {
-        f"host{n}": _type(TEXT["rule-host"].format(n=n), HOSTS, line.host, "16.5em"),
+        f"host{n}": _type(TEXT["rule-host"].format(n=n), HOSTS, line.host, "18.5em"),
         f"path{n}": _type(TEXT["rule-path"].format(n=n), PATHS, line.path, "13.5em"),
         f"type{n}": _pick(TEXT["rule-type"].format(n=n), TYPES, line.type, "13.5em"),
         f"to{n}": _pick(TEXT["rule-to"].format(n=n), TO, line.to, "12em", "3em"),
