@@ -1,7 +1,7 @@
 """An Ingress as ``kubectl describe ingress`` shows it, without its events.
 
-The format, and what it does not see, follow IngressDescriber in pkg/describe/describe.go of kubectl 1.36: a backend's endpoints are those of
-the Service's port that the Ingress means, and those of a port without a name where it means none that there is.
+The format, and what it does not see, follow IngressDescriber in pkg/describe/describe.go of kubectl 1.36: a backend's endpoints are those
+of the Service's port that the Ingress means, and those of a port without a name where it means none that there is.
 """
 
 from __future__ import annotations

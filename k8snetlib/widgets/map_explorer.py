@@ -75,8 +75,8 @@ def _visited(cluster: Cluster, carrier: str, taken: tuple[str, str]) -> tuple[Fi
     """A request from outside: its connections, and the journey as facts."""
     found = cluster.journey(REQUEST)
     peer = TEXT["controller"].format(peer=found.connections[-1].there.end.packet.src)
-    facts = [(TEXT["carrier"], carrier), (TEXT["request"], str(found.request)), (TEXT["answer"], str(found.response)), (TEXT["sees"], peer), taken]
-    return mode_picture("4"), connections_picture(found), _facts(facts, TEXT["columns"])
+    asked = [(TEXT["request"], str(found.request)), (TEXT["answer"], str(found.response)), (TEXT["sees"], peer)]
+    return mode_picture("4"), connections_picture(found), _facts([(TEXT["carrier"], carrier), *asked, taken], TEXT["columns"])
 
 
 def _told(trace: Trace) -> list[tuple[str, str]]:

@@ -78,7 +78,8 @@ class RulesExplorer(Explorer):
 
     def __init__(self, rules: Sequence[RuleLine] = FIRST, *, api: str = "Ingress") -> None:
         made = Made(api)
-        controls = {**_request_controls(), **_ingress_controls(), "count": ipywidgets.BoundedIntText(len(rules), min=1, max=MOST, description=TEXT["count"])}
+        count = ipywidgets.BoundedIntText(len(rules), min=1, max=MOST, description=TEXT["count"])
+        controls = {**_request_controls(), **_ingress_controls(), "count": count}
         for number in range(1, MOST + 1):
             line = rules[number - 1] if number <= len(rules) else RuleLine()
             controls |= _rule_controls(number, line)

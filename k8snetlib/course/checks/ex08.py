@@ -125,7 +125,8 @@ def _class_is_right(made: Cluster) -> None:
     own = made.manifests.of(Ingress)
     classes = ", ".join(each.ingress_class or "none" for each in own)
     right = all(each.ingress_class == "edge" for each in own)
-    expect(right, got=f"class {classes}", expected="an Ingress that the controller takes", hint="Whose Ingress is it? k8s.get_ingress shows the class and the ADDRESS.")
+    hint = "Whose Ingress is it? k8s.get_ingress shows the class and the ADDRESS."
+    expect(right, got=f"class {classes}", expected="an Ingress that the controller takes", hint=hint)
 
 
 # --- 3: what is wrong?
@@ -162,9 +163,10 @@ def seen(sees: str, forwarded: str, certificate: str, case: Variant) -> str:
     hint = "The client's connection ends in the controller. Who opens the one that reaches the Pod?"
     expect(ip_address(sees.strip()) == right, got=f"sees = {sees}", expected="the source address on what reaches the Pod", hint=hint)
     right = ip_address(second.request.header("X-Forwarded-For"))
-    expect(ip_address(forwarded.strip()) == right, got=f"forwarded = {forwarded}", expected="whom the controller sees", hint=_forwarded_hint(case, forwarded))
+    got, hint = f"forwarded = {forwarded}", _forwarded_hint(case, forwarded)
+    expect(ip_address(forwarded.strip()) == right, got=got, expected="whom the controller sees", hint=hint)
     right = found.certificate.removeprefix("shop/") or OWN
-    known = sorted({each.secret_name for own in secured(case).manifests.of(Ingress) for each in own.tls}) + [OWN]
+    known = [*sorted({each.secret_name for own in secured(case).manifests.of(Ingress) for each in own.tls}), OWN]
     got = f"certificate = {certificate!r}"[:200]
     expect(certificate in known, got=got, expected=f"one of {', '.join(known)}", hint='The name of a Secret, or "own", in quotes.')
     hint = "The name in the handshake is the host of the URL. A certificate for that very name goes before one for a wildcard."
@@ -178,7 +180,7 @@ def _forwarded_hint(case: Variant, given: str) -> str:
         return "The controller's Service has the policy Local. Does anybody have to masquerade?"
     if ip_address(given.strip()) == client:
         return "The controller's Service has the policy Cluster. Who masquerades, and by which interface does the packet leave there?"
-    return "The load balancer sends to node-a. By which interface does the packet leave node-a: is the controller's Pod there, or on the other node?"
+    return "The load balancer sends to node-a. Is the controller's Pod there, or on the other node? Which interface leads to it?"
 
 
 def _is_address(given: object) -> bool:
@@ -200,7 +202,9 @@ def _applied(case: Variant, text: str) -> Cluster:
         said = " ".join(str(error).split())
         return expect(False, got=said, expected=TAKEN, hint=hint)
     own = made.manifests.of(Ingress)
-    right = len(own) == 1 and own[0].namespace == "shop" and set(made.services) == set(cluster(case).services)
-    got = f"{len(own)} Ingresses" if len(own) != 1 else f"an Ingress in namespace {own[0].namespace}" if own[0].namespace != "shop" else "other objects"
-    expect(right, got=got, expected=TAKEN, hint="Backends are Services of the Ingress's own namespace. Nothing else has to change.")
+    hint = "Backends are Services of the Ingress's own namespace. Nothing else has to change."
+    expect(len(own) == 1, got=f"{len(own)} Ingresses", expected=TAKEN, hint=hint)
+    expect(own[0].namespace == "shop", got=f"an Ingress in namespace {own[0].namespace}", expected=TAKEN, hint=hint)
+    same = set(made.services) == set(cluster(case).services) and made.edge.ingresses.keys() <= {"edge", ""}
+    expect(same, got="other objects", expected=TAKEN, hint=hint)
     return made

@@ -176,10 +176,10 @@ def policy(case: Variant) -> str:
 
 def secure(case: Variant) -> str:
     """The manifest of question 4: two hosts, and certificates for some of them."""
-    site = domain(case)
-    exact, wild, third = {"exact": (",tls=www-cert", ",tls=star-cert", ""), "wild": ("", ",tls=star-cert", ""), "none": ("", "", ",tls=m-cert")}[
-        case.choose("certificates", ("exact", "wild", "none"))
-    ]
+    site, which = domain(case), case.choose("certificates", ("exact", "wild", "none"))
+    exact = ",tls=www-cert" if which == "exact" else ""
+    wild = "" if which == "none" else ",tls=star-cert"
+    third = ",tls=m-cert" if which == "none" else ""
     one, two, *_ = (backend(case, name) for name in services(case))
     lines = [f"www.{site}/*={one}{exact}", f"*.{site}/*={two}{wild}", f"m.{site}/*={two}{third}"]
     return create_ingress("shop", *case.shuffle("secure", lines), ingress_class="edge")
