@@ -22,6 +22,7 @@ from .linux.packet import Frame, Packet, ping, tcp, udp
 from .linux.state import Network
 
 _LATER = {
+    "answers": "views.routes",
     "applied": "kube.apply",
     "bgp": "kube.peering",
     "bird_conf": "kube.bgp",
@@ -29,12 +30,15 @@ _LATER = {
     "bridge_link": "views.tools",
     "chain_picture": "views.chains",
     "comparison": "views.comparison",
+    "connections_picture": "views.connections",
     "conntrack": "views.tools",
     "cost_curve": "views.scale",
     "course_map": "views.course_map",
+    "create_ingress": "kube.edge.create",
     "deciding_rules": "views.outcomes",
     "decisions": "views.service_types",
     "deleted": "kube.apply",
+    "describe_ingress": "views.kubectl_describe",
     "diagram": "views.diagrams",
     "endpoints": "views.kubectl",
     "examined": "views.outcomes",
@@ -91,6 +95,7 @@ _LATER = {
     "steps": "views.walk",
     "summary": "views.text",
     "summary_table": "views.summary",
+    "symptoms": "views.symptoms",
     "sysctl": "views.tools",
     "Table": "views.tables",
     "table": "views.tables",

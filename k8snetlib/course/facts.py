@@ -101,6 +101,7 @@ def _file(repository: str, path: str, branch: str = "main") -> Source:
 
 _SANDBOX = _file("containerd/containerd", "internal/cri/server/sandbox_run.go")
 _VIRTUAL_IPS = Source("Virtual IPs and Service Proxies", "https://kubernetes.io/docs/reference/networking/virtual-ips/")
+_INGRESS = Source("Ingress", "https://kubernetes.io/docs/concepts/services-networking/ingress/")
 _NFTABLES, _DEFAULT = _kep(3866, "sig-network/3866-nftables-proxy"), _kep(5343, "sig-network/5343-nftables-to-default")
 
 FACTS: dict[str, Fact] = {
@@ -258,6 +259,25 @@ FACTS: dict[str, Fact] = {
         "The NGINX Ingress Controller of F5 is another project.",
         "March 2026",
         (_github("kubernetes/website", "pull", 53183), _github("controlplaneio-fluxcd/charts", "pull", 173))),
+    "ingress-is-data": Fact(
+        "The Ingress routes the packets.",
+        "An Ingress is an object in the API server, and makes no rule and no device on any node. A controller reads it and configures a "
+        "proxy, whose Pods are reached by an ordinary Service.",
+        "Kubernetes 1.36",
+        (_INGRESS,)),
+    "ingress-to-endpoints": Fact(
+        "An Ingress controller sends requests to the Service's ClusterIP.",
+        "Most watch EndpointSlices and send to the Pods' own addresses, past kube-proxy: so they can choose for each request, and keep a "
+        "client at its Pod. Some have an option for the ClusterIP, such as nativeLB in Traefik.",
+        "Traefik 3 and others, as of 2026",
+        (Source("Traefik: Kubernetes Ingress", "https://doc.traefik.io/traefik/reference/install-configuration/providers/kubernetes/kubernetes-ingress/"),
+         Source("Ingress-NGINX: miscellaneous", "https://kubernetes.github.io/ingress-nginx/user-guide/miscellaneous/"))),
+    "ingress-class-annotation": Fact(
+        "The annotation kubernetes.io/ingress.class chooses the controller.",
+        "It did before the field spec.ingressClassName and the IngressClass came. It was never formally defined, and is deprecated; many "
+        "controllers still read it.",
+        "Kubernetes 1.18 (field), 1.19 (stable)",
+        (_INGRESS,)),
     "ingress-frozen": Fact(
         "The Ingress API is deprecated.",
         "It is stable and frozen: no new features, and no plan to remove it. New features go to the Gateway API.",

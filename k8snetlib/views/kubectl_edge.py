@@ -12,7 +12,8 @@ from ..kube.cluster import Cluster
 from ..kube.edge.attach import Condition
 from ..kube.edge.entry import Entry, entries, entry
 from ..kube.edge.http import Request
-from ..kube.edge.objects import Gateway, HTTPRoute, Ingress
+from ..kube.edge.ingress import class_of
+from ..kube.edge.objects import Gateway, HTTPRoute, Ingress, IngressClass
 from .kubectl import TEXT as KUBECTL
 from .kubectl import _listing
 from .tables import Table
@@ -35,10 +36,11 @@ MOST_HOSTS = 3
 def get_ingress(cluster: Cluster, namespace: str = "shop") -> Text:
     """``kubectl get ingress``."""
     found = [each for each in cluster.manifests.of(Ingress) if each.namespace == namespace]
-    rows = [
-        (each.name, each.ingress_class or KUBECTL["none"], _hosts(each), _addresses(cluster, f"ingress/{each.ingress_class}"), "80, 443" if each.tls else "80")
-        for each in found
-    ]
+    rows = []
+    for each in found:
+        assigned = each.ingress_class or class_of(each, cluster.manifests.of(IngressClass)) or ""  # the default one, at creation
+        ports = "80, 443" if each.tls else "80"
+        rows.append((each.name, assigned or KUBECTL["none"], _hosts(each), _addresses(cluster, f"ingress/{assigned}"), ports))
     return _listing(TEXT["ingress"].split("|"), rows, namespace)
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from ..errors import ModelError
 from ..kube.cluster import Cluster
 from ..kube.edge.entry import Table as Entrance
-from ..kube.edge.entry import entries
+from ..kube.edge.entry import entries, in_use
 from ..kube.edge.filters import Cors, Mirror, Redirect, RequestHeaders, ResponseHeaders, Rewrite
 from ..kube.edge.gateway import GatewayTable
 from ..kube.edge.http import Action, Backend, Match, Pairs, Request, request
@@ -28,6 +28,7 @@ TEXT = {
     "everything": "everything else",
     "fits": "✓ answers",
     "later": "fits, but comes later",
+    "alone": "fits, but is not asked",
     "host": "✕ host",
     "path": "✕ path", "method": "✕ method", "header": "✕ header {name}", "query": "✕ query {name}",
     "asked": "{request} at {name}: {result}",
@@ -38,6 +39,8 @@ TEXT = {
     "rewrite": "rewrite", "request-headers": "request headers", "response-headers": "response headers", "mirror": "mirror to {backend}",
     "cors": "CORS",
     "no-backend": "no backend: 500",
+    "answers": "request|host of the rule|rule|goes to",
+    "no-rule": "none fits", "no-host": "none",
     "outcomes": "share|status|backend|sent as|why",
     "pod": "its Pod's",
     "no-answer": "none",
@@ -67,9 +70,10 @@ def find_table(cluster: Cluster, name: str = "") -> tuple[str, Entrance]:
     names = ", ".join(known) or "none"
     if name and name not in known:
         raise ModelError(TEXT["no-name"].format(name=name, names=names))
-    if not name and len(known) != 1:
+    used = [name] if name else in_use(known)
+    if len(used) != 1:
         raise ModelError(TEXT["which"].format(names=names))
-    name = name or next(iter(known))
+    name = used[0]
     return name, known[name]
 
 
@@ -145,6 +149,22 @@ def result(found: Routed) -> str:
             end = f"{end}, {each.why}"
         parts.append(end if each.share == 1 else TEXT["weighted"].format(backend=end, share=share(each.share)))
     return "; ".join(parts)
+
+
+def answers(cluster: Cluster, *urls: str, name: str = "") -> Table:
+    """Several requests, each with the rule that answers it and where it goes: ``answers(cluster, "http://www.example.com/api")``."""
+    rows = []
+    for url in urls:
+        found = routed(cluster, url, name=name)
+        rule = next((each for each in found.rules if not each.why), None)
+        if rule is None:
+            cells = TEXT["no-host"], TEXT["no-rule"]
+        else:
+            matched = words(rule.rule.match) if rule.rule.origin.rule is not None else TEXT["everything"]
+            cells = rule.host or TEXT["any"], matched
+        rows.append((url.partition("://")[2] if url.startswith("http://") else url, *cells, result(found)))
+    heads = tuple(TEXT["answers"].split("|"))
+    return Table(heads, tuple(rows), code=frozenset({heads[0], heads[2]}), whole=frozenset(heads[:3]))
 
 
 def outcome_table(found: Routed) -> Table:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .pod_pair import PodPairExplorer
     from .ports import PortsExplorer
     from .proxy import ProxyExplorer
+    from .rules import RulesExplorer
     from .service_types import ServiceTypeExplorer
     from .services import ServiceExplorer
     from .tunnel import TunnelExplorer
@@ -30,6 +31,7 @@ _LATER = {
     "PodPairExplorer": "pod_pair",
     "PortsExplorer": "ports",
     "ProxyExplorer": "proxy",
+    "RulesExplorer": "rules",
     "ServiceExplorer": "services",
     "ServiceTypeExplorer": "service_types",
     "TunnelExplorer": "tunnel",
@@ -37,8 +39,8 @@ _LATER = {
 }
 
 __all__ = [
-    "AddressesExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "ServiceExplorer",
-    "ServiceTypeExplorer", "TunnelExplorer", "WaysExplorer",
+    "AddressesExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "RulesExplorer",
+    "ServiceExplorer", "ServiceTypeExplorer", "TunnelExplorer", "WaysExplorer",
 ]  # fmt: skip
 
 

@@ -151,9 +151,12 @@ class Explorer(Twin, ipywidgets.VBox):
     def alt(self) -> str:
         return f"{self._title}. {self.value.summary}"
 
+    def told(self) -> list[str]:
+        """The choices in words, for the twin."""
+        return [TEXT["choice"].format(name=c.description.rstrip(":"), value=_label(c)) for c in self.controls.values()]
+
     def twin(self) -> str:
-        chosen = "; ".join(TEXT["choice"].format(name=c.description.rstrip(":"), value=_label(c)) for c in self.controls.values())
-        chosen = escape(TEXT["choices"].format(choices=chosen))
+        chosen = escape(TEXT["choices"].format(choices="; ".join(self.told())))
         head = f"<p><strong>{escape(self._title)}</strong>. {chosen} <em>{escape(TEXT['live'])}</em></p>"
         walk = walk_twin(self.value.trace) if self.walk is not None and self.value.trace is not None else ""
         return head + self.value.html(live=False) + walk

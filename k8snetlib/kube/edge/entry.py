@@ -7,7 +7,7 @@ labelled as a controller's (``app.kubernetes.io/component: controller``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ...errors import ModelError
@@ -54,6 +54,11 @@ def entries(cluster: Cluster) -> dict[str, Table]:
     return found | {f"gateway/{key}": table for key, table in edge.gateways.items()}
 
 
+def in_use(known: Mapping[str, Table]) -> list[str]:
+    """The names of those that an Ingress or a Gateway is behind; where there is none such, all: classes with nothing of theirs."""
+    return [name for name, table in known.items() if not isinstance(table, IngressTable) or table.ingresses] or list(known)
+
+
 def entry(cluster: Cluster, request: Request, name: str = "", via: str = "") -> Entry:
     """The way in that a request takes: the one ``name`` says (``service/NAMESPACE/NAME`` for none but that Service), else the only one there is, else the only one with a rule for its host.
     ModelError if that leaves none, or several."""
@@ -66,7 +71,8 @@ def entry(cluster: Cluster, request: Request, name: str = "", via: str = "") -> 
     names = ", ".join(known)
     if name and name not in known:
         raise ModelError(TEXT["no-entry"].format(name=name, names=names))
-    fitting = [name] if name else list(known) if len(known) == 1 else [each for each, table in known.items() if _has_host(table, request)]
+    used = [name] if name else in_use(known)
+    fitting = used if len(used) == 1 else [each for each in used if _has_host(known[each], request)]
     if len(fitting) != 1:
         raise ModelError(TEXT["which"].format(names=names))
     table = known[fitting[0]]

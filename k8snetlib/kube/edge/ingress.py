@@ -60,8 +60,9 @@ def class_of(ingress: Ingress, classes: Iterable[IngressClass]) -> str | None:
 
 
 def tables(ingresses: Iterable[Ingress], classes: Sequence[IngressClass] = (), backends: Backends | None = None) -> dict[str, IngressTable]:
-    """A table for each class that an Ingress belongs to."""
-    grouped: dict[str, list[Ingress]] = {}
+    """A table for each class, without rules where no Ingress is of it: its controller answers all the same, and knows nobody. Ingresses
+    without a class, where there is no default one either, have a table of their own."""
+    grouped: dict[str, list[Ingress]] = {each.name: [] for each in classes}
     for each in ingresses:
         name = class_of(each, classes)
         if name is not None:

@@ -158,7 +158,7 @@ class Router:
 @value
 class Considered:
     """A rule that was looked at for a request: its host, and the first thing that did not fit (``""``: it answered; ``"later"``: it would
-    have fitted, and another came before it)."""
+    have fitted, and another came before it; ``"alone"``: it would have fitted, but a more specific host has rules and is asked alone)."""
 
     rule: Rule
     host: str
@@ -168,11 +168,13 @@ class Considered:
 def considered(router: Router, sent: Request) -> tuple[Considered, ...]:
     """Every rule with the reason why it did, or did not, answer: slow and complete, for showing."""
     chosen, out = router.find(sent), []
+    asked = None if router.falls_through else next(router.fitting_hosts(sent.hostname), None)
     for host in sorted(router.hosts, key=specificity):
         fits = host_matches(host, sent.hostname, router.one_label)
         for rule in router.table(host).rules:
             why = rule.match.misses(sent) if fits else "host"
-            out.append(Considered(rule, host, why or (MATCHED if rule is chosen else "later")))
+            passed = "later" if asked in (None, host) else "alone"
+            out.append(Considered(rule, host, why or (MATCHED if rule is chosen else passed)))
     if router.default is not None:
         out.append(Considered(router.default, "", MATCHED if router.default is chosen else "later"))
     return tuple(out)
