@@ -35,7 +35,7 @@ TEXT = {
 }
 
 DIFF_LINES, MAX_JOBS = 24, 4
-LAB = re.compile(r"\bexperiment\(|\bmeasured\(|\brouting\(")  # what asks the lab, and has recordings
+LAB = re.compile(r"\bexperiment\(|\bmeasured\(|\brouting\(|\bthrough\(")  # what asks the lab, and has recordings
 
 Progress = Callable[[str], None]
 

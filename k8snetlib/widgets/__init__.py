@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .addresses import AddressesExplorer
+    from .gateway import GatewayExplorer
     from .map_explorer import MapExplorer
     from .packet_walk import PacketWalk
     from .pod_pair import PodPairExplorer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _LATER = {
     "AddressesExplorer": "addresses",
+    "GatewayExplorer": "gateway",
     "MapExplorer": "map_explorer",
     "PacketWalk": "packet_walk",
     "PodPairExplorer": "pod_pair",
@@ -37,7 +39,7 @@ _LATER = {
 }
 
 __all__ = [
-    "AddressesExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "ServiceExplorer",
+    "AddressesExplorer", "GatewayExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "ServiceExplorer",
     "ServiceTypeExplorer", "TunnelExplorer", "WaysExplorer",
 ]  # fmt: skip
 
