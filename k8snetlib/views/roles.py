@@ -63,8 +63,8 @@ BESIDE = "\u00a0" * 4
 
 @value
 class Reference:
-    """One object that names another: the boxes' keys, whether the reference holds, and the API's reason, or the field's name. Nothing is said
-    of a Service that may be used."""
+    """One object that names another: the boxes' keys, whether the reference holds, and the API's reason, or the field's name. Nothing is
+    said of a Service that may be used."""
 
     tail: tuple[str, str]
     head: tuple[str, str]
