@@ -99,7 +99,7 @@ def ownership(cluster: Cluster) -> Ownership:
     services = [each for each in cluster.control.services if key(each) in used]
     objects = (*classes, *gateways, *sets, *routes, *services, *grants)
     missing = tuple(dict.fromkeys(each.head for each in references if each.head not in {key(one) for one in objects}))
-    made = tuple((each.key, names) for each in gateways if (names := _made(cluster, each)))
+    made = tuple((each.key, names) for each in gateways if each.key in cluster.edge.gateways and (names := _made(cluster, each)))
     return Ownership(objects, tuple(references), missing, made)
 
 
@@ -176,7 +176,7 @@ def _owner(thing: Named) -> tuple[Role, str]:
 
 def _draw(found: Ownership, role: str) -> graphviz.Digraph:
     graph = canvas("roles", ranksep="0.55", nodesep="0.4")
-    graph.attr("node", margin="0.28,0.09")
+    graph.attr("node", margin="0.34,0.09")
     owners: dict[tuple[Role, str], list[Named]] = {}
     for each in found.objects:
         owners.setdefault(_owner(each), []).append(each)
@@ -214,7 +214,7 @@ def _clear(frame: graphviz.Digraph, number: int, row: Sequence[Named]) -> None:
     """Keep lines that come from above off the frame's name, by an empty place to the left of its first row."""
     with frame.subgraph() as same:
         same.attr(rank="same")
-        same.node(f"clear {number}", "", style="invis", width="1.25", fixedsize="true")
+        same.node(f"clear {number}", "", style="invis", width="1.45", fixedsize="true")
         for each in row:
             same.edge(f"clear {number}", _id(key(each)), style="invis")
 

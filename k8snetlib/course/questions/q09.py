@@ -36,16 +36,6 @@ QUESTIONS = {
         answer="Accepted: True, and ResolvedRefs: False",
         why="Two conditions, two questions: may it attach, and is all there that it refers to? Its requests are answered with 500.",
     ),
-    "09.hosts": Question(
-        "The listener is for `*.example.com`. For which of these hostnames can a route attach?",
-        {
-            "`example.com`": "The star stands for at least one label, and here is none.",
-            "`a.b.example.com`": "",
-            "both": "One of them has nothing in the star's place.",
-        },
-        answer="`a.b.example.com`",
-        why="In Gateway API the star stands for one label *or more*. In Ingress it stands for exactly one.",
-    ),
     "09.exact": Question(
         "Three rules: `PathPrefix /api`, `PathPrefix /api/items`, and `Exact /api/items`. A request for `/api/items` fits all of them. "
         "Which one answers?",
@@ -66,16 +56,6 @@ QUESTIONS = {
         },
         answer="9/20",
         why="First a Service by weight, 9 of 10, then one of its Pods: half of that.",
-    ),
-    "09.gone": Question(
-        "Somebody deletes Service `api-v2`, with weight 1 of 10, and the route stays as it is. What becomes of its tenth?",
-        {
-            "`api` gets it": "Then a canary's failure would look like a success, and `api` might not bear it all.",
-            "it is answered with 500": "",
-            "the whole route fails": "The other backend is there, and its share is served.",
-        },
-        answer="it is answered with 500",
-        why="A share belongs to a backend, even if that is gone. A backend that is there and has no ready Pod is 503.",
     ),
     "09.loop": Question(
         "A route redirects every request to https. Its `parentRefs` names the Gateway, and no listener. A browser asks for "
@@ -98,23 +78,14 @@ QUESTIONS = {
         answer="`pay`, where the Service is",
         why="Only the owner of what is referred to can permit it: a handshake between two namespaces, and nobody else's affair.",
     ),
-    "09.sni": Question(
-        "A TLSRoute passes connections through, unread. Can it route `/login` to one Service and `/cart` to another?",
-        {
-            "yes, if both have the same hostname": "The path is inside the encrypted connection. Who could read it?",
-            "no": "",
-        },
-        answer="no",
-        why="All it can see is the server name in the first message of the handshake (SNI). The path comes after, encrypted.",
-    ),
     "09.class": Question(
-        "Somebody deletes the GatewayClass `edge`. The Gateway and the routes are still there. What happens to the requests?",
+        "Somebody writes the Gateway with a typo, `gatewayClassName: edeg`. What happens?",
         {
-            "nothing: a running proxy keeps running": "It may, for a while. But which controller still answers for this Gateway?",
-            "no controller answers for the Gateway any more": "",
-            "the Gateway is deleted, too": "Nothing owns it but its author. It stays, and waits.",
+            "the API server refuses it": "The name is well formed. Whether there is such a class is not checked, for it may come later.",
+            "nothing, and nobody complains": "",
+            "the controller of the only class takes it": "A Gateway is for one class, by name. There is no default, as Ingress has one.",
         },
-        answer="no controller answers for the Gateway any more",
-        why="A Gateway is a wish, like a LoadBalancer Service. Without a class there is no controller, and its status stays Pending.",
+        answer="nothing, and nobody complains",
+        why="A Gateway is a wish, like a LoadBalancer Service. No controller feels meant, so its status stays Pending, and routes get none.",
     ),
 }
