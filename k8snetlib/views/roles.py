@@ -46,7 +46,7 @@ TEXT = {
     "source": "{kind} of {namespace}", "target": "{kind}", "target-name": "{kind} {name}",
     "made": "made by the controller:\n{names}",
     "yes": "✓ {what}", "no": "✕ {what}",
-    "no-parent": "no such {kind}",
+    "no-parent": "no such {kind}", "no-status": "no status",
     "alt": "Who owns what. {owners} References: {references}.",
     "alt-owner": "{owner}: {objects}.",
     "alt-reference": "{tail} to {head}: {what}",
@@ -126,13 +126,14 @@ def _to_gateways(cluster: Cluster, sets: tuple[ListenerSet, ...]) -> Iterator[Re
 
 
 def _to_parents(cluster: Cluster, routes: tuple[Route, ...]) -> Iterator[Reference]:
+    there = {key(each) for kind in (Gateway, ListenerSet) for each in cluster.manifests.of(kind)}
     for route in routes:
         said = {each.parent: each for each in cluster.edge.statuses.of_route(route)}
         for parent in route.parents:
             status = said.get(parent)
             accepted = next(line for line in status.conditions if line.type == "Accepted") if status else None
-            reason = accepted.reason if accepted else TEXT["no-parent"].format(kind=parent.kind)
-            yield Reference(key(route), _parent_key(parent), bool(status and status.accepted), reason)
+            missing = TEXT["no-status" if _parent_key(parent) in there else "no-parent"].format(kind=parent.kind)
+            yield Reference(key(route), _parent_key(parent), bool(status and status.accepted), accepted.reason if accepted else missing)
 
 
 def _parent_key(parent: ParentRef) -> tuple[str, str]:
@@ -150,6 +151,9 @@ def _to_backends(cluster: Cluster, routes: tuple[Route, ...]) -> Iterator[Refere
 
 
 def _refused(cluster: Cluster, route: Route, each: BackendRef, grants: tuple[ReferenceGrant, ...]) -> str:
+    """The reason of the condition ResolvedRefs, were this the route's only backend; "" if it may be used."""
+    if not cluster.edge.statuses.of_route(route):
+        return TEXT["no-status"]
     if (each.ref.group, each.ref.kind) != ("", "Service"):
         return "InvalidKind"
     if not granted(route, each.ref, grants):

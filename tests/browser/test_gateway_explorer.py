@@ -21,7 +21,7 @@ def explorer(lab, page):
 
 def test_roles_attachment_grants_and_shares(page, explorer):
     expect(explorer, "GET http://www.example.com/api: 9/10 to api, 1/10 to api-v2.")
-    assert explorer.get_by_label("ReferenceGrant in shop").is_disabled()
+    assert explorer.get_by_role("checkbox").is_disabled()
     choose(explorer, "Role:", "cluster operator")
     expect(explorer, "9/10 to api")
     assert "allowedRoutes" in explorer.locator("pre").inner_text()
@@ -31,7 +31,7 @@ def test_roles_attachment_grants_and_shares(page, explorer):
     choose(explorer, "allowedRoutes:", "All namespaces")
     expect(explorer, "500 Internal Server Error. The route lies in pay")
     choose(explorer, "Role:", "application developer")
-    explorer.get_by_label("ReferenceGrant in shop").check()
+    explorer.get_by_role("checkbox").check()
     expect(explorer, "9/10 to api, 1/10 to api-v2.")
     assert "kind: ReferenceGrant" in explorer.locator("pre").inner_text()
     handle = explorer.locator(".noUi-handle")

@@ -105,6 +105,7 @@ def test_what_the_controller_made_is_there_only_while_one_answers(edge):
     orphan = k8s.deleted(edge, "gatewayclass/edge")
     assert ownership(orphan).made == () and ownership(orphan).missing == (("GatewayClass", "edge"),)
     assert "✕ no GatewayClass" in k8s.roles_picture(orphan).svg
+    assert {what for (tail, _), what in state(orphan).items() if tail.startswith("HTTPRoute")} == {(False, "no status")}
 
 
 def test_a_role_dims_what_others_write(edge):
