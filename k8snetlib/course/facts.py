@@ -288,5 +288,30 @@ FACTS: dict[str, Fact] = {
         "It is a set of CRDs with versions of its own. TLSRoute and ListenerSet are stable since v1.5, TCPRoute and UDPRoute since v1.6.",
         "Gateway API v1.6.0, June 2026",
         (Source("Gateway API releases", f"{_GITHUB}kubernetes-sigs/gateway-api/releases"),)),
+    "gateway-experimental": Fact(
+        "TLSRoute, TCPRoute and CORS are experimental.",
+        "TLSRoute, ListenerSet, ReferenceGrant (v1) and the CORS filter are in the standard channel since v1.5, TCPRoute and UDPRoute "
+        "since v1.6. Your cluster has what its installed CRDs have, whatever its Kubernetes version.",
+        "Gateway API v1.5.0 (February 2026), v1.6.0 (June 2026)",
+        (Source("Gateway API v1.5", "https://kubernetes.io/blog/2026/04/21/gateway-api-v1-5/"),
+         _file("kubernetes-sigs/gateway-api", "CHANGELOG/1.6-CHANGELOG.md"))),
+    "gateway-roles-people": Fact(
+        "The Gateway API needs three teams.",
+        "Roles are hats: the API's own description says that one person may wear several. What counts is that each has objects of its "
+        "own, so that access control can go by object.",
+        "Gateway API as of 2026",
+        (Source("Roles and Personas", "https://gateway-api.sigs.k8s.io/concepts/roles-and-personas"),)),
+    "http-grpc-one-host": Fact(
+        "An HTTPRoute and a GRPCRoute cannot share a host name.",
+        "They could not by the book until v1.6, and few controllers refused. Since then a controller may refuse the newer one, as this "
+        "library does, or take both.",
+        "Gateway API v1.6.0",
+        (_github("kubernetes-sigs/gateway-api", "pull", 4598),)),
+    "misdirected-optional": Fact(
+        "A gateway answers 421 where host and handshake disagree.",
+        "A controller that supports this does; the conformance test for it came with v1.5, is optional, and is made with HTTP/2 alone. "
+        "Others route by the Host header.",
+        "Gateway API v1.5.0",
+        (_github("kubernetes-sigs/gateway-api", "pull", 4364), _github("kubernetes-sigs/gateway-api", "pull", 4665))),
 }
 """Every fact, by key."""

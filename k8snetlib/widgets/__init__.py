@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .addresses import AddressesExplorer
+    from .gateway import GatewayExplorer
     from .map_explorer import MapExplorer
     from .packet_walk import PacketWalk
     from .pod_pair import PodPairExplorer
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _LATER = {
     "AddressesExplorer": "addresses",
+    "GatewayExplorer": "gateway",
     "MapExplorer": "map_explorer",
     "PacketWalk": "packet_walk",
     "PodPairExplorer": "pod_pair",
@@ -39,7 +41,7 @@ _LATER = {
 }
 
 __all__ = [
-    "AddressesExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "RulesExplorer",
+    "AddressesExplorer", "GatewayExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "RulesExplorer",
     "ServiceExplorer", "ServiceTypeExplorer", "TunnelExplorer", "WaysExplorer",
 ]  # fmt: skip
 
