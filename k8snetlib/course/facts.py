@@ -253,6 +253,26 @@ FACTS: dict[str, Fact] = {
         "It sends only the chains of Services that changed, with the lists that all share, at most once a second by default.",
         "Kubernetes 1.28 (stable)",
         (_kep(3453, "sig-network/3453-minimize-iptables-restore"),)),
+    "answer-past-balancer": Fact(
+        "The answer goes back through the load balancer.",
+        "That depends on its kind. One that passes packets on need not see the answers, which go from the node straight to the client "
+        "(direct server return). One that ends connections sees them all.",
+        "as of 2026",
+        (Source("Google Cloud: passthrough load balancers", "https://cloud.google.com/load-balancing/docs/passthrough-network-load-balancer"),)),
+    "forwarded-for-is-a-claim": Fact(
+        "X-Forwarded-For tells who the client is.",
+        "It tells whom each proxy on the way has seen, after whatever the request brought along: anybody can send the header. Behind a "
+        "balancer that ends connections the controller sees the balancer, unless both speak the PROXY protocol.",
+        "as of 2026",
+        (Source("RFC 7239, section 8", "https://www.rfc-editor.org/rfc/rfc7239#section-8"),
+         Source("The PROXY protocol", "https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt"))),
+    "gateway-statuses": Fact(
+        "A 502 or a 504 comes from the application.",
+        "By its definition it comes from a proxy: 502 where the next server's answer was no use, or did not come at all, 504 where it did "
+        "not come in time. Proxies differ: HAProxy says 503 where it reaches no server.",
+        "RFC 9110",
+        (Source("RFC 9110, section 15.6", "https://www.rfc-editor.org/rfc/rfc9110#section-15.6"),
+         Source("HAProxy configuration manual", "https://docs.haproxy.org/3.2/configuration.html"))),
     "ingress-nginx-retired": Fact(
         "Use Ingress-NGINX as the Ingress controller.",
         "The project was retired: announced in November 2025, maintained until March 2026, no fixes since. "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .addresses import AddressesExplorer
     from .gateway import GatewayExplorer
+    from .journey import JourneyExplorer
     from .map_explorer import MapExplorer
     from .packet_walk import PacketWalk
     from .pod_pair import PodPairExplorer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _LATER = {
     "AddressesExplorer": "addresses",
     "GatewayExplorer": "gateway",
+    "JourneyExplorer": "journey",
     "MapExplorer": "map_explorer",
     "PacketWalk": "packet_walk",
     "PodPairExplorer": "pod_pair",
@@ -41,8 +43,8 @@ _LATER = {
 }
 
 __all__ = [
-    "AddressesExplorer", "GatewayExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer", "RulesExplorer",
-    "ServiceExplorer", "ServiceTypeExplorer", "TunnelExplorer", "WaysExplorer",
+    "AddressesExplorer", "GatewayExplorer", "JourneyExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer",
+    "ProxyExplorer", "RulesExplorer", "ServiceExplorer", "ServiceTypeExplorer", "TunnelExplorer", "WaysExplorer",
 ]  # fmt: skip
 
 

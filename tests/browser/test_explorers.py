@@ -271,3 +271,33 @@ def test_not_trusted_and_not_run_the_twins_are_shown(lab, page):
         assert twin.locator("table").count() >= 1
         # text_content: the inner text of what is not on the screen is empty
         assert "Run this cell in JupyterLab to change the choices." in twin.text_content()
+
+
+def test_journey(page, explorers):
+    explorer = explorers["JourneyExplorer"]
+    expect(explorer, "front-edge-1 sees 203.0.113.7, the client itself")
+    choose(explorer, "External policy:", "Cluster")
+    expect(explorer, "front-edge-1 sees 192.168.50.12, an address of node-b")
+    choose(explorer, "Plug-in:", "Flannel, VXLAN")
+    expect(explorer, "Two connections, two nodes, one tunnel")
+    choose(explorer, "Way in:", "Ingress, by its controller")
+    choose(explorer, "By node:", "node-a")
+    expect(explorer, "two tunnels")
+    choose(explorer, "Controller calls:", "the Service's ClusterIP")
+    expect(explorer, "edge-1 calls the ClusterIP, 10.96.20.80")
+    explorer.get_by_text("connection 2, edge-1 → api-1: addresses from machine to machine").click()
+    assert "10.96.20.80:80" in explorer.locator("details[open]").last.inner_text()
+    choose(explorer, "Request:", "https://www.example.com/nix")
+    expect(explorer, "404 Not Found, from edge-1 itself")
+    choose(explorer, "kube-proxy:", "nftables")
+    choose(explorer, "Balancer:", "passes packets on to Pods")
+    expect(explorer, "EXTERNAL-IP stays <pending>")
+    choose(explorer, "Way in:", "NodePort of Service api")
+    expect(explorer, "One connection, one node, no tunnel")
+    choose(explorer, "Follow:", "connection 1, the answer")
+    for _ in range(50):
+        if explorer.locator("output").count() and explorer.locator("output").inner_text().startswith("Step 1 of"):
+            break
+        page.wait_for_timeout(100)
+    assert explorer.locator(".k8s-walk h4").inner_text().endswith("of api-1")
+    assert page.mistakes == []

@@ -11,7 +11,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from ...linux.engine import Chance, after, always
-from ...linux.events import Trace
+from ...linux.events import Answered, Delivered, Dropped, Trace
+from ...linux.state import Network
 from ...value import replace, value
 from ..objects import Pod
 from .backends import Upstream
@@ -34,8 +35,8 @@ TEXT = {
     "no-answer": "no HTTP answer",
     "no-family": "no ready endpoint of Service {key} has an IPv{version} address",
 }  # fmt: skip
-CONNECT_FAILED = 502
-"""What a proxy says when its own connection fails (RFC 9110, 15.6.3); some say 503."""
+CONNECT_FAILED, CONNECT_TIMED_OUT = 502, 504
+"""What a proxy says when its own connection is refused, and when nobody answers it (RFC 9110, 15.6.3 and 15.6.5). HAProxy: 503 to both."""
 
 
 @value
@@ -53,6 +54,11 @@ class Connection:
     @property
     def works(self) -> bool:
         return self.there.delivered and self.back is not None and self.back.delivered
+
+    @property
+    def refused(self) -> bool:
+        """Whether a reset or an ICMP error told the one who opened it that it fails; else that one waits."""
+        return not self.there.delivered and _told(self.there)
 
 
 @value
@@ -82,6 +88,11 @@ class Journey:
         return self.response is not None
 
     @property
+    def refused(self) -> bool:
+        """Whether the client is told at once that its connection fails. Neither answered nor refused, it waits until it gives up."""
+        return not self.answered and bool(self.connections) and self.connections[0].refused
+
+    @property
     def goes_on(self) -> bool:
         """Whether the controller has decided to send the request on to a backend."""
         return self.decision is not None and self.decision.sent is not None and self.decision.backend is not None
@@ -102,6 +113,7 @@ def journey(
     endpoint: int = 0,
     chance: Chance = always,
     status: int = 200,
+    network: Network | None = None,
 ) -> Journey:
     """The journey of one request: ``journey(cluster, "https://www.example.com/api")``.
 
@@ -109,12 +121,13 @@ def journey(
     a Service straight, without a controller), ``via`` the controller's Service
     where it is not known, ``node`` a node by whose port to come in. ``to`` is what the controller sends to: a Pod's own address, as nearly
     all do, or the Service's. ``draw``, in [0, 1), chooses a backend by weight, ``endpoint`` one of its endpoints, ``chance`` answers what
-    rules leave to chance; ``status`` is what the Pod answers. ModelError for a URL, entry or sender that there is not; UnsupportedError
-    for what only a controller understands.
+    rules leave to chance; ``status`` is what the Pod answers; ``network`` is another state of the machines than the cluster's own.
+    ModelError for a URL, entry or sender that there is not; UnsupportedError for what only a controller understands.
     """
     sent = url if isinstance(url, Request) else request(url, method, headers)
     found = entry(cluster, sent, name, via)
-    there = cluster.trace(source, door(cluster, found, source, sent, node), chance=chance)
+    network = cluster.network if network is None else network
+    there = cluster.trace(source, door(cluster, found, source, sent, node), network=network, chance=chance)
     begun = _arrived(cluster, Journey(sent, found), source, there)
     if not there.delivered:
         return begun
@@ -128,7 +141,7 @@ def journey(
         return _nowhere(begun)
     chosen = places[endpoint % len(places)]
     target = str(chosen) if to == "endpoints" else _service_target(begun)
-    onward = cluster.trace(_here(begun), target, network=after(cluster.network, there), chance=chance)
+    onward = cluster.trace(_here(begun), target, network=after(network, there), chance=chance)
     return _onward(cluster, begun, chosen if to == "endpoints" else None, onward, status)
 
 
@@ -226,7 +239,8 @@ def _onward(cluster: Cluster, begun: Journey, upstream: Upstream | None, there: 
     second = replace(second, secure=passed and decision.request.scheme == "https")  # a connection of the controller's own is plain
     begun = replace(begun, connections=(first, second), upstream=upstream, pod=pod)
     if not second.works:
-        return _finished(replace(begun, why=_reason("upstream", there)), Response(CONNECT_FAILED))
+        status = CONNECT_FAILED if second.refused else CONNECT_TIMED_OUT
+        return _finished(replace(begun, why=_reason("upstream", there)), Response(status))
     return _finished(begun, answered(decision, status))
 
 
@@ -251,6 +265,14 @@ def forwarded(sent: Request, peer: str) -> Request:
 
 def _connection(tail: str, head: str, there: Trace, sent: Request | None) -> Connection:
     return Connection(tail, head, there, there.reply if there.delivered else None, sent, bool(sent) and sent.scheme == "https")
+
+
+def _told(trace: Trace) -> bool:
+    """Whether the kernel's answer to a packet that fails came back to the sender: an ICMP error, or a reset (for which the trace's sender,
+    a packet without a socket, has no socket)."""
+    answers = {event.answer for event in trace.events if type(event) is Answered and event.journey == 0}
+    ends = [event for event in trace.events if event.journey in answers and event.netns == trace.start]
+    return any(type(event) is Delivered or (type(event) is Dropped and event.reason == "NO_SOCKET") for event in ends)
 
 
 def _reason(key: str, trace: Trace) -> str:
