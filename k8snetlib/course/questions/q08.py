@@ -109,15 +109,4 @@ QUESTIONS = {
         answer="by the name in the TLS handshake",
         why="The client's first TLS message names the server it wants (Server Name Indication), in clear text.",
     ),
-    "08.broken": Question(
-        "Three mistakes: a class that is not there, a Service that is not there, a port name that the Service does not have. Which does "
-        "the API server refuse?",
-        {
-            "all three": "Objects may be created in any order, so it cannot insist that others exist.",
-            "the port's name alone": "It would have to look at the Service. It does not.",
-            "none": "",
-        },
-        answer="none",
-        why="The API server checks the form of each object alone. Whether names lead anywhere is for the controller to find out.",
-    ),
 }
