@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ModelError
 from ...linux.draft import build
-from ...linux.ops import RuleEnsure
+from ...linux.ops import Op, RuleEnsure
 from ...value import replace, value
 from ..patch import patched
 from .ingress import IngressTable
@@ -21,7 +21,6 @@ from .journey import Journey, journey
 from .objects import Ingress
 
 if TYPE_CHECKING:
-    from ...linux.state import Network
     from ..cluster import Cluster
 
 TEXT = {
@@ -43,19 +42,19 @@ ELSEWHERE = {4: ip_network("192.0.2.0/24"), 6: ip_network("2001:db8::/32")}
 
 @value
 class Break:
-    """Something wrong on a request's way: a short name, the station where it is wrong, and what it is, in words; the cluster and the
-    machines' state with it; the node by whose port the client comes in, ``""`` for the load balancer."""
+    """Something wrong on a request's way: a short name, the station where it is wrong, and what it is, in words; the cluster with it, and
+    ops of somebody else's on its machines; the node by whose port the client comes in, ``""`` for the load balancer."""
 
     name: str
     station: str
     title: str
     cluster: Cluster
-    network: Network | None = None
+    ops: tuple[Op, ...] = ()
     node: str = ""
 
     def journey(self, url: str) -> Journey:
         """What becomes of the request."""
-        return journey(self.cluster, url, network=self.network, node=self.node)
+        return journey(self.cluster, url, network=build(self.ops, self.cluster.network) if self.ops else None, node=self.node)
 
 
 def breaks(cluster: Cluster, url: str) -> dict[str, Break]:
@@ -79,11 +78,11 @@ class _Way:
         namespace, _, name = key.partition("/")
         return patched(self.cluster, f"svc/{name}", namespace, **changes)
 
-    def made(self, name: str, cluster: Cluster, network: Network | None = None, node: str = "") -> Break:
+    def made(self, name: str, cluster: Cluster, ops: tuple[Op, ...] = (), node: str = "") -> Break:
         station, title = TEXT[name]
         controller = self.good.controller.name if self.good.controller else ""
         words = {"front": self.good.entry.service.key, "back": self.back, "closed": CLOSED, "node": node, "controller": controller}
-        return Break(name, station, title.format(**words), cluster, network, node)
+        return Break(name, station, title.format(**words), cluster, ops, node)
 
 
 def _all(way: _Way) -> Iterator[Break]:
@@ -99,7 +98,7 @@ def _all(way: _Way) -> Iterator[Break]:
     yield way.made("empty", way.patched(way.back, selector={"app": "nobody"}))
     service = next(each for each in way.cluster.services if each.key == way.back)
     yield way.made("port", way.patched(way.back, ports=_closed(service.ports)))
-    yield way.made("firewall", way.cluster, _walled(way))
+    yield way.made("firewall", way.cluster, tuple(_wall(way)))
 
 
 def _local(way: _Way, front: str) -> Iterator[Break]:
@@ -123,11 +122,10 @@ def _elsewhere(ingress: Ingress) -> Ingress:
     return replace(ingress, rules=tuple(rules), default_backend=None)
 
 
-def _walled(way: _Way) -> Network:
-    """The machines with a rule on each node of a Pod behind the backend that drops what is for its address."""
-    cluster, ops = way.cluster, []
-    for each in cluster.edge.backends.upstreams(way.good.decision.backend):
-        node = next((pod.node_name for pod in cluster.pods if pod.key == each.pod), "")
+def _wall(way: _Way) -> Iterator[Op]:
+    """On each node of a Pod behind the backend, a rule that drops what is for its address."""
+    for each in way.cluster.edge.backends.upstreams(way.good.decision.backend):
+        node = next((pod.node_name for pod in way.cluster.pods if pod.key == each.pod), "")
         rule = f"-d {each.address}/{each.address.max_prefixlen} -p tcp -m tcp --dport {each.port} -j DROP"
-        ops += [RuleEnsure(node, "filter", "FORWARD", rule, each.address.version)] if node else []
-    return build(ops, cluster.network)
+        if node:
+            yield RuleEnsure(node, "filter", "FORWARD", rule, each.address.version)
