@@ -13,7 +13,7 @@ from k8snetlib.course import NotYet, check, variant
 from k8snetlib.course.checks import ex09
 from k8snetlib.course.proxies import through
 from k8snetlib.errors import LabError, ModelError
-from k8snetlib.kube.cast import GATEWAY, TEAMS
+from k8snetlib.kube.cast import GATEWAY, INGRESS, TEAMS
 from k8snetlib.kube.edge.translate import DIFFERENCES
 from k8snetlib.views.differences import EXAMPLES, both, differences
 from k8snetlib.views.roles import ROLES, ownership, roles_table
@@ -125,6 +125,21 @@ def test_a_passed_connection_is_said_to_be_unread(edge):
 
 
 # ── two APIs ──
+
+
+def test_the_map_leads_here_from_its_gateway():
+    html = k8s.course_map(["09-gateway-api.ipynb"]).html()
+    assert re.search(r'<a href="09-gateway-api.ipynb" title="Gateway API: 09 · Gateway API"', html)
+
+
+def test_a_request_goes_the_same_way_by_both(edge):
+    by_ingress = k8s.shop("vxlan", INGRESS, proxy="iptables", outside=True, balancer=True)
+    ways = []
+    for cluster in (by_ingress, edge):
+        found = cluster.journey("https://www.example.com/api")
+        hops = [hop.netns for each in found.connections for hop in each.there]
+        ways.append(["controller" if name == found.controller.name else name for name in hops])
+    assert ways[0] == ways[1] and len(ways[0]) > 6
 
 
 def test_each_difference_is_shown_by_a_request(edge):
