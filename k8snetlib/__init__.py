@@ -22,6 +22,7 @@ from .linux.packet import Frame, Packet, ping, tcp, udp
 from .linux.state import Network
 
 _LATER = {
+    "answers": "views.routes",
     "applied": "kube.apply",
     "bgp": "kube.peering",
     "bird_conf": "kube.bgp",
@@ -35,10 +36,13 @@ _LATER = {
     "conntrack": "views.tools",
     "cost_curve": "views.scale",
     "course_map": "views.course_map",
+    "create_ingress": "kube.edge.create",
     "deciding_rules": "views.outcomes",
     "decisions": "views.service_types",
     "deleted": "kube.apply",
+    "describe_ingress": "views.kubectl_describe",
     "diagram": "views.diagrams",
+    "differences": "views.differences",
     "endpoints": "views.kubectl",
     "examined": "views.outcomes",
     "faults": "kube.faults",
@@ -82,6 +86,8 @@ _LATER = {
     "request": "kube.edge.http",
     "resolv_conf": "views.questions",
     "rewrites": "views.rewrites",
+    "roles_picture": "views.roles",
+    "roles_table": "views.roles",
     "route_picture": "views.route_picture",
     "routed": "views.routes",
     "routing_table": "views.routes",
@@ -96,6 +102,7 @@ _LATER = {
     "steps": "views.walk",
     "summary": "views.text",
     "summary_table": "views.summary",
+    "symptoms": "views.symptoms",
     "sysctl": "views.tools",
     "Table": "views.tables",
     "table": "views.tables",

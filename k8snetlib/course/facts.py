@@ -101,6 +101,7 @@ def _file(repository: str, path: str, branch: str = "main") -> Source:
 
 _SANDBOX = _file("containerd/containerd", "internal/cri/server/sandbox_run.go")
 _VIRTUAL_IPS = Source("Virtual IPs and Service Proxies", "https://kubernetes.io/docs/reference/networking/virtual-ips/")
+_INGRESS = Source("Ingress", "https://kubernetes.io/docs/concepts/services-networking/ingress/")
 _NFTABLES, _DEFAULT = _kep(3866, "sig-network/3866-nftables-proxy"), _kep(5343, "sig-network/5343-nftables-to-default")
 
 FACTS: dict[str, Fact] = {
@@ -278,6 +279,25 @@ FACTS: dict[str, Fact] = {
         "The NGINX Ingress Controller of F5 is another project.",
         "March 2026",
         (_github("kubernetes/website", "pull", 53183), _github("controlplaneio-fluxcd/charts", "pull", 173))),
+    "ingress-is-data": Fact(
+        "The Ingress routes the packets.",
+        "An Ingress is an object in the API server, and makes no rule and no device on any node. A controller reads it and configures a "
+        "proxy, whose Pods are reached by an ordinary Service.",
+        "Kubernetes 1.36",
+        (_INGRESS,)),
+    "ingress-to-endpoints": Fact(
+        "An Ingress controller sends requests to the Service's ClusterIP.",
+        "Most watch EndpointSlices and send to the Pods' own addresses, past kube-proxy: so they can choose for each request, and keep a "
+        "client at its Pod. Some have an option for the ClusterIP, such as nativeLB in Traefik.",
+        "Traefik 3 and others, as of 2026",
+        (Source("Traefik: Kubernetes Ingress", "https://doc.traefik.io/traefik/reference/install-configuration/providers/kubernetes/kubernetes-ingress/"),
+         Source("Ingress-NGINX: miscellaneous", "https://kubernetes.github.io/ingress-nginx/user-guide/miscellaneous/"))),
+    "ingress-class-annotation": Fact(
+        "The annotation kubernetes.io/ingress.class chooses the controller.",
+        "It did before the field spec.ingressClassName and the IngressClass came. It was never formally defined, and is deprecated; many "
+        "controllers still read it.",
+        "Kubernetes 1.18 (field), 1.19 (stable)",
+        (_INGRESS,)),
     "ingress-frozen": Fact(
         "The Ingress API is deprecated.",
         "It is stable and frozen: no new features, and no plan to remove it. New features go to the Gateway API.",
@@ -288,5 +308,30 @@ FACTS: dict[str, Fact] = {
         "It is a set of CRDs with versions of its own. TLSRoute and ListenerSet are stable since v1.5, TCPRoute and UDPRoute since v1.6.",
         "Gateway API v1.6.0, June 2026",
         (Source("Gateway API releases", f"{_GITHUB}kubernetes-sigs/gateway-api/releases"),)),
+    "gateway-experimental": Fact(
+        "TLSRoute, TCPRoute and CORS are experimental.",
+        "TLSRoute, ListenerSet, ReferenceGrant (v1) and the CORS filter are in the standard channel since v1.5, TCPRoute and UDPRoute "
+        "since v1.6. Your cluster has what its installed CRDs have, whatever its Kubernetes version.",
+        "Gateway API v1.5.0 (February 2026), v1.6.0 (June 2026)",
+        (Source("Gateway API v1.5", "https://kubernetes.io/blog/2026/04/21/gateway-api-v1-5/"),
+         _file("kubernetes-sigs/gateway-api", "CHANGELOG/1.6-CHANGELOG.md"))),
+    "gateway-roles-people": Fact(
+        "The Gateway API needs three teams.",
+        "Roles are hats: the API's own description says that one person may wear several. What counts is that each has objects of its "
+        "own, so that access control can go by object.",
+        "Gateway API as of 2026",
+        (Source("Roles and Personas", "https://gateway-api.sigs.k8s.io/concepts/roles-and-personas"),)),
+    "http-grpc-one-host": Fact(
+        "An HTTPRoute and a GRPCRoute cannot share a host name.",
+        "They could not by the book until v1.6, and few controllers refused. Since then a controller may refuse the newer one, as this "
+        "library does, or take both.",
+        "Gateway API v1.6.0",
+        (_github("kubernetes-sigs/gateway-api", "pull", 4598),)),
+    "misdirected-optional": Fact(
+        "A gateway answers 421 where host and handshake disagree.",
+        "A controller that supports this does; the conformance test for it came with v1.5, is optional, and is made with HTTP/2 alone. "
+        "Others route by the Host header.",
+        "Gateway API v1.5.0",
+        (_github("kubernetes-sigs/gateway-api", "pull", 4364), _github("kubernetes-sigs/gateway-api", "pull", 4665))),
 }
 """Every fact, by key."""

@@ -11,7 +11,7 @@ from ..kube.control import find_port
 from ..kube.edge.entry import Entry, door, entry
 from ..kube.edge.fronts import Front, fronts
 from ..kube.edge.haproxy import haproxy_conf
-from ..kube.edge.http import request
+from ..kube.edge.http import Request, request
 from ..kube.edge.ingress import IngressTable
 from ..kube.edge.journey import journeys
 from ..kube.edge.nginx import nginx_conf
@@ -57,18 +57,19 @@ def configuration(cluster: Cluster, kind: str = "nginx", *, name: str = "", root
     return _conf(cluster, kind, served, root)
 
 
-def through(cluster: Cluster, kind: str, *urls: str, name: str = "", source: str = "client", experiment: str = "") -> Proxied:
-    """Send requests for these URLs through a real proxy in the controller's Pod, live or as recorded under ``experiment``'s name, and set
-    them beside the model's journeys. LabError where it can neither be run nor replayed."""
+def through(cluster: Cluster, kind: str, *urls: str | Request, name: str = "", source: str = "client", experiment: str = "") -> Proxied:
+    """Send requests (or GETs for these URLs) through a real proxy in the controller's Pod, live or as recorded under ``experiment``'s name,
+    and set them beside the model's journeys. LabError where it can neither be run nor replayed."""
     found, served = _served(cluster, name)
     conf = _conf(cluster, kind, served, root=True)
     at = _controller(cluster, found)
-    hosts = tuple(dict.fromkeys(request(url).hostname for url in urls)) if any(front.secure for front in served) else ()
-    asked = tuple(_asked(cluster, found, source, url) for url in urls)
+    sent = tuple(each if isinstance(each, Request) else request(each) for each in urls)
+    hosts = tuple(dict.fromkeys(each.hostname for each in sent)) if any(front.secure for front in served) else ()
+    asked = tuple(_asked(cluster, found, source, each) for each in sent)
     webs = {cluster.netns(pod): _ports(pod) for pod in cluster.pods if pod.key in cluster.sandboxes and cluster.netns(pod) != at and _ports(pod)}
     ops = cluster.ops()
     result = proxied(experiment or f"{kind}-{found.name.replace('/', '-')}", ops, at, kind, conf, [f.listen for f in served], webs, asked, hosts)
-    rows, agree = _compared(cluster, found, source, urls, result)
+    rows, agree = _compared(cluster, found, source, sent, result)
     return Proxied(kind, conf, result, rows, agree)
 
 
@@ -110,17 +111,20 @@ def _ports(pod: Pod) -> tuple[int, ...]:
     return tuple(port.container_port for box in pod.running_containers for port in box.ports if port.protocol == "TCP")
 
 
-def _asked(cluster: Cluster, found: Entry, source: str, url: str) -> Asked:
-    sent = request(url)
+def _asked(cluster: Cluster, found: Entry, source: str, sent: Request) -> Asked:
     sender = cluster.find(source)
     target = cluster.find(door(cluster, found, source, sent))
-    return Asked(sender.netns, str(target.addresses[0]), target.port or sent.port, sent.host, sent.path, secure=sent.scheme == "https")
+    where = sender.netns, str(target.addresses[0]), target.port or sent.port
+    return Asked(*where, sent.host, sent.path, sent.method, sent.headers, sent.scheme == "https")
 
 
-def _compared(cluster: Cluster, found: Entry, source: str, urls: Sequence[str], result: ProxiedResult) -> tuple[tuple[tuple[str, ...], ...], bool]:
+def _compared(cluster: Cluster, found: Entry, source: str, sent: Sequence[Request], result: ProxiedResult) -> tuple[tuple[tuple[str, ...], ...], bool]:
     rows, agree = [], True
-    for url, answer in zip(urls, result.answers, strict=True):
-        possible = [each for _, each in journeys(cluster, url, source=source, name=found.name)]
+    known: dict[Request, list] = {}
+    for each, answer in zip(sent, result.answers, strict=True):
+        if each not in known:
+            known[each] = [one for _, one in journeys(cluster, each, source=source, name=found.name)]
+        possible = known[each]
         statuses = list(dict.fromkeys(str(each.response) if each.response else TEXT["no-answer"] for each in possible))
         fits = any(
             (each.response.status if each.response else 0) == answer.status and (each.pod.name if each.pod else "") == _name(cluster, answer.pod)
@@ -129,8 +133,14 @@ def _compared(cluster: Cluster, found: Entry, source: str, urls: Sequence[str], 
         agree &= fits
         seen = dict((name.title(), content) for name, content in answer.asked.get("headers", ())) if answer.asked else {}
         shown = TEXT["same" if fits else "other"].format(status=answer.status or answer.error)
-        rows.append((url, ", ".join(statuses), shown, _name(cluster, answer.pod), str((answer.asked or {}).get("peer", "")), seen.get("X-Forwarded-For", "")))
+        rows.append((_words(each), ", ".join(statuses), shown, _name(cluster, answer.pod), str((answer.asked or {}).get("peer", "")), seen.get("X-Forwarded-For", "")))
     return tuple(rows), agree
+
+
+def _words(sent: Request) -> str:
+    """A plain GET by its URL alone."""
+    plain = (sent.method, sent.headers) == ("GET", ())
+    return sent.url if plain else "\n".join([str(sent), *(f"{name}: {content}" for name, content in sent.headers)])
 
 
 def _name(cluster: Cluster, netns: str) -> str:

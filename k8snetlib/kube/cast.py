@@ -22,6 +22,8 @@ DNS6 = ip_address("fd00:10:96::a")
 SHOP, NODE_C, COREDNS = DATA / "shop.yaml", DATA / "node-c.yaml", DATA / "coredns.yaml"
 INGRESS, GATEWAY = DATA / "ingress.yaml", DATA / "gateway.yaml"
 """The way in for HTTP, in either API, with its controller: ``shop("vxlan", INGRESS, proxy="iptables", outside=True, balancer=True)``."""
+TEAMS = DATA / "teams.yaml"
+"""A second version of api, and a second team: Service pay in namespace pay. To be loaded after ``GATEWAY``."""
 
 
 def shop(

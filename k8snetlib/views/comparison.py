@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..errors import ModelError
 from ..kube.cni.sandbox import UNDERLAY
+from ..kube.edge.journey import Journey
 from ..linux.events import Trace
 from .outcomes import translations
 from .tables import Table
@@ -18,6 +19,10 @@ TEXT = {
     "underlay": "underlay",
     "rules": "rules ({what})",
     "routing": "routing",
+    "journey": "{connections}, {places} in all; the client's ends in Pod {controller}, and the Pod behind it sees {peer}",
+    "alone": "{connections}, {places}; Pod {controller} answers {response}",
+    "lost": "{connections}, {places}; lost in {where}",
+    "controller": "controller {name}",
     "seen": "{places}, {spaces}; TTL {first} → {last}; {own} bytes, at most {wire} on the wire",
     "mode": "there is no mode {number!r} (there are {modes})",
 }
@@ -36,8 +41,9 @@ COMPARISON = (   # mode, who talks to whom, what carries it, key points, lessons
 NAMED = ("loopback", "bridge", *TUNNELS)   # kinds of device that are told with their names
 
 
-def comparison(traces: Mapping[str, Trace]) -> Table:
-    """The modes side by side: what carries the packet and what was seen is read off ``traces`` (by mode: "1", "2.1", "2.2")."""
+def comparison(traces: Mapping[str, Trace | Journey]) -> Table:
+    """The modes side by side: what carries the packet and what was seen is read off ``traces`` (by mode: "1", "2.1", "2.2"), or, of a
+    request from outside, off its journey."""
     known = [row[0] for row in COMPARISON]
     for number in traces:
         if number not in known:
@@ -45,8 +51,13 @@ def comparison(traces: Mapping[str, Trace]) -> Table:
     rows = []
     for number, name, component, points, lessons in COMPARISON:
         trace = traces.get(number)
-        seen = TEXT["later"].format(lessons=lessons) if trace is None else _seen(trace)
-        rows.append((f"{number}  {name}", component if trace is None else _components(trace), points, seen))
+        if trace is None:
+            carried, seen = component, TEXT["later"].format(lessons=lessons)
+        elif isinstance(trace, Journey):
+            carried, seen = _carried(trace), _visited(trace)
+        else:
+            carried, seen = _components(trace), _seen(trace)
+        rows.append((f"{number}  {name}", carried, points, seen))
     return Table(tuple(TEXT["comparison"].split("|")), tuple(rows))
 
 
@@ -61,6 +72,25 @@ def _components(trace: Trace) -> str:
             found.append(f"{interface.kind} {interface.name}" if interface.kind in NAMED else interface.kind)
     found += [TEXT["rules"].format(what=what) for what in dict.fromkeys(event.what for event in translations(trace))]
     return ", ".join(dict.fromkeys(found))
+
+
+def _carried(found: Journey) -> str:
+    """What a request passed, connection by connection, with the controller between them."""
+    parts = [_components(each.there) for each in found.connections]
+    if found.controller:
+        parts.insert(1, TEXT["controller"].format(name=found.controller.name))
+    return "; ".join(parts)
+
+
+def _visited(found: Journey) -> str:
+    """What a request went through, in numbers, and who sees whom at the end."""
+    last, controller = found.connections[-1].there, found.controller
+    count = sum(len(steps(each.there)) for each in found.connections)
+    numbers = {"connections": _many(len(found.connections), "connection"), "places": _many(count, "place")}
+    if controller is None:
+        return TEXT["lost"].format(**numbers, where=last.end.netns)
+    key = "journey" if len(found.connections) > 1 else "alone"
+    return TEXT[key].format(**numbers, controller=controller.name, peer=last.end.packet.src, response=found.response)
 
 
 def _seen(trace: Trace) -> str:

@@ -85,7 +85,7 @@ class Mode:
 
 
 LESSONS: tuple[Lesson, ...] = (
-    Lesson("00", "The map", "name the four modes and trace a packet of modes 1 to 3"),
+    Lesson("00", "The map", "name the four modes and trace a packet of each"),
     Lesson("01", "Containers in a Pod", "say why two containers cannot both listen on 8080, and what localhost means in a Pod"),
     Lesson("02", "Pods on one node", "follow a frame through veth and bridge, and say where no router was involved"),
     Lesson("03", "Overlays: VXLAN and IPIP", "read both headers of an encapsulated packet, and compute the MTU"),

@@ -34,6 +34,7 @@ TEXT = {
     "tls": "TLS ends here: {key}",
     "own": "its own certificate",
     "rule": "{rule}\n→ {backend}",
+    "passed": "passed on, unread\n→ {backend}",
     "says": "answers {response}",
     "pod": "{name}\n{address}\nsees {peer}\nanswers {response}",
     "drop": "✕ {reason}",
@@ -142,7 +143,9 @@ class _Drawing:
             lines.append(TEXT["tls"].format(key=found.certificate or TEXT["own"]))
         lines.append(TEXT["ends"])
         decision = found.decision
-        if decision and decision.rule and decision.sent:
+        if passed:
+            lines.append(TEXT["passed"].format(backend=decision.backend))
+        elif decision and decision.rule and decision.sent:
             lines.append(TEXT["rule"].format(rule=_short(words(decision.rule.match).replace("\n", ", ")), backend=decision.backend))
         if len(found.connections) < 2:
             lines.append(TEXT["says"].format(response=found.response or WORDS["no-answer"]))

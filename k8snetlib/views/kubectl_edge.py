@@ -39,7 +39,8 @@ def get_ingress(cluster: Cluster, namespace: str = "shop") -> Text:
     rows = []
     for each in found:
         assigned = each.ingress_class or class_of(each, cluster.manifests.of(IngressClass)) or ""  # the default one, at creation
-        rows.append((each.name, assigned or KUBECTL["none"], _hosts(each), _addresses(cluster, f"ingress/{assigned}"), "80, 443" if each.tls else "80"))
+        ports = "80, 443" if each.tls else "80"
+        rows.append((each.name, assigned or KUBECTL["none"], _hosts(each), _addresses(cluster, f"ingress/{assigned}"), ports))
     return _listing(TEXT["ingress"].split("|"), rows, namespace)
 
 

@@ -76,8 +76,9 @@ class _Drawing:
             self._outcome(number, decision, chosen)
         return self.graph
 
-    def _step(self, node: str, label: str, kind: str, taken: bool, text: str = "") -> None:
-        self.graph.node(node, label, **{"class": kind if taken else f"{kind} dim"})
+    def _step(self, node: str, label: str, kind: str, taken: bool, text: str = "", *, asked: bool = False) -> None:
+        """A box and the line to it. What was asked and does not answer is plain, and what was not even asked is dim."""
+        self.graph.node(node, label, **{"class": kind if taken else "interface" if asked else f"{kind} dim"})
         self.graph.edge(self.last, node, label=BESIDE + text if text else "", dir="forward", **{"class": "path" if taken else "link dim"})
 
     def _listeners(self) -> None:
@@ -110,7 +111,7 @@ class _Drawing:
             mine = [(number, each) for number, each in fitting if each.host == host]
             self.last = before
             taken = any(each is answers for _, each in mine)
-            self._step(f"host{place}", TEXT["host"].format(host=host or TEXT["any"]), "bridge", taken)
+            self._step(f"host{place}", TEXT["host"].format(host=host or TEXT["any"]), "bridge", taken, asked=True)
             self.last = f"host{place}"
             node = self._host_rules(place, mine) or node
         self.last = before
@@ -124,7 +125,8 @@ class _Drawing:
         for number, each in sorted(shown, key=lambda pair: pair[0]):
             key = "rule" if each.rule.origin.rule is not None else "default"
             label = TEXT[key].format(number=number, match=_cut(words(each.rule.match)))
-            self._step(f"rule{number}", label, "netfilter", not each.why, reason(each.why) if each.why else "")
+            label += f"\n{reason(each.why)}" if each.why else ""
+            self._step(f"rule{number}", label, "netfilter", not each.why, asked=True)
             node = node if each.why else f"rule{number}"
         if len(shown) < len(mine):
             self._step(f"more{place}", TEXT["more"].format(n=len(mine) - len(shown)), "netfilter", False)

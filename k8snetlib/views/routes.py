@@ -39,6 +39,8 @@ TEXT = {
     "rewrite": "rewrite", "request-headers": "request headers", "response-headers": "response headers", "mirror": "mirror to {backend}",
     "cors": "CORS",
     "no-backend": "no backend: 500",
+    "answers": "request|host of the rule|rule|goes to",
+    "no-rule": "none fits", "no-host": "none",
     "outcomes": "share|status|backend|sent as|why",
     "pod": "its Pod's",
     "no-answer": "none",
@@ -57,6 +59,9 @@ class Routed:
     request: Request
     rules: tuple[Considered, ...]
     decisions: tuple[Decision, ...]
+
+    def __repr__(self) -> str:
+        return str(why_table(self))
 
 
 def find_table(cluster: Cluster, name: str = "") -> tuple[str, Entrance]:
@@ -144,6 +149,22 @@ def result(found: Routed) -> str:
             end = f"{end}, {each.why}"
         parts.append(end if each.share == 1 else TEXT["weighted"].format(backend=end, share=share(each.share)))
     return "; ".join(parts)
+
+
+def answers(cluster: Cluster, *urls: str, name: str = "") -> Table:
+    """Several requests, each with the rule that answers it and where it goes: ``answers(cluster, "http://www.example.com/api")``."""
+    rows = []
+    for url in urls:
+        found = routed(cluster, url, name=name)
+        rule = next((each for each in found.rules if not each.why), None)
+        if rule is None:
+            cells = TEXT["no-host"], TEXT["no-rule"]
+        else:
+            matched = words(rule.rule.match) if rule.rule.origin.rule is not None else TEXT["everything"]
+            cells = rule.host or TEXT["any"], matched
+        rows.append((url.partition("://")[2] if url.startswith("http://") else url, *cells, result(found)))
+    heads = tuple(TEXT["answers"].split("|"))
+    return Table(heads, tuple(rows), code=frozenset({heads[0], heads[2]}), whole=frozenset(heads[:3]))
 
 
 def outcome_table(found: Routed) -> Table:

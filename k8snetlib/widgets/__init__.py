@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .addresses import AddressesExplorer
+    from .gateway import GatewayExplorer
     from .journey import JourneyExplorer
     from .map_explorer import MapExplorer
     from .packet_walk import PacketWalk
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _LATER = {
     "AddressesExplorer": "addresses",
+    "GatewayExplorer": "gateway",
     "JourneyExplorer": "journey",
     "MapExplorer": "map_explorer",
     "PacketWalk": "packet_walk",
@@ -41,8 +43,8 @@ _LATER = {
 }
 
 __all__ = [
-    "AddressesExplorer", "JourneyExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer", "ProxyExplorer",
-    "RulesExplorer", "ServiceExplorer", "ServiceTypeExplorer", "TunnelExplorer", "WaysExplorer",
+    "AddressesExplorer", "GatewayExplorer", "JourneyExplorer", "MapExplorer", "PacketWalk", "PodPairExplorer", "PortsExplorer",
+    "ProxyExplorer", "RulesExplorer", "ServiceExplorer", "ServiceTypeExplorer", "TunnelExplorer", "WaysExplorer",
 ]  # fmt: skip
 
 

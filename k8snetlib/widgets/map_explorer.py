@@ -1,4 +1,4 @@
-"""Lesson 00: the cluster of the course, and one packet of each mode through it."""
+"""Lesson 00: the cluster of the course, and one packet of each mode through it; of mode 4 a request, with its two connections."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from html import escape
 
 import ipywidgets
 
-from ..kube.cast import shop
+from ..kube.cast import INGRESS, shop
 from ..kube.cluster import Cluster
 from ..linux.events import Trace
 from ..views.comparison import COMPARISON
+from ..views.connections import connections_picture
 from ..views.course_map import mode_picture
 from ..views.diagrams import diagram
+from ..views.figure import Figure
 from ..views.walk import steps
 from .base import Answer, Columns, Explorer
 from .twin import table
@@ -22,13 +24,13 @@ TEXT = {
     "mode": "Mode:",
     "option": "{number} · {who}",
     "traced": "{who}. {points}.",
-    "later": "{who}. {points}. No packet is traced here yet: lessons {lessons} do it.",
     "carrier": "carried by", "packet": "the packet", "way": "its way", "length": "on the wire", "ttl": "TTL", "lessons": "taken apart in",
     "lesson": "lesson {lessons}", "many": "lessons {lessons}",
     "places": "{n} place{s} in {spaces}", "inside": "1 place, inside {space}",
     "bytes": "{first} bytes", "grows": "{first} bytes, {most} at most: a packet inside a packet",
     "stays": "{ttl}: nobody routed it", "falls": "{before} → {after}: {n} hosts routed it",
-    "columns": "this mode|in this cluster", "untraced": "this mode|in a cluster",
+    "columns": "this mode|in this cluster", "request": "the request", "answer": "the answer", "sees": "the Pod sees",
+    "controller": "{peer}, the controller; the client is in a header",
 }  # fmt: skip
 PACKETS: Mapping[str, tuple[str, str]] = {
     "1": ("pod/web", "127.0.0.1:8080"),
@@ -36,7 +38,9 @@ PACKETS: Mapping[str, tuple[str, str]] = {
     "2.2": ("pod/web", "pod/api-2:8080"),
     "3": ("pod/web", "svc/api:80"),
 }
-"""Mode → the two ends of the packet that shows it; the other modes have lessons of their own."""
+"""Mode → the two ends of the packet that shows it."""
+REQUEST = "https://www.example.com/api"
+"""The request that shows mode 4."""
 
 
 class MapExplorer(Explorer):
@@ -50,17 +54,29 @@ class MapExplorer(Explorer):
         super().__init__(TEXT["title"], lambda mode: view(cluster, mode), {"mode": mode}, [["mode"]])
 
 
-def view(cluster: Cluster, mode: str) -> Answer:
-    """The map for one mode: pure."""
+def view(cluster: Cluster, mode: str, edge: Cluster | None = None) -> Answer:
+    """The map for one mode: pure. ``edge`` is the cluster with a way in from outside, by default the course's."""
     _, who, carrier, points, lessons = next(row for row in COMPARISON if row[0] == mode)
     points = points[0].upper() + points[1:]
     taken = (TEXT["lessons"], TEXT["lesson" if lessons.isdigit() else "many"].format(lessons=lessons))
     if mode not in PACKETS:
-        summary = TEXT["later"].format(who=who, points=points, lessons=lessons)
-        return Answer(summary, (mode_picture(mode), _facts([(TEXT["carrier"], carrier), taken], TEXT["untraced"])))
+        return Answer(TEXT["traced"].format(who=who, points=points), _visited(edge or with_edge(), carrier, taken))
     trace = (cluster.with_proxy("iptables") if mode == "3" else cluster).trace(*PACKETS[mode])
     facts = [(TEXT["carrier"], carrier), *_told(trace), taken]
     return Answer(TEXT["traced"].format(who=who, points=points), (Columns((diagram(trace=trace),), (_facts(facts, TEXT["columns"]),)),))
+
+
+def with_edge() -> Cluster:
+    """The course's cluster with an Ingress controller, a load balancer and a client outside."""
+    return shop("vxlan", INGRESS, proxy="iptables", outside=True, balancer=True)
+
+
+def _visited(cluster: Cluster, carrier: str, taken: tuple[str, str]) -> tuple[Figure | str, ...]:
+    """A request from outside: its connections, and the journey as facts."""
+    found = cluster.journey(REQUEST)
+    peer = TEXT["controller"].format(peer=found.connections[-1].there.end.packet.src)
+    asked = [(TEXT["request"], str(found.request)), (TEXT["answer"], str(found.response)), (TEXT["sees"], peer)]
+    return mode_picture("4"), connections_picture(found), _facts([(TEXT["carrier"], carrier), *asked, taken], TEXT["columns"])
 
 
 def _told(trace: Trace) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape
@@ -15,26 +14,26 @@ from ..errors import ManifestError
 from ..kube.apply import applied, deleted
 from ..kube.cast import GATEWAY, INGRESS, shop
 from ..kube.cluster import Cluster
+from ..kube.edge.create import RuleLine, manifest
 from ..kube.edge.http import Request, request
 from ..kube.edge.objects import Ingress
 from ..kube.edge.translate import http_routes
 from ..kube.manifests import loads
 from ..kube.patch import patched
-from ..value import value
 from ..views.kubectl_edge import get_httproutes, get_ingress
 from ..views.route_picture import picture
 from ..views.routes import Routed, routed, why_table, words
 from .base import Answer, Explorer
 
 TEXT = {
-    "title": "Rules: which backend does a request reach?",
+    "title": "Rules: which backend a request reaches",
     "scheme": "Request:", "host": "Host:", "path": "Path:", "method": "Method:",
     "class": "Class:", "default": "Default backend:", "tls": "TLS for:", "web": "Pod web:",
     "edge": "edge", "assigned": "none; edge is the default", "egde": "egde (no such class)",
     "none": "none", "ready": "ready", "not-ready": "not ready",
     "rule-host": "Host {n}:", "rule-path": "Path {n}:", "rule-type": "Type {n}:", "rule-to": "To {n}:",
     "cart:80": "cart:80 (no such Service)", "api:http": "api:http (a port's name)",
-    "add": "Add a rule", "remove": "✕", "remove-tip": "Remove rule {n}",
+    "count": "Rules:", "add": "Add a rule", "remove": "✕", "remove-tip": "Remove rule {n}",
     "any": "any host",
     "refused": "The API server refuses this {kind}: {error}",
     "no-path": "A request's path begins with a slash; this one is “{path}”.",
@@ -66,16 +65,6 @@ SECRETS = {"www.example.com": "www-example-com", "*.example.com": "star-example-
 FILE = "ingress.yaml"
 
 
-@value
-class RuleLine:
-    """One line of the table: a host (``""`` is any), a path, how it is compared, and ``SERVICE:PORT``."""
-
-    host: str = "www.example.com"
-    path: str = "/"
-    type: str = "Prefix"
-    to: str = "web:80"
-
-
 FIRST = (
     RuleLine(path="/api", to="api:80"),
     RuleLine(path="/api/health", type="Exact"),
@@ -89,7 +78,8 @@ class RulesExplorer(Explorer):
 
     def __init__(self, rules: Sequence[RuleLine] = FIRST, *, api: str = "Ingress") -> None:
         made = Made(api)
-        controls = {**_request_controls(), **_ingress_controls(), "count": ipywidgets.BoundedIntText(len(rules), min=1, max=MOST)}
+        count = ipywidgets.BoundedIntText(len(rules), min=1, max=MOST, description=TEXT["count"])
+        controls = {**_request_controls(), **_ingress_controls(), "count": count}
         for number in range(1, MOST + 1):
             line = rules[number - 1] if number <= len(rules) else RuleLine()
             controls |= _rule_controls(number, line)
@@ -142,7 +132,8 @@ class RulesExplorer(Explorer):
     def told(self) -> list[str]:
         """The choices in words: the request, and the rules that are shown."""
         names = ("scheme", "host", "path", "method", "class", "default", "tls", "web")
-        chosen = [f"{self.controls[name].description} {getattr(self.controls[name], 'label', None) or self.choices[name]}" for name in names]
+        shown = (self.controls[name] for name in names)
+        chosen = [f"{each.description} {getattr(each, 'label', None) or each.value}" for each in shown]
         rules = (TEXT["told-rule"].format(n=n, **_words(each)) for n, each in enumerate(self.lines(), 1))
         return [*chosen, TEXT["rules"].format(rules=", ".join(rules))]
 
@@ -171,22 +162,22 @@ def _request_controls() -> dict[str, Any]:
         "scheme": _pick(TEXT["scheme"], ("http", "https"), "http", "10em", "5em"),
         "host": _type(TEXT["host"], ASKED_HOSTS, "www.example.com", "17em", "3em"),
         "path": _type(TEXT["path"], ASKED_PATHS, "/api/health/", "15em", "3em"),
-        "method": _pick(TEXT["method"], METHODS, "GET", "11em"),
+        "method": _pick(TEXT["method"], METHODS, "GET", "12em", "5em"),
     }
 
 
 def _ingress_controls() -> dict[str, Any]:
     return {
         "class": _pick(TEXT["class"], ("edge", "assigned", "egde"), "edge", "20em", "5em"),
-        "default": _pick(TEXT["default"], ("none", "web:80", "api:80"), "none", "16em", "8em"),
+        "default": _pick(TEXT["default"], ("none", "web:80", "api:80"), "none", "18em", "9em"),
         "tls": _pick(TEXT["tls"], ("none", *SECRETS), "none", "20em", "5em"),
-        "web": _pick(TEXT["web"], ("ready", "not-ready"), "ready", "16em", "8em"),
+        "web": _pick(TEXT["web"], ("ready", "not-ready"), "ready", "18em", "9em"),
     }
 
 
 def _rule_controls(n: int, line: RuleLine) -> dict[str, Any]:
     return {
-        f"host{n}": _type(TEXT["rule-host"].format(n=n), HOSTS, line.host, "16.5em"),
+        f"host{n}": _type(TEXT["rule-host"].format(n=n), HOSTS, line.host, "18.5em"),
         f"path{n}": _type(TEXT["rule-path"].format(n=n), PATHS, line.path, "13.5em"),
         f"type{n}": _pick(TEXT["rule-type"].format(n=n), TYPES, line.type, "13.5em"),
         f"to{n}": _pick(TEXT["rule-to"].format(n=n), TO, line.to, "12em", "3em"),
@@ -226,37 +217,12 @@ spec: {controller: k8snetlib.example/edge}
 """
 
 
-def manifest(lines: Sequence[RuleLine], ingress_class: str = "edge", default: str = "none", tls: str = "none") -> str:
-    """The Ingress as a manifest; rules for the same host stand together."""
-    text = ["apiVersion: networking.k8s.io/v1", "kind: Ingress", "metadata: {name: shop, namespace: shop}", "spec:"]
-    text += [] if ingress_class == "assigned" else [f"  ingressClassName: {ingress_class}"]
-    text += [] if default == "none" else [f"  defaultBackend: {_backend(default)}"]
-    text += [] if tls == "none" else ["  tls:", f"  - {{hosts: [{_plain(tls)}], secretName: {SECRETS[tls]}}}"]
-    text.append("  rules:")
-    for host in dict.fromkeys(each.host for each in lines):
-        text += [f"  - host: {_plain(host)}", "    http:"] if host else ["  - http:"]
-        text.append("      paths:")
-        for each in lines:
-            if each.host == host:
-                text.append(f"      - {{path: {_plain(each.path)}, pathType: {each.type}, backend: {_backend(each.to)}}}")
-    return "\n".join(text) + "\n"
-
-
-def _backend(to: str) -> str:
-    name, _, port = to.partition(":")
-    return f"{{service: {{name: {name}, port: {{{'number' if port.isdigit() else 'name'}: {port}}}}}}}"
-
-
-def _plain(text: str) -> str:
-    """A string as YAML: as it is where that is safe, else in quotes."""
-    return text if re.fullmatch(r"/[\w./-]*|[a-zA-Z][\w-]*(\.[\w-]+)+", text, re.ASCII) else json.dumps(text)
-
-
 def view(made: Made, choices: Mapping[str, Any]) -> Answer:
     """What becomes of a request: pure."""
     lines = lines_of(choices)
-    chosen = {"ingress_class": choices["class"], "default": choices["default"], "tls": choices["tls"]}
-    text = manifest(lines, **chosen)
+    named, default, host = choices["class"], choices["default"], choices["tls"]
+    tls = {SECRETS[host]: [host]} if host in SECRETS else {}
+    text = manifest(lines, "shop", "" if named == "assigned" else named, "" if default == "none" else default, tls)
     try:
         if made.api != "Ingress":
             text = _as_routes(text)

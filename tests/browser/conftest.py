@@ -29,7 +29,7 @@ ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "-
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MISSING = "BROWSER TESTS NOT RUN: {what}"
 EXPLORERS = ("MapExplorer", "PortsExplorer", "PodPairExplorer", "TunnelExplorer", "WaysExplorer", "AddressesExplorer", "ServiceExplorer",
-             "ServiceTypeExplorer", "JourneyExplorer")  # fmt: skip
+             "ServiceTypeExplorer", "RulesExplorer", "JourneyExplorer")  # fmt: skip
 IMPORTS = f"from k8snetlib import shop\nfrom k8snetlib.widgets import PacketWalk, {', '.join(EXPLORERS)}"
 
 

@@ -219,6 +219,38 @@ def test_service_types(explorers):
     expect(explorer, "An ExternalName is a CNAME")
 
 
+def test_rules(page, explorers):
+    explorer = explorers["RulesExplorer"]
+
+    def fill(label: str, text: str) -> None:
+        explorer.get_by_label(label, exact=True).fill(text)
+
+    expect(explorer, "goes to Service shop/api:80, by rule 2 of the table below: Prefix /api.")
+    fill("Path:", "/api/health")
+    expect(explorer, "goes to Service shop/web:80, by rule 1 of the table below: Exact /api/health.")
+    fill("Path 1:", "api")
+    expect(explorer, "The API server refuses this Ingress: ingress.yaml:10 spec.rules[0].http.paths[0].path")
+    fill("Path 1:", "/api/health")
+    choose(explorer, "Type 1:", "Exact")
+    choose(explorer, "To 1:", "cart:80 (no such Service)")
+    expect(explorer, "503 Service Unavailable. There is no Service shop/cart.")  # of two equal rules, the first
+    explorer.get_by_title("Remove rule 1").click()
+    expect(explorer, "goes to Service shop/web:80, by rule 1")
+    fill("Host:", "shop.example.com")
+    expect(explorer, "goes to Service shop/api:80, by rule 3 of the table below: Prefix /.")
+    explorer.get_by_label("Host 4:", exact=True).wait_for(state="hidden")
+    explorer.get_by_role("button", name="Add a rule").click()
+    explorer.get_by_label("Host 4:", exact=True).wait_for(state="visible")
+    choose(explorer, "Class:", "egde (no such class)")
+    expect(explorer, "No controller takes this Ingress")
+    choose(explorer, "Class:", "edge")
+    choose(explorer, "Request:", "https")
+    expect(explorer, "GET https://shop.example.com/api/health goes to")
+    choose(explorer, "TLS for:", "*.example.com")
+    explorer.get_by_text("certificate of Secret shop/star-example-com").wait_for()
+    assert page.mistakes == []
+
+
 def test_journey(page, explorers):
     explorer = explorers["JourneyExplorer"]
     expect(explorer, "front-edge-1 sees 203.0.113.7, the client itself")

@@ -13,6 +13,8 @@ from k8snetlib.course import NotYet, check, variant
 from k8snetlib.course.checks.ex01 import CALLER, LOOPBACK, REFUSED, Crowd, wanted
 from k8snetlib.course.variants import Variant
 from k8snetlib.errors import ModelError
+from k8snetlib.kube.cast import INGRESS
+from k8snetlib.kube.patch import patched
 from k8snetlib.linux.engine import trace
 from k8snetlib.linux.packet import tcp
 from k8snetlib.linux.state import Socket
@@ -123,6 +125,17 @@ def test_the_modes_are_compared_by_what_the_packets_went_through():
     assert rows["2.2"][1] == "veth, bridge cni0, routing, vxlan flannel.1, underlay"
     assert "TTL 64 → 62; 54 bytes, at most 104 on the wire" in rows["2.2"][3]
     assert [rows[number][3] for number in ("3", "4")] == ["lessons 05–07", "lessons 07–09"]
+
+
+def test_a_request_from_outside_is_compared_by_its_journey():
+    edge = shop("vxlan", INGRESS, proxy="iptables", outside=True, balancer=True)
+    row = comparison({"4": edge.journey("https://www.example.com/api")}).rows[-1]
+    assert "rules (DNAT), rules (SNAT); controller edge-1; veth" in row[1]
+    assert row[3] == "2 connections, 28 places in all; the client's ends in Pod edge-1, and the Pod behind it sees 10.244.2.5"
+    alone = comparison({"4": edge.journey("https://www.example.com/x")}).rows[-1]
+    assert alone[3] == "1 connection, 15 places; Pod edge-1 answers 404 Not Found"
+    down = patched(edge, "pod/edge-1", namespace="edge", ready=False).journey("http://www.example.com/api")
+    assert comparison({"4": down}).rows[-1][3].endswith("lost in node-a")
 
 
 def test_the_comparison_follows_the_cluster():

@@ -13,13 +13,17 @@ from k8snetlib.widgets import (
     MapExplorer,
     PodPairExplorer,
     PortsExplorer,
+    RulesExplorer,
     ServiceExplorer,
     ServiceTypeExplorer,
     TunnelExplorer,
     WaysExplorer,
 )
 
-ALL = (MapExplorer, PortsExplorer, PodPairExplorer, TunnelExplorer, WaysExplorer, AddressesExplorer, ServiceExplorer, ServiceTypeExplorer)
+ALL = (
+    MapExplorer, PortsExplorer, PodPairExplorer, TunnelExplorer, WaysExplorer, AddressesExplorer, ServiceExplorer, ServiceTypeExplorer,
+    RulesExplorer,
+)  # fmt: skip
 
 
 def moved(explorer, **choices):
@@ -101,7 +105,7 @@ def test_a_mistake_of_the_library_is_shown_as_its_message():
     ("2.1", "Pod ↔ Pod, one node. Switched", ["5 places in web, node-a, api-1", "64: nobody routed it"]),
     ("2.2", "Pod ↔ Pod, across nodes. No NAT", ["13 places", "64 → 62: 2 hosts routed it", "54 bytes, 104 at most"]),
     ("3", "Pod ↔ Service. A stable virtual address", ["lessons 05–07", "web, node-a, api-1"]),
-    ("4", "lessons 07–09 do it", ["Ingress"]),
+    ("4", "outside → cluster. Ports and addresses", ["GET https://www.example.com/api", "200 OK", "10.244.2.5, the controller"]),
 ])  # fmt: skip
 def test_map(mode, summary, facts):
     explorer = moved(MapExplorer(), mode=mode)

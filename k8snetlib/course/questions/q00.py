@@ -76,4 +76,15 @@ QUESTIONS = {
         answer="it leaves the cluster and is lost",
         why="No interface has the address and no table knows it, so the default route sends the packet out of the node.",
     ),
+    "00.outside": Question(
+        "The client asks for `https://www.example.com/api`. The path decides which Service is meant, and it travels encrypted. Who reads it?",
+        {
+            "kube-proxy's rules, on a node": "Rules see addresses and ports of packets. The path is inside, and encrypted.",
+            "the cloud's load balancer": "Some can. Ours hands packets on as they are.",
+            "the controller, a Pod": "",
+            "Pod `api` itself": "Then `api` would have been chosen before anybody knew that it was meant.",
+        },
+        answer="the controller, a Pod",
+        why="It has the key, so TLS ends there. It reads host and path, and opens a second connection to the right Pod.",
+    ),
 }

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from .crd import Resource, Rule, array, number, struct, text
-from .gateway_types import BACKEND_REF, HOSTNAME, NAME, NEEDS_PORT, PARENT_REFS, SECTION, group, kind
-from .http_routes import HEADER_FILTER, HEADER_NAME, MIRROR, names_differ
+from .gateway_types import BACKEND_REF, HOSTNAME, NEEDS_PORT, PARENT_REFS, SECTION
+from .http_routes import FILTERS, HEADER_NAME, filter_list, names_differ
 
 Data = dict[str, Any]
 _SERVICE, _METHOD = r"\.?[A-Za-z_][A-Za-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)*", r"[A-Za-z_][A-Za-z_0-9]*"
@@ -37,33 +37,8 @@ _MATCH = struct(
         keys=("name",),
     ),
 )
-_FIELDS = {
-    "RequestHeaderModifier": ("requestHeaderModifier", HEADER_FILTER),
-    "ResponseHeaderModifier": ("responseHeaderModifier", HEADER_FILTER),
-    "RequestMirror": ("requestMirror", MIRROR),
-    "ExtensionRef": ("extensionRef", struct(required="group kind name", group=group(), kind=kind(), name=NAME)),
-}
-
-
-def _filter_rules() -> list[Rule]:
-    out = []
-    for kind_, (field, _) in _FIELDS.items():
-        alone = f"filter.{field} must be nil if the filter.type is not {kind_}"
-        needed = f"filter.{field} must be specified for {kind_} filter.type"
-        out.append(Rule(alone, lambda data, k=kind_, f=field: f not in data or data["type"] == k))
-        out.append(Rule(needed, lambda data, k=kind_, f=field: f in data or data["type"] != k))
-    return out
-
-
-def _once(kind_: str) -> Rule:
-    return Rule(f"{kind_} filter cannot be repeated", lambda data: sum(each["type"] == kind_ for each in data) <= 1)
-
-
-_FILTERS = array(
-    struct(*_filter_rules(), required="type", type=text(enum=tuple(_FIELDS)), **dict(_FIELDS.values())),
-    16,
-    *map(_once, ("RequestHeaderModifier", "ResponseHeaderModifier")),
-)
+_KINDS = ("RequestHeaderModifier", "ResponseHeaderModifier", "RequestMirror", "ExtensionRef")
+_FILTERS = filter_list({kind: FILTERS[kind] for kind in _KINDS}, once=("RequestHeaderModifier", "ResponseHeaderModifier"))
 _RULE = struct(
     name=SECTION,
     matches=array(_MATCH, 64),

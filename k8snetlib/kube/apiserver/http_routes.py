@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .crd import FLAG, Resource, Rule, Schema, array, number, struct, text
@@ -51,7 +52,7 @@ _MATCH = struct(path=_PATH, headers=_pairs(4096), queryParams=_pairs(1024), meth
 # --- filters
 
 _HEADERS = array(struct(required="name value", name=HEADER_NAME, value=text(1, 4096)), 16, keys=("name",))
-HEADER_FILTER = struct(set=_HEADERS, add=_HEADERS, remove=array(text(), 16, keys=()))
+_HEADER_FILTER = struct(set=_HEADERS, add=_HEADERS, remove=array(text(), 16, keys=()))
 
 
 def _modifier_rules() -> list[Rule]:
@@ -83,7 +84,7 @@ _FRACTION = struct(
     numerator=number(0),
     denominator=number(1, default=100),
 )
-MIRROR = struct(
+_MIRROR = struct(
     Rule("Only one of percent or fraction may be specified in HTTPRequestMirrorFilter", lambda m: not ("percent" in m and "fraction" in m)),
     required="backendRef",
     backendRef=struct(NEEDS_PORT, required="name", **BACKEND_REF),
@@ -106,39 +107,39 @@ _CORS = struct(
     exposeHeaders=array(_CORS_HEADER, 64, _star_alone("ExposeHeaders"), keys=()),
     maxAge=number(1, default=5),
 )
-_FILTERS: dict[str, tuple[str, Schema]] = {
+FILTERS: dict[str, tuple[str, Schema]] = {
     "CORS": ("cors", _CORS),
-    "RequestHeaderModifier": ("requestHeaderModifier", HEADER_FILTER),
-    "ResponseHeaderModifier": ("responseHeaderModifier", HEADER_FILTER),
-    "RequestMirror": ("requestMirror", MIRROR),
+    "RequestHeaderModifier": ("requestHeaderModifier", _HEADER_FILTER),
+    "ResponseHeaderModifier": ("responseHeaderModifier", _HEADER_FILTER),
+    "RequestMirror": ("requestMirror", _MIRROR),
     "RequestRedirect": ("requestRedirect", _REDIRECT),
     "URLRewrite": ("urlRewrite", struct(hostname=PRECISE_HOSTNAME, path=_MODIFIER)),
     "ExtensionRef": ("extensionRef", struct(required="group kind name", group=group(), kind=kind(), name=NAME)),
 }
 
 
-def _filter_rules() -> list[Rule]:
-    out = []
-    for kind_, (field, _) in _FILTERS.items():
+def filter_list(kinds: Mapping[str, tuple[str, Schema]], *checks: Rule, once: Iterable[str] = ()) -> Schema:
+    """A list of filters: each has a type, and the field of that type alone; those of the types in ``once`` are not repeated."""
+    own = []
+    for kind_, (field, _) in kinds.items():
         alone = f"filter.{field} must be nil if the filter.type is not {kind_}"
         needed = f"filter.{field} must be specified for {kind_} filter.type"
-        out.append(Rule(alone, lambda data, k=kind_, f=field: f not in data or data["type"] == k))
-        out.append(Rule(needed, lambda data, k=kind_, f=field: f in data or data["type"] != k))
-    return out
+        own.append(Rule(alone, lambda data, k=kind_, f=field: f not in data or data["type"] == k))
+        own.append(Rule(needed, lambda data, k=kind_, f=field: f in data or data["type"] != k))
+    return array(struct(*own, required="type", type=text(enum=tuple(kinds)), **dict(kinds.values())), 16, *checks, *map(_once, once))
 
 
 def _once(kind_: str) -> Rule:
     return Rule(f"{kind_} filter cannot be repeated", lambda data: sum(each["type"] == kind_ for each in data) <= 1)
 
 
-_FILTER_LIST = array(
-    struct(*_filter_rules(), required="type", type=text(enum=tuple(_FILTERS)), **dict(_FILTERS.values())),
-    16,
+_FILTER_LIST = filter_list(
+    FILTERS,
     Rule(
         "May specify either httpRouteFilterRequestRedirect or httpRouteFilterRequestRewrite, but not both",
         lambda data: not {"RequestRedirect", "URLRewrite"} <= {each["type"] for each in data},
     ),
-    *map(_once, ("CORS", "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "URLRewrite")),
+    once=("CORS", "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "URLRewrite"),
 )
 
 # --- rules

@@ -32,6 +32,7 @@ TEXT = {
     "back": "the controller's answer does not arrive: {reason} in {where}",
     "upstream": "the controller's own connection fails: {reason} in {where}",
     "silent": "nobody answers {who}",
+    "no-answer": "no HTTP answer",
     "no-family": "no ready endpoint of Service {key} has an IPv{version} address",
 }  # fmt: skip
 CONNECT_FAILED, CONNECT_TIMED_OUT = 502, 504
@@ -77,6 +78,10 @@ class Journey:
     certificate: str = ""
     upstream: Upstream | None = None
     pod: Pod | None = None
+
+    def __repr__(self) -> str:
+        way = " → ".join([self.connections[0].tail, *(each.head for each in self.connections)]) if self.connections else ""
+        return f"<Journey {self.request}: {way}: {self.response or TEXT['no-answer']}>"
 
     @property
     def answered(self) -> bool:
