@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 
 from k8snetlib.cli import main
-from k8snetlib.errors import ModelError
+from k8snetlib.errors import ModelError, UnsupportedError
 from k8snetlib.kube.apply import applied, deleted
 from k8snetlib.kube.cast import GATEWAY, INGRESS, shop
 from k8snetlib.kube.cluster import Cluster
@@ -47,11 +47,16 @@ def test_two_connections_with_the_controller_between(cluster):
     assert str(first.back.end.packet.src) == "198.51.100.9"
 
 
-@pytest.mark.parametrize("proxy", ["iptables", "nftables", "ipvs", "userspace"])
+@pytest.mark.parametrize("proxy", ["iptables", "nftables", "ipvs"])
 @pytest.mark.parametrize("cni", ["vxlan", "bgp", "vpc", "host-gw"])
 def test_whichever_plug_in_and_mode(cni, proxy):
     found = shop(cni, INGRESS, proxy=proxy, outside=True, balancer=True).journey(URL)
     assert (found.response.status, found.pod.labels["app"]) == (200, "api")
+
+
+def test_kube_proxy_in_between_is_not_followed():
+    with pytest.raises(UnsupportedError, match=r"removed in Kubernetes 1\.26"):
+        shop_with(proxy="userspace").journey(URL)
 
 
 def test_outcomes_have_exact_shares(cluster):

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
+from ...errors import UnsupportedError
 from ...linux.engine import Chance, after, always
 from ...linux.events import Answered, Delivered, Dropped, Trace
 from ...linux.state import Network
 from ...value import replace, value
 from ..objects import Pod
+from ..proxy.userspace import PROCESS
 from .backends import Upstream
 from .entry import Entry, door, entry, receiver
 from .gateway import GatewayTable
@@ -33,6 +35,8 @@ TEXT = {
     "upstream": "the controller's own connection fails: {reason} in {where}",
     "silent": "nobody answers {who}",
     "no-answer": "no HTTP answer",
+    "userspace": "kube-proxy's userspace mode, removed in Kubernetes 1.26, ends the connection on {node} and opens one of its own: a journey "
+    "is not followed through it",
     "no-family": "no ready endpoint of Service {key} has an IPv{version} address",
 }  # fmt: skip
 CONNECT_FAILED, CONNECT_TIMED_OUT = 502, 504
@@ -195,7 +199,9 @@ def _ends(cluster: Cluster, begun: Journey, to: To, status: int) -> Iterator[tup
 
 
 def _arrived(cluster: Cluster, begun: Journey, source: str, there: Trace) -> Journey:
-    """With the client's connection to the controller."""
+    """With the client's connection to the controller. UnsupportedError where kube-proxy itself ends it and opens another."""
+    if there.delivered and there.end.socket is not None and there.end.socket.process == PROCESS:
+        raise UnsupportedError(TEXT["userspace"].format(node=there.end.netns))
     controller = receiver(cluster, there)
     first = _connection(source, controller.name if controller else there.end.netns, there, begun.request)
     begun = replace(begun, connections=(first,), controller=controller)
