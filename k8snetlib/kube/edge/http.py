@@ -169,12 +169,14 @@ def pattern_of(text: str) -> re.Pattern[str]:
 
 @value
 class Match:
-    """All that a request must be for a rule: every condition has to hold."""
+    """All that a request must be for a rule: every condition has to hold. ``call`` is what a gRPC rule asks for, (service, method) as
+    written: the path has them both, and precedence goes by the length of each."""
 
     path: PathMatch = PathMatch()
     method: str = ""
     headers: tuple[NameMatch, ...] = ()
     query: tuple[NameMatch, ...] = ()
+    call: tuple[str, str] | None = None
 
     def misses(self, sent: Request) -> str:
         """The first condition that does not hold, as ``path``, ``method``, ``header NAME`` or ``query NAME``; ``""`` if all do."""
