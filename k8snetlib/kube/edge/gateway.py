@@ -23,9 +23,11 @@ from .attach import (
 )
 from .http import Request, Response, host_matches, specificity
 from .objects import (
+    GATEWAY_GROUP,
     Gateway,
     Listener,
     ListenerSet,
+    ObjectRef,
     ParentRef,
     Route,
 )
@@ -38,7 +40,14 @@ NO_NAME = "no listener on port {port} is for {name}: the handshake fails"
 NO_HOST = "no listener on port {port} is for {name}"
 MISDIRECTED = "{host} is another listener's than the server name {name} of this connection's handshake"
 CLIENT_CERTIFICATES = "client certificates and TLS towards backends are not modelled"
-PASSED = "passed through, unread, by its server name"
+NO_TLS = "port {port} speaks TLS, and the request comes without: the connection fails"
+NOT_TLS = "port {port} speaks plain HTTP, and the client TLS: the handshake fails"
+PASSED = {
+    "Passthrough": "passed through, unread, by its server name",
+    "Terminate": "TLS ends here; what was in it is passed on, unread, by its server name",
+    "": "passed on, unread, by its port",
+}
+SHARED = "an older route of the other kind has these hosts (since Gateway API 1.6 an implementation may as well take both)"
 Owner = Gateway | ListenerSet
 
 
@@ -62,12 +71,12 @@ class GatewayTable:
     listeners: tuple[Attached, ...] = ()
 
     def on_port(self, port: int) -> list[Attached]:
-        return [each for each in self.listeners if each.listener.port == port and each.status.works]
+        """The listeners that take connections at a TCP port; one for UDP may stand on the same number."""
+        return [each for each in self.listeners if each.listener.port == port and each.listener.protocol != "UDP" and each.status.works]
 
     def listener_for(self, port: int, name: str) -> Attached | None:
         """The listener of the port with the most specific hostname that the name fits."""
-        fitting = [each for each in self.on_port(port) if host_matches(each.listener.hostname, name)]
-        return min(fitting, key=lambda each: specificity(each.listener.hostname), default=None)
+        return most_specific(self.on_port(port), name)
 
     def decide(self, request: Request) -> tuple[Decision, ...]:
         """Every outcome for a request, shares summing to 1. One with neither backend nor response: there is no HTTP answer, as the
@@ -79,19 +88,39 @@ class GatewayTable:
         if secure and self.gateway.client_certificates:
             place = self.gateway.location
             raise UnsupportedError(CLIENT_CERTIFICATES, file=place.file, line=place.line, field="spec.tls")
+        speaks = here[0].listener.protocol  # TLS on one port is never beside another protocol: that is a conflict
+        if speaks != "TCP" and secure == (speaks == "HTTP"):
+            return (Decision(request, why=(NOT_TLS if secure else NO_TLS).format(port=request.port)),)
         name = request.server_name if secure else request.hostname
         chosen = self.listener_for(request.port, name)
         words = {"port": request.port, "name": name}
         if chosen is None:
             return (Decision(request, why=NO_NAME.format(**words)),) if secure else (_not_found(request, NO_HOST.format(**words)),)
         if secure and chosen.listener.protocol == "HTTPS":
-            asked = self.listener_for(request.port, request.hostname)
-            if asked is not chosen:
-                why = MISDIRECTED.format(host=request.hostname, name=name)
-                return (Decision(request, response=Response(421), why=why, listener=chosen.status.name),)
-        if chosen.listener.protocol in ("TLS", "TCP", "UDP"):
+            wrong = self._misdirected(request, chosen)
+            if wrong is not None:
+                return (wrong,)
+        if chosen.listener.protocol in ("TLS", "TCP"):
             return _passed(chosen, request)
         return tuple(replace(each, listener=chosen.status.name) for each in decide(chosen.router, request))
+
+    def _misdirected(self, request: Request, chosen: Attached) -> Decision | None:
+        """The answer to a request whose Host is not for the listener that its handshake chose: 421 where another HTTPS listener of the port
+        fits it better, 404 where none does (``gateway_types.go``, Listener.Hostname)."""
+        https = [each for each in self.on_port(request.port) if each.listener.protocol == "HTTPS"]
+        asked = most_specific(https, request.hostname)
+        if asked is chosen:
+            return None
+        if asked is None:
+            return replace(_not_found(request, NO_HOST.format(port=request.port, name=request.hostname)), listener=chosen.status.name)
+        why = MISDIRECTED.format(host=request.hostname, name=request.server_name)
+        return Decision(request, response=Response(421), why=why, listener=chosen.status.name)
+
+
+def most_specific(listeners: Sequence[Attached], name: str) -> Attached | None:
+    """The listener with the most specific hostname that a name fits."""
+    fitting = [each for each in listeners if host_matches(each.listener.hostname, name)]
+    return min(fitting, key=lambda each: specificity(each.listener.hostname), default=None)
 
 
 def _not_found(request: Request, why: str) -> Decision:
@@ -99,11 +128,12 @@ def _not_found(request: Request, why: str) -> Decision:
 
 
 def _passed(chosen: Attached, request: Request) -> tuple[Decision, ...]:
-    """A connection that is forwarded as it is: to a backend by weight, or, where there is none, closed."""
+    """A connection whose content is forwarded unread: to a backend by weight, or, where there is none, closed."""
+    words = PASSED[chosen.listener.tls_mode]
     named = replace(request, host=request.server_name) if chosen.listener.protocol == "TLS" else request
     found = decide(chosen.router, named)
     return tuple(
-        Decision(request, each.rule, each.backend, request, share=each.share, why=PASSED, listener=chosen.status.name)
+        Decision(request, each.rule, each.backend, request, share=each.share, why=words, listener=chosen.status.name)
         if each.backend and each.response is None
         else Decision(request, each.rule, share=each.share, why=each.why, listener=chosen.status.name)
         for each in found
@@ -151,7 +181,8 @@ def _gateway_conditions(own: Sequence[ListenerStatus], unfit: str = "Invalid") -
 def _listeners(gateway: Gateway, world: GatewayWorld, sets: dict[str, tuple[Condition, ...]]) -> list[ListenerStatus]:
     """The Gateway's own listeners, then those of the ListenerSets that it lets in, the oldest first; ``sets`` gets their conditions."""
     owned: list[tuple[Owner, Listener]] = [(gateway, each) for each in gateway.listeners]
-    asking = [each for each in world.sets if (each.parent.namespace, each.parent.name) == (gateway.namespace, gateway.name)]
+    me = ObjectRef(gateway.kind, gateway.name, gateway.namespace, GATEWAY_GROUP)
+    asking = [each for each in world.sets if each.parent == me]
     let_in = []
     for each in sorted(asking, key=lambda each: (each.metadata.creation_timestamp, each.key)):
         if admits(gateway.allowed_sets, gateway.namespace, each.namespace, world.labels):
@@ -186,7 +217,7 @@ def _attach(
         found = []
         for parent in route.parents:
             own = by_owner.get((parent.kind, parent.key))
-            if own is None:
+            if own is None or parent.group != GATEWAY_GROUP:
                 continue  # another controller's, or nobody's
             status, chosen = _status(world, route, parent, own, attached)
             for each in chosen:
@@ -222,7 +253,7 @@ def _status(
     elif not fitting:
         accepted = Condition("Accepted", "False", "NoMatchingListenerHostname", f"no listener is for {', '.join(route.hostnames)}")
     elif not chosen:
-        accepted = Condition("Accepted", "False", "HostnameConflict", "an older route of the other kind has these hosts")
+        accepted = Condition("Accepted", "False", "HostnameConflict", SHARED)
     else:
         accepted = Condition("Accepted", "True", "Accepted")
     places = tuple((f"{each.owner.kind} {each.owner.key}", each.listener.name) for each in chosen)
@@ -230,7 +261,8 @@ def _status(
 
 
 def _taken(route: Route, status: ListenerStatus, attached: Mapping[int, Sequence[Route]]) -> bool:
-    """Whether a route of the other HTTP kind was there before with a host in common (``grpcroute_types.go``: one of both is refused)."""
+    """Whether a route of the other HTTP kind was there before with a host in common. Up to Gateway API 1.5 one of both had to be refused;
+    since 1.6 that is each implementation's choice, and here it still is."""
     others = [each for each in attached.get(id(status), ()) if each.kind != route.kind]
     mine = effective(status.listener, route)
     return any(host_matches(a, b) or host_matches(b, a) for each in others for a in effective(status.listener, each) for b in mine)
