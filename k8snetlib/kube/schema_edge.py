@@ -156,7 +156,7 @@ def _rule(data: Data, meta: ObjectMeta, path: Path, matches: Callable[[Data, Pat
         mirrors += more
     timeouts = data.get("timeouts") or {}
     limits = [_seconds(timeouts[name]) if timeouts.get(name) else None for name in ("request", "backendRequest")]
-    return RouteRule(matches(data, path), filters, tuple(backends), data.get("name", ""), *limits, mirrors)
+    return RouteRule(matches(data, path), filters, tuple(backends), data.get("name", ""), *limits, mirrors, bool(data.get("retry")))
 
 
 def _seconds(duration: str) -> Fraction | None:

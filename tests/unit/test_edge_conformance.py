@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from k8snetlib.kube.edge.attach import conflict, conflicts
 from k8snetlib.kube.edge.http import Request, request
-from tests.unit.test_edge_gateway import A_SET, PLAIN, TLS, a_gateway, a_listener, a_route, an_object, edge, listener, lines, reasons
+from k8snetlib.kube.edge.objects import Listener, ListenerSet
+from k8snetlib.kube.objects import ObjectMeta
+from tests.unit.test_edge_gateway import A_SET, PLAIN, TLS, a_gateway, a_listener, a_route, an_object, edge, lines, listener, reasons
 
 FRONT = "default/front"
 
@@ -93,6 +98,16 @@ def test_kinds_of_other_groups_are_no_parents():
     assert edge(gateway, A_SET.replace("{name: front}", "{name: front, group: example.com}")).statuses.sets == {}
 
 
+def test_a_gateway_whose_only_certificate_is_missing_is_accepted_and_not_programmed():
+    """What it asks for could be had (its listener is accepted); the reference is wrong, and nothing listens."""
+    made = edge(a_gateway(a_listener(protocol="HTTPS", port=443, more=TLS)), secrets=frozenset())
+    assert [str(line) for line in made.statuses.gateways[FRONT]] == ["Accepted=True ListenersNotValid", "Programmed=False Invalid"]
+    unknown = a_listener("x", 81, "example.com/x")
+    assert [str(edge(a_gateway(*each)).statuses.gateways[FRONT][0]) for each in ((unknown,), (unknown, a_listener()))] == [
+        "Accepted=False ListenersNotValid", "Accepted=True ListenersNotValid",
+    ]  # fmt: skip
+
+
 # --- which rule
 
 
@@ -177,3 +192,43 @@ def test_annotations_of_the_infrastructure_may_be_sixteen():
 
 def test_a_route_with_no_rules_of_its_own_has_the_default_one():
     assert outcome(edge(PLAIN, an_object("HTTPRoute", "r", "parentRefs: [{name: front}]")), "http://x/") == "500"
+
+
+# --- many objects
+
+
+def test_conflicts_are_those_of_every_pair():
+    """The look-up by port, protocol and host finds what comparing each listener with all before it finds."""
+    draw = random.Random(7)
+    protocols, names = ("HTTP", "HTTPS", "TLS", "TCP", "UDP"), ("", "a.com", "*.com", "b.com")
+    for _ in range(200):
+        owners = [ListenerSet(ObjectMeta(f"s{n}", "default")) for n in range(4)]
+        mine = sorted((draw.choice(range(4)), draw.choice((80, 443)), draw.choice(protocols), draw.choice(names)) for _ in range(9))
+        given = [(owners[o], Listener(f"l{n}", port, proto, "" if proto in ("TCP", "UDP") else name)) for n, (o, port, proto, name) in enumerate(mine)]
+        expected: dict[int, str] = {}
+        for later, (owner, one) in enumerate(given):
+            for earlier, (other, before) in enumerate(given[:later]):
+                reason = conflict(before, one)
+                if reason and other is owner:
+                    expected.setdefault(earlier, reason)
+                if reason and (other is owner or earlier not in expected):
+                    expected.setdefault(later, reason)
+        assert conflicts(given) == expected
+
+
+KINDS = [("a.com", "a.com", True), ("a.com", "b.com", False), ("a.com", "'*.com'", True), ("'*.com'", "a.com", True), ("'*.x.com'", "'*.com'", True),
+         ("'*.com'", "'*.x.com'", True), ("a.com", "'*.a.com'", False), ("'*.a.com'", "a.com", False), ("", "a.com", True), ("a.com", "", True)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("older", "newer", "conflicting"), KINDS)
+def test_http_and_grpc_meet_where_they_have_a_name_in_common(older, newer, conflicting):
+    made = edge(
+        PLAIN, a_route(name="old", hosts=older, more=', creationTimestamp: "2025-01-01T00:00:00Z"'),
+        a_route(name="new", hosts=newer, kind="GRPCRoute", more=', creationTimestamp: "2026-01-01T00:00:00Z"'),
+    )  # fmt: skip
+    assert reasons(made, "new", "GRPCRoute")[0] == ("HostnameConflict" if conflicting else "Accepted")
+
+
+def test_a_retry_is_said_not_to_be_modelled():
+    (note,) = edge(PLAIN, with_rule(a_route(), "retry: {attempts: 2}")).notes
+    assert "HTTPRoute default/r rule 0: retry is not modelled" in note

@@ -70,10 +70,11 @@ def test_a_url_is_taken_apart():
     )  # fmt: skip
     assert str(sent) == "POST https://Shop.Example.com:8443/a?x=1"
     assert request("shop.example.com").path == "/"
+    assert (request("HTTPS://x?a=1").url, request("[fd00::1]:81").port) == ("https://x/?a=1", 81)
     assert request("http://[fd00::1]:80/").hostname == "[fd00::1]"
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x/", "http://", "http:///a", "http://a b/", "http://x:99999/", "http://x:/"])
+@pytest.mark.parametrize("url", ["", "ftp://x/", "http://", "http:///a", "http://a b/", "http://x:99999/", "http://x:/", "http://u@x/", "http://x/#f", "http://:80/", "http://::1/"])
 def test_what_is_no_url_is_refused(url):
     with pytest.raises(ModelError):
         request(url)

@@ -195,7 +195,7 @@ _RULE = struct(
         request=_DURATION,
         backendRequest=_DURATION,
     ),
-    retry=struct(codes=array(number(400, 599), keys=()), attempts=number(), backoff=_DURATION),
+    retry=struct(codes=array(number(400, 599), keys=()), attempts=number(1), backoff=_DURATION),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 
 from ...value import replace, value
@@ -28,6 +28,14 @@ class GatewayWorld:
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of namespaces
     secrets: frozenset[str] | None = None
     backends: Backends = field(default_factory=Backends, compare=False)
+    cache: dict[str, list[ReferenceGrant]] = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    def grants_in(self, namespace: str) -> Sequence[ReferenceGrant]:
+        """The grants that a namespace gives."""
+        if not self.cache:
+            for each in self.grants:
+                self.cache.setdefault(each.namespace, []).append(each)
+        return self.cache.get(namespace, ())
 
 
 # --- references
@@ -46,7 +54,7 @@ def resolved(route: Route, world: GatewayWorld) -> Condition:
 def _reference(route: Route, each: BackendRef, world: GatewayWorld) -> tuple[str, str]:
     if (each.ref.group, each.ref.kind) != ("", "Service"):
         return "InvalidKind", f"{each.ref} is no Service"
-    if not granted(route, each.ref, world.grants):
+    if not granted(route, each.ref, world.grants_in(each.ref.namespace)):
         return "RefNotPermitted", f"no ReferenceGrant in {each.ref.namespace} lets {route} use {each.ref}"
     problem = world.backends.problem(each.target)
     if problem:
