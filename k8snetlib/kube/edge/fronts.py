@@ -14,7 +14,7 @@ from ...errors import UnsupportedError
 from ...value import value
 from .backends import Backends, Upstream
 from .gateway import GatewayTable
-from .http import Action, Backend, Rule, specificity
+from .http import Action, Backend, Rule, specificity, wider
 from .ingress import IngressTable
 from .router import Router
 
@@ -72,8 +72,8 @@ def hosts(router: Router) -> list[str]:
 def following(router: Router, host: str) -> Iterator[Rule]:
     """The rules that a name of this host is tried with, in their order: the host's own and, where the router goes on, those of hosts that
     cover it."""
-    for each in hosts(router):
-        if each == host or (router.falls_through and covers(each, host)):
+    for each in wider(host) if router.falls_through else (host,):
+        if each in router.hosts:
             yield from router.table(each).rules
 
 
