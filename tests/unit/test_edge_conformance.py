@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from k8snetlib.errors import ManifestError
 from k8snetlib.kube.edge.attach import conflict, conflicts
 from k8snetlib.kube.edge.http import Request, request
 from k8snetlib.kube.edge.objects import Listener, ListenerSet
@@ -139,6 +140,23 @@ def test_grpc_goes_by_service_then_method_then_headers(first, second, answer):
     one = with_rule(a_route(kind="GRPCRoute", name="one"), f"matches: [{first}]")
     two = with_rule(a_route("{name: b, port: 80}", kind="GRPCRoute", name="two"), f"matches: [{second}]")
     assert outcome(edge(PLAIN, one, two), "http://x/s.S/Get", "POST", (("v", "x"),)) == answer
+
+
+BROKEN = ["{name: a, port: 80, weight: 0}", "", "{name: nix, port: 80}", "{name: x, kind: Bucket, group: a.b}", "{name: c, port: 80, namespace: other}"]
+
+
+@pytest.mark.parametrize("backends", BROKEN)
+def test_where_no_backend_can_be_used_http_says_500_and_grpc_unavailable(backends):
+    found = [outcome(edge(PLAIN, a_route(backends, kind=kind)), "http://x/s.S/Get", "POST") for kind in ("HTTPRoute", "GRPCRoute")]
+    assert found == ["500", "503"]
+
+
+def test_128_matches_are_the_most():
+    for kind, match in (("HTTPRoute", "{path: {value: /a}}"), ("GRPCRoute", "{method: {service: s.S}}")):
+        rules = ", ".join(f"{{matches: [{', '.join([match] * many)}]}}" for many in (64, 64, 1))
+        with pytest.raises(ManifestError, match="128"):
+            edge(PLAIN, an_object(kind, "r", f"rules: [{rules}]"))
+        edge(PLAIN, an_object(kind, "r", f"rules: [{rules.rpartition(', {')[0]}]"))
 
 
 def test_of_header_names_that_differ_in_case_alone_the_first_counts():

@@ -199,6 +199,22 @@ def test_the_class_says_who_answers():
     assert "three" in note
 
 
+def test_of_several_default_classes_the_newest_then_the_first_by_name():
+    def classes(*stamps: tuple[str, int]) -> list[IngressClass]:
+        default = '{ingressclass.kubernetes.io/is-default-class: "true"}'
+        texts = (INGRESS_CLASS.replace("NAME", f'{n}, creationTimestamp: "{year}-01-01T00:00:00Z"').replace("{NOTE}", default) for n, year in stamps)
+        return list(loads("".join(texts)).of(IngressClass))
+
+    (nameless,) = loads(an_ingress("f.com / Prefix a")).of(Ingress)
+    assert ingress.class_of(nameless, classes(("a", 2024), ("b", 2025))) == "b"
+    assert ingress.class_of(nameless, classes(("b", 2025), ("a", 2025))) == "a"
+
+
+def test_an_ingress_controller_speaks_tls_at_443_and_plain_http_at_80():
+    table = table_of(an_ingress("f.com / Prefix a"))
+    assert [backend(table, url) for url in ("http://f.com/", "https://f.com/", "http://f.com:443/", "https://f.com:80/")] == ["a", "a", "None", "None"]
+
+
 def test_tls_ends_with_the_certificate_of_the_host():
     table = table_of(an_ingress("f.com / Prefix a", more=", tls: [{hosts: [f.com, '*.g.com'], secretName: s}]"))
     assert [table.certificate(name) for name in ("f.com", "a.g.com", "g.com")] == ["default/s", "default/s", ""]

@@ -30,15 +30,13 @@ from .objects import (
 from .parents import attach
 from .route_rules import GatewayWorld, router
 from .router import Router
-from .routing import Decision, decide
+from .routing import NO_TLS, NOT_TLS, Decision, decide
 
 NO_LISTENER = "nothing listens on port {port}"
 NO_NAME = "no listener on port {port} is for {name}: the handshake fails"
 NO_HOST = "no listener on port {port} is for {name}"
 MISDIRECTED = "{host} is another listener's than the server name {name} of this connection's handshake"
 CLIENT_CERTIFICATES = "client certificates and TLS towards backends are not modelled"
-NO_TLS = "port {port} speaks TLS, and the request comes without: the connection fails"
-NOT_TLS = "port {port} speaks plain HTTP, and the client TLS: the handshake fails"
 PASSED = {
     "Passthrough": "passed through, unread, by its server name",
     "Terminate": "TLS ends here; what was in it is passed on, unread, by its server name",

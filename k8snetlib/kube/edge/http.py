@@ -273,6 +273,12 @@ class Rule:
     origin: Origin
     rank: tuple = ()
 
+    @property
+    def unavailable(self) -> int:
+        """The status where no backend can be used: 500 by ``httproute_types.go``; a gRPC call gets 503, which its client takes for
+        UNAVAILABLE (gRPC, "HTTP to gRPC Status Code Mapping"), as ``grpcroute_types.go`` asks."""
+        return 503 if self.origin.kind == "GRPCRoute" else 500
+
 
 # --- hosts
 

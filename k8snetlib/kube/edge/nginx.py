@@ -152,7 +152,7 @@ class _Conf:
             filters += action.backends[0].filters
         elif any(each.filters for each in action.backends):
             raise refuse(NAME, rule, WHY["backend-filters"])
-        found = pool(action, self.backends, self.version)
+        found = pool(rule, self.backends, self.version)
         if found.status:
             yield f"return {found.status};"
             return
