@@ -6,12 +6,33 @@ import random
 
 import pytest
 
+from k8snetlib.commands.request import _merged
 from k8snetlib.errors import ManifestError
+from k8snetlib.kube.cluster import Cluster
 from k8snetlib.kube.edge.attach import conflict, conflicts
 from k8snetlib.kube.edge.http import Request, request
 from k8snetlib.kube.edge.objects import Listener, ListenerSet
+from k8snetlib.kube.manifests import loads
 from k8snetlib.kube.objects import ObjectMeta
-from tests.unit.test_edge_gateway import A_SET, PLAIN, TLS, a_gateway, a_listener, a_route, an_object, edge, lines, listener, reasons
+from k8snetlib.lab.web import _server_name
+from k8snetlib.views.kubectl_edge import get_ingress
+from k8snetlib.views.route_picture import picture
+from k8snetlib.views.routes import routed
+from tests.unit.test_edge_gateway import (
+    A_SET,
+    CLASS,
+    PLAIN,
+    SERVICES,
+    TLS,
+    a_gateway,
+    a_listener,
+    a_route,
+    an_object,
+    edge,
+    lines,
+    listener,
+    reasons,
+)
 
 FRONT = "default/front"
 
@@ -69,7 +90,9 @@ def test_a_host_of_another_listener_is_misdirected_and_one_of_none_not_found(nam
 
 
 def test_a_name_of_its_own_is_passed_through_beside_a_wildcard_that_ends_tls():
-    gateway = a_gateway(a_listener("https", 443, "HTTPS", f"hostname: '*.b.com', {TLS}"), a_listener("tls", 443, "TLS", f"hostname: own.b.com, {PASSED_ON}"))
+    gateway = a_gateway(
+        a_listener("https", 443, "HTTPS", f"hostname: '*.b.com', {TLS}"), a_listener("tls", 443, "TLS", f"hostname: own.b.com, {PASSED_ON}")
+    )
     made = edge(gateway, a_route(), a_route("{name: b, port: 80}", name="t", kind="TLSRoute", hosts="own.b.com"))
     assert [outcome(made, f"https://{host}/") for host in ("other.b.com", "own.b.com")] == ["a", "b"]
 
@@ -142,7 +165,13 @@ def test_grpc_goes_by_service_then_method_then_headers(first, second, answer):
     assert outcome(edge(PLAIN, one, two), "http://x/s.S/Get", "POST", (("v", "x"),)) == answer
 
 
-BROKEN = ["{name: a, port: 80, weight: 0}", "", "{name: nix, port: 80}", "{name: x, kind: Bucket, group: a.b}", "{name: c, port: 80, namespace: other}"]
+BROKEN = [
+    "{name: a, port: 80, weight: 0}",
+    "",
+    "{name: nix, port: 80}",
+    "{name: x, kind: Bucket, group: a.b}",
+    "{name: c, port: 80, namespace: other}",
+]
 
 
 @pytest.mark.parametrize("backends", BROKEN)
@@ -164,19 +193,31 @@ def test_of_header_names_that_differ_in_case_alone_the_first_counts():
     made = edge(PLAIN, with_rule(a_route(), match))
     assert [outcome(made, "http://x/", headers=(("x-A", each),)) for each in ("one", "two")] == ["a", "404"]
     twice = "[{name: X-A, value: one}, {name: x-a, value: two}]"
-    made = edge(PLAIN, with_rule(a_route(), f"filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{set: {twice}, add: []}}}}]"))
+    made = edge(
+        PLAIN, with_rule(a_route(), f"filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{set: {twice}, add: []}}}}]")
+    )
     assert made.gateways[FRONT].decide(request("http://x/"))[0].sent.headers == (("X-A", "one"),)
 
 
 @pytest.mark.parametrize(("method", "answer"), [("POST", "a"), ("GET", "b"), ("HEAD", "404")])
 def test_method_matching(method, answer):
-    made = edge(PLAIN, with_rule(a_route(), "matches: [{method: POST}]"), with_rule(a_route("{name: b, port: 80}", name="s"), "matches: [{method: GET}]"))
+    made = edge(
+        PLAIN,
+        with_rule(a_route(), "matches: [{method: POST}]"),
+        with_rule(a_route("{name: b, port: 80}", name="s"), "matches: [{method: GET}]"),
+    )
     assert outcome(made, "http://x/any", method) == answer
 
 
 def test_query_parameters_are_matched_whole_and_the_first_of_a_name_counts():
     made = edge(PLAIN, with_rule(a_route(), "matches: [{queryParams: [{name: animal, value: whale}, {name: color, value: 'sea blue'}]}]"))
-    urls = ("?animal=whale&color=sea%20blue", "?color=sea+blue&animal=whale&x", "?animal=whale", "?animal=whale&animal=cat&color=sea%20blue", "?Animal=whale&color=sea%20blue")
+    urls = (
+        "?animal=whale&color=sea%20blue",
+        "?color=sea+blue&animal=whale&x",
+        "?animal=whale",
+        "?animal=whale&animal=cat&color=sea%20blue",
+        "?Animal=whale&color=sea%20blue",
+    )
     assert [outcome(made, f"http://x/{url}") for url in urls] == ["a", "a", "404", "a", "404"]
 
 
@@ -192,7 +233,10 @@ def test_a_rule_and_its_backend_change_one_header_in_that_order():
 
 
 def test_mirrors_to_what_is_not_there_are_left_out_and_say_so_in_the_status():
-    mirrors = ", ".join(f"{{type: RequestMirror, requestMirror: {{backendRef: {{name: {name}, port: 80}}, percent: {share}}}}}" for name, share in (("b", 20), ("nix", 50), ("a", 0)))
+    mirrors = ", ".join(
+        f"{{type: RequestMirror, requestMirror: {{backendRef: {{name: {name}, port: 80}}, percent: {share}}}}}"
+        for name, share in (("b", 20), ("nix", 50), ("a", 0))
+    )
     made = edge(PLAIN, with_rule(a_route(), f"filters: [{mirrors}]"))
     (found,) = made.gateways[FRONT].decide(request("http://x/"))
     assert [(each.backend.name, float(each.share)) for each in found.mirrors] == [("b", 0.2), ("a", 0)]
@@ -222,7 +266,10 @@ def test_conflicts_are_those_of_every_pair():
     for _ in range(200):
         owners = [ListenerSet(ObjectMeta(f"s{n}", "default")) for n in range(4)]
         mine = sorted((draw.choice(range(4)), draw.choice((80, 443)), draw.choice(protocols), draw.choice(names)) for _ in range(9))
-        given = [(owners[o], Listener(f"l{n}", port, proto, "" if proto in ("TCP", "UDP") else name)) for n, (o, port, proto, name) in enumerate(mine)]
+        given = [
+            (owners[o], Listener(f"l{n}", port, proto, "" if proto in ("TCP", "UDP") else name))
+            for n, (o, port, proto, name) in enumerate(mine)
+        ]
         expected: dict[int, str] = {}
         for later, (owner, one) in enumerate(given):
             for earlier, (other, before) in enumerate(given[:later]):
@@ -250,3 +297,44 @@ def test_http_and_grpc_meet_where_they_have_a_name_in_common(older, newer, confl
 def test_a_retry_is_said_not_to_be_modelled():
     (note,) = edge(PLAIN, with_rule(a_route(), "retry: {attempts: 2}")).notes
     assert "HTTPRoute default/r rule 0: retry is not modelled" in note
+
+
+# --- as it is shown
+
+
+def test_no_rule_is_shown_as_answering_where_none_was_asked():
+    fronts = [a_listener(f"l{n}", 443, "HTTPS", f"hostname: {host}, {TLS}") for n, host in enumerate(("a.com", "b.com"))]
+    cluster = Cluster.of(loads(CLASS + SERVICES + a_gateway(*fronts) + a_route()))
+    found = routed(cluster, Request("a.com", scheme="https", port=443, sni="b.com"))
+    assert (str(found.decisions[0].response), found.rules) == ("421 Misdirected Request", ())
+    drawing = str(picture(cluster, found))
+    assert "421 Misdirected" in drawing and "Service default/a" not in drawing
+    assert [each.why for each in routed(cluster, "https://a.com/").rules] == [""]
+
+
+INGRESS_HOSTS = [
+    ("a b", "a,b"),
+    ("a a", "a,a"),
+    ("a b c", "a,b,c"),
+    ("a b c d", "a,b,c + 1 more..."),
+    ("a b c a b", "a,b,c + 2 more..."),
+    ("- a", "a"),
+    ("-", "*"),
+]
+
+
+@pytest.mark.parametrize(("hosts", "shown"), INGRESS_HOSTS)
+def test_kubectl_lists_the_hosts_of_the_first_three_rules_that_have_one(hosts, shown):
+    service = "http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: a, port: {number: 80}}}}]}"
+    rules = ", ".join("{" + ("" if host == "-" else f"host: {host}, ") + service + "}" for host in hosts.split())
+    text = f"---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: i}}\nspec: {{rules: [{rules}]}}\n"
+    assert f"{shown} " in str(get_ingress(Cluster.of(loads(SERVICES + text)), "default"))
+
+
+def test_headers_of_one_name_are_one_in_json():
+    assert _merged((("A", "1"), ("b", "2"), ("a", "3"))) == {"A": "1,3", "b": "2"}
+
+
+@pytest.mark.parametrize(("host", "name"), [("a.com:80", "a.com"), ("10.0.0.1:80", ""), ("[fd00::1]:80", ""), ("", "")])
+def test_no_address_is_a_server_name(host, name):
+    assert _server_name(host) == name

@@ -45,11 +45,7 @@ def _age(route: Route) -> tuple:
 def _status(
     world: GatewayWorld, route: Route, parent: ParentRef, own: Sequence[ListenerStatus], taken: Mapping[tuple[int, str], _Hosts]
 ) -> tuple[ParentStatus, list[ListenerStatus]]:
-    meant = [
-        each
-        for each in own
-        if parent.section in ("", each.listener.name) and parent.port in (None, each.listener.port)
-    ]
+    meant = [each for each in own if parent.section in ("", each.listener.name) and parent.port in (None, each.listener.port)]
     allowed = [
         each
         for each in meant
