@@ -10,6 +10,7 @@ from ..errors import ModelError
 
 if TYPE_CHECKING:
     from ..kube.cluster import Cluster
+    from ..kube.edge.http import Pairs
     from ..kube.edge.journey import Connection, Journey
 
 TEXT = {
@@ -85,16 +86,25 @@ def document(found: Journey) -> dict:
         "backend": str(decision.backend) if decision and decision.backend else None,
         "pod": found.pod.key if found.pod else None,
         "status": found.response.status if found.response else None,
-        "headers": dict(found.response.headers) if found.response else {},
+        "headers": _merged(found.response.headers) if found.response else {},
         "why": found.why,
         "connections": [_connection(each, walk) for each in found.connections],
     }
+
+
+def _merged(headers: Pairs) -> dict[str, str]:
+    """Headers by name, as first written; several of one name are one, with commas (RFC 9110, 5.3)."""
+    out: dict[str, tuple[str, str]] = {}
+    for name, content in headers:
+        first, before = out.get(name.lower(), (name, ""))
+        out[name.lower()] = first, f"{before},{content}" if name.lower() in out else content
+    return dict(out.values())
 
 
 def _connection(each: Connection, walk) -> dict:
     sent = each.request
     return {
         "from": each.tail, "to": each.head, "tls": each.secure,
-        "request": None if sent is None else {"method": sent.method, "host": sent.host, "path": sent.path, "headers": dict(sent.headers)},
+        "request": None if sent is None else {"method": sent.method, "host": sent.host, "path": sent.path, "headers": _merged(sent.headers)},
         "there": walk(each.there), "back": walk(each.back) if each.back else None,
     }  # fmt: skip

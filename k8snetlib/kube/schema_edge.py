@@ -7,11 +7,9 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from .edge import filters as f
 from .edge.http import Backend, Match, NameMatch, PathMatch
 from .edge.objects import (
     OLD_CLASS,
-    BackendRef,
     FromNamespaces,
     Gateway,
     GatewayClass,
@@ -34,6 +32,7 @@ from .edge.objects import (
 )
 from .objects import Location, ObjectMeta
 from .schema import Fault
+from .schema_filters import backend_ref, filters_of, first_of_each
 from .schema_places import Path
 from .schema_scheduling import label_selector
 from .selectors import EVERYTHING
@@ -149,20 +148,15 @@ def _parent(data: Data, meta: ObjectMeta) -> ParentRef:
 
 
 def _rule(data: Data, meta: ObjectMeta, path: Path, matches: Callable[[Data, Path], tuple[Match, ...]]) -> RouteRule:
-    filters, mirrors = _filters(data.get("filters", ()), meta)
+    filters, mirrors = filters_of(data.get("filters", ()), meta)
     backends = []
     for each in data.get("backendRefs", ()):
-        own, more = _filters(each.get("filters", ()), meta)
-        backends.append(_backend_ref(each, meta, int(each["weight"]), own))
+        own, more = filters_of(each.get("filters", ()), meta)
+        backends.append(backend_ref(each, meta, int(each["weight"]), own))
         mirrors += more
     timeouts = data.get("timeouts") or {}
     limits = [_seconds(timeouts[name]) if timeouts.get(name) else None for name in ("request", "backendRequest")]
-    return RouteRule(matches(data, path), filters, tuple(backends), data.get("name", ""), *limits, mirrors)
-
-
-def _backend_ref(data: Data, meta: ObjectMeta, weight: int = 1, filters: tuple = ()) -> BackendRef:
-    ref = ObjectRef(data["kind"], data["name"], data.get("namespace") or meta.namespace, data["group"])
-    return BackendRef(ref, Backend(ref.namespace, ref.name, int(data.get("port", 0)), weight, filters))
+    return RouteRule(matches(data, path), filters, tuple(backends), data.get("name", ""), *limits, mirrors, bool(data.get("retry")))
 
 
 def _seconds(duration: str) -> Fraction | None:
@@ -177,16 +171,20 @@ def _http_matches(data: Data, path: Path) -> tuple[Match, ...]:
         Match(
             PathMatch(kinds[each["path"]["type"]], each["path"]["value"]),
             each.get("method", ""),
-            _names(each.get("headers", ()), (*path, "matches", index, "headers")),
+            _headers(each.get("headers", ()), (*path, "matches", index, "headers")),
             _names(each.get("queryParams", ()), (*path, "matches", index, "queryParams")),
         )
-        for index, each in enumerate(data["matches"])
+        for index, each in enumerate(data["matches"] or [{"path": {"type": "PathPrefix", "value": "/"}}])
         if _pattern_ok(each["path"], (*path, "matches", index, "path"))
     )
 
 
 def _names(data: list[Data], path: Path) -> tuple[NameMatch, ...]:
     return tuple(NameMatch(each["name"], each["value"], each["type"]) for n, each in enumerate(data) if _pattern_ok(each, (*path, n)))
+
+
+def _headers(data: list[Data], path: Path) -> tuple[NameMatch, ...]:
+    return first_of_each(_names(data, path), lambda each: each.name)
 
 
 def _pattern_ok(data: Data, path: Path) -> bool:
@@ -204,7 +202,7 @@ def _grpc_matches(data: Data, path: Path) -> tuple[Match, ...]:
     out = []
     for index, each in enumerate(data.get("matches") or ({},)):
         method = each.get("method") or {}
-        service, name = method.get("service"), method.get("method")
+        service, name = method.get("service", ""), method.get("method", "")
         exact = method.get("type", "Exact") == "Exact"
         if service and name and exact:
             route = PathMatch("Exact", f"/{service}/{name}")
@@ -216,73 +214,14 @@ def _grpc_matches(data: Data, path: Path) -> tuple[Match, ...]:
             _pattern_ok({"type": route.type, "value": route.value}, (*path, "matches", index, "method"))
         else:
             route = PathMatch()
-        out.append(Match(route, "", _names(each.get("headers", ()), (*path, "matches", index, "headers"))))
+        headers = _headers(each.get("headers", ()), (*path, "matches", index, "headers"))
+        out.append(Match(route, "", headers, call=(service, name)))
     return tuple(out)
 
 
 def _any_match(data: Data, path: Path) -> tuple[Match, ...]:
     return (Match(),)
 
-
-# --- filters
-
-
-def _filters(data: list[Data], meta: ObjectMeta) -> tuple[tuple, tuple[BackendRef, ...]]:
-    """The filters, and what the mirrors among them refer to."""
-    found, mirrors = [], []
-    for each in data:
-        kind = each["type"]
-        if kind == "RequestMirror":
-            mirror, ref = _mirror(each["requestMirror"], meta)
-            found.append(mirror)
-            mirrors.append(ref)
-        else:
-            field, make = _FILTERS[kind]
-            found.append(make(each[field]))
-    return tuple(found), tuple(mirrors)
-
-
-def _mirror(data: Data, meta: ObjectMeta) -> tuple[f.Mirror, BackendRef]:
-    ref = _backend_ref(data["backendRef"], meta)
-    if "percent" in data:
-        share = Fraction(int(data["percent"]), 100)
-    elif "fraction" in data:
-        share = Fraction(int(data["fraction"]["numerator"]), int(data["fraction"]["denominator"]))
-    else:
-        share = Fraction(1)
-    return f.Mirror(ref.target, share), ref
-
-
-def _modifier(data: Data) -> f.HeaderModifier:
-    pairs = {key: tuple((each["name"], each["value"]) for each in data.get(key, ())) for key in ("set", "add")}
-    return f.HeaderModifier(pairs["set"], pairs["add"], tuple(data.get("remove", ())))
-
-
-def _path_modifier(data: Data | None) -> f.PathModifier | None:
-    if not data:
-        return None
-    field = "replaceFullPath" if data["type"] == "ReplaceFullPath" else "replacePrefixMatch"
-    return f.PathModifier(data["type"], data.get(field, ""))
-
-
-def _redirect(data: Data) -> f.Redirect:
-    port = int(data["port"]) if data.get("port") else None
-    return f.Redirect(data.get("scheme"), data.get("hostname"), _path_modifier(data.get("path")), port, int(data["statusCode"]))
-
-
-def _cors(data: Data) -> f.Cors:
-    lists = [tuple(data.get(key, ())) for key in ("allowMethods", "allowHeaders", "exposeHeaders")]
-    return f.Cors(tuple(data.get("allowOrigins", ())), bool(data.get("allowCredentials")), *lists, int(data["maxAge"]))
-
-
-_FILTERS: dict[str, tuple[str, Callable[[Data], Any]]] = {
-    "RequestHeaderModifier": ("requestHeaderModifier", lambda data: f.RequestHeaders(_modifier(data))),
-    "ResponseHeaderModifier": ("responseHeaderModifier", lambda data: f.ResponseHeaders(_modifier(data))),
-    "RequestRedirect": ("requestRedirect", _redirect),
-    "URLRewrite": ("urlRewrite", lambda data: f.Rewrite(data.get("hostname"), _path_modifier(data.get("path")))),
-    "CORS": ("cors", _cors),
-    "ExtensionRef": ("extensionRef", lambda data: f.Extension(data["kind"], data["name"])),
-}
 
 MAKERS: dict[str, Callable[[Data, ObjectMeta, Location], Any]] = {
     "IngressClass": ingress_class,

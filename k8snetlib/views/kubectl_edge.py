@@ -62,9 +62,11 @@ def get_httproutes(cluster: Cluster, namespace: str = "shop") -> Text:
 
 
 def _hosts(ingress: Ingress) -> str:
-    names = list(dict.fromkeys(rule.host for rule in ingress.rules if rule.host))
-    shown = ",".join(names[:MOST_HOSTS]) or TEXT["any"]
-    return shown if len(names) <= MOST_HOSTS else KUBECTL["more"].format(shown=shown, n=len(names) - MOST_HOSTS)
+    """The hosts of the first rules that have one, each as often as it is there; what is more is counted in rules (formatHosts)."""
+    places = [number for number, rule in enumerate(ingress.rules) if rule.host][:MOST_HOSTS]
+    shown = ",".join(ingress.rules[number].host for number in places) or TEXT["any"]
+    more = len(places) == MOST_HOSTS and places[-1] + 1 < len(ingress.rules)
+    return KUBECTL["more"].format(shown=shown, n=len(ingress.rules) - MOST_HOSTS) if more else shown
 
 
 def _addresses(cluster: Cluster, name: str) -> str:

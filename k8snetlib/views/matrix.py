@@ -45,7 +45,7 @@ def matrix(
             parts.append(_row(name, y, [place[key] for key in columns if key in keys], stroke))
             y += ROW
     lines = "".join(f'<path class="grid" d="M{x:.1f} {TOP - 4}V{height - PAD}"/>' for x in place.values())
-    return _figure(lines + "".join(parts[: len(columns)]) + "".join(parts[len(columns) :]), alt, caption, height)
+    return _figure(lines + "".join(parts), alt, caption, height)
 
 
 def _head(x: float, words: str) -> str:

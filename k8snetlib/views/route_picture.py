@@ -82,13 +82,11 @@ class _Drawing:
         self.graph.edge(self.last, node, label=BESIDE + text if text else "", dir="forward", **{"class": "path" if taken else "link dim"})
 
     def _listeners(self) -> None:
-        """The listeners of the port, the chosen one in the way."""
+        """The listeners, the chosen one in the way."""
         _, table = find_table(self.cluster, self.found.name)
         if not isinstance(table, GatewayTable):
             return
-        sent, chosen = self.found.request, None
-        asked = sent.server_name if sent.scheme == "https" else sent.hostname
-        chosen = table.listener_for(sent.port, asked)
+        chosen = next((each for each in table.listeners if each.status.name == self.found.decisions[0].listener), None)
         for number, each in enumerate(table.listeners):
             one = each.listener
             label = TEXT["listener"].format(name=one.name, protocol=one.protocol, port=one.port, host=one.hostname or TEXT["any"])

@@ -10,7 +10,7 @@ from ..kube.cluster import Cluster
 from ..kube.edge.entry import Table as Entrance
 from ..kube.edge.entry import entries, in_use
 from ..kube.edge.filters import Cors, Mirror, Redirect, RequestHeaders, ResponseHeaders, Rewrite
-from ..kube.edge.gateway import GatewayTable
+from ..kube.edge.fronts import hosts
 from ..kube.edge.http import Action, Backend, Match, Pairs, Request, request
 from ..kube.edge.ingress import IngressTable
 from ..kube.edge.router import Considered, Router, considered
@@ -80,19 +80,13 @@ def find_table(cluster: Cluster, name: str = "") -> tuple[str, Entrance]:
 def routed(
     cluster: Cluster, url: str | Request, method: str = "GET", headers: Mapping[str, str] | Pairs = (), *, name: str = "", sni: str = ""
 ) -> Routed:
-    """What the rules make of a request, without a packet: ``routed(cluster, "http://www.example.com/api")``."""
+    """What the rules make of a request, without a packet: ``routed(cluster, "http://www.example.com/api")``. No rule is looked at where the
+    request does not come so far, as one that is misdirected."""
     sent = url if isinstance(url, Request) else request(url, method, headers, sni=sni)
     name, table = find_table(cluster, name)
     decisions = table.decide(sent)
-    router = table.router if isinstance(table, IngressTable) else _router(table, sent)
-    return Routed(name, sent, considered(router, sent) if router else (), decisions)
-
-
-def _router(table: GatewayTable, sent: Request) -> Router | None:
-    """The rules of the listener that a request comes to."""
-    asked = sent.server_name if sent.scheme == "https" else sent.hostname
-    chosen = table.listener_for(sent.port, asked)
-    return chosen.router if chosen else None
+    asked = (table.router, sent) if isinstance(table, IngressTable) else table.rules_for(sent)
+    return Routed(name, sent, considered(*asked) if asked else (), decisions)
 
 
 def routing_table(cluster: Cluster, name: str = "") -> Table:
@@ -110,17 +104,11 @@ def routing_table(cluster: Cluster, name: str = "") -> Table:
 
 
 def _rows(router: Router) -> list[tuple[str, ...]]:
-    found = [(host, rule) for host in sorted_hosts(router) for rule in router.table(host).rules]
+    found = [(host, rule) for host in hosts(router) for rule in router.table(host).rules]
     rows = [(str(n), host or TEXT["any"], words(rule.match), goes_to(rule.action), str(rule.origin)) for n, (host, rule) in enumerate(found, 1)]
     if router.default is not None:
         rows.append((str(len(rows) + 1), TEXT["any"], TEXT["everything"], goes_to(router.default.action), str(router.default.origin)))
     return rows
-
-
-def sorted_hosts(router: Router) -> list[str]:
-    from ..kube.edge.http import specificity
-
-    return sorted(router.hosts, key=specificity)
 
 
 def why_table(found: Routed) -> Table:
@@ -212,8 +200,6 @@ def _filter(each: object) -> str:
     if isinstance(each, Mirror):
         return TEXT["mirror"].format(backend=each.backend)
     return TEXT[names[type(each)]] if type(each) in names else type(each).__name__
-
-
 
 
 def _why_html(found: Routed) -> str:

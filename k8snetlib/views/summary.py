@@ -52,8 +52,7 @@ KINDS = {"mode1": "pod", "mode2.1": "bridge", "mode2.2": "tunnel", "mode3": "ser
 
 @value
 class Way:
-    """A way of talking: the mode's number, the component, and what shows it; ``ask`` gives the traces, ``name`` whether a name is asked
-    for first."""
+    """A way of talking: the mode's number, the component, and ``ask``, which gives what shows it."""
 
     mode: str
     component: str
@@ -213,7 +212,7 @@ def added_bytes(trace: Trace) -> int:
 
 
 def _rewritten(traces: Sequence[Trace]) -> str:
-    """Which addresses of a packet were changed on its way, in its longest unbroken connection."""
+    """Which addresses of packets were changed on their way, on any of these connections."""
     kinds = set()
     for trace in traces:
         for event in trace.all(Rewritten, 0):

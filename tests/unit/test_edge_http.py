@@ -70,10 +70,11 @@ def test_a_url_is_taken_apart():
     )  # fmt: skip
     assert str(sent) == "POST https://Shop.Example.com:8443/a?x=1"
     assert request("shop.example.com").path == "/"
+    assert (request("HTTPS://x?a=1").url, request("[fd00::1]:81").port) == ("https://x/?a=1", 81)
     assert request("http://[fd00::1]:80/").hostname == "[fd00::1]"
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x/", "http://", "http:///a", "http://a b/", "http://x:99999/", "http://x:/"])
+@pytest.mark.parametrize("url", ["", "ftp://x/", "http://", "http:///a", "http://a b/", "http://x:99999/", "http://x:/", "http://u@x/", "http://x/#f", "http://:80/", "http://::1/"])
 def test_what_is_no_url_is_refused(url):
     with pytest.raises(ModelError):
         request(url)
@@ -196,6 +197,22 @@ def test_the_class_says_who_answers():
     assert {name: [each.name for each in table.ingresses] for name, table in made.items()} == {"two": ["named"], "one": ["none"]}
     (note,) = ingress.notes(found.of(Ingress), found.of(IngressClass))
     assert "three" in note
+
+
+def test_of_several_default_classes_the_newest_then_the_first_by_name():
+    def classes(*stamps: tuple[str, int]) -> list[IngressClass]:
+        default = '{ingressclass.kubernetes.io/is-default-class: "true"}'
+        texts = (INGRESS_CLASS.replace("NAME", f'{n}, creationTimestamp: "{year}-01-01T00:00:00Z"').replace("{NOTE}", default) for n, year in stamps)
+        return list(loads("".join(texts)).of(IngressClass))
+
+    (nameless,) = loads(an_ingress("f.com / Prefix a")).of(Ingress)
+    assert ingress.class_of(nameless, classes(("a", 2024), ("b", 2025))) == "b"
+    assert ingress.class_of(nameless, classes(("b", 2025), ("a", 2025))) == "a"
+
+
+def test_an_ingress_controller_speaks_tls_at_443_and_plain_http_at_80():
+    table = table_of(an_ingress("f.com / Prefix a"))
+    assert [backend(table, url) for url in ("http://f.com/", "https://f.com/", "http://f.com:443/", "https://f.com:80/")] == ["a", "a", "None", "None"]
 
 
 def test_tls_ends_with_the_certificate_of_the_host():

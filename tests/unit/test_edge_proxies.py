@@ -115,12 +115,16 @@ def test_an_extension_is_refused(kind):
 
 
 def test_nginx_cannot_put_a_prefix_before_a_pattern():
-    import k8snetlib.kube.edge.nginx as nginx
+    """Its own order is the other one; here the regular expression is a less specific host's."""
+    from k8snetlib.kube.edge.backends import Backends
+    from k8snetlib.kube.edge.fronts import Front, Site
+    from k8snetlib.kube.edge.nginx import nginx_conf
+    from k8snetlib.kube.edge.router import Router
 
     table = world({"matches": [{"path": {"value": "/a"}}], **TO_A}, {"matches": [{"path": {"type": "RegularExpression", "value": "/a.*"}}], **TO_A})
-    rules = list(reversed(table.edge.gateways["default/g"].listeners[0].router.rules))
+    pattern, prefix = table.edge.gateways["default/g"].listeners[0].router.rules
     with pytest.raises(UnsupportedError, match="before a regular expression"):
-        list(nginx.prefixes(rules))
+        nginx_conf([Front(80, 8080, (Site("", Router({"a.com": (prefix,), "": (pattern,)})),))], Backends())
 
 
 def test_weights_are_spread_over_endpoints_in_whole_numbers():

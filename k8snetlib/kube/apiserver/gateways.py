@@ -1,4 +1,4 @@
-"""Gateways: the schema of the custom resource (Gateway API 1.5, standard channel)."""
+"""Gateways: the schema of the custom resource (apis/v1/gateway_types.go of Gateway API 1.6, standard channel)."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ _SPEC = struct(
     addresses=_ADDRESSES,
     infrastructure=struct(
         labels=table(text(0, 63, r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"), 8),
-        annotations=table(text(0, 4096), 8),
+        annotations=table(text(0, 4096), 16),
         parametersRef=struct(required="group kind name", group=group(), kind=kind(), name=NAME),
     ),
     allowedListeners=struct(namespaces=struct(default={"from": "None"}, **_LISTENER_SETS)),

@@ -7,7 +7,7 @@ from typing import Any
 
 from .crd import Resource, Rule, array, number, struct, text
 from .gateway_types import BACKEND_REF, HOSTNAME, NEEDS_PORT, PARENT_REFS, SECTION
-from .http_routes import FILTERS, HEADER_NAME, filter_list, names_differ
+from .http_routes import FEW_MATCHES, FILTERS, HEADER_NAME, filter_list, names_differ
 
 Data = dict[str, Any]
 _SERVICE, _METHOD = r"\.?[A-Za-z_][A-Za-z_0-9]*(\.[A-Za-z_][A-Za-z_0-9]*)*", r"[A-Za-z_][A-Za-z_0-9]*"
@@ -48,7 +48,7 @@ _RULE = struct(
 _SPEC = struct(
     parentRefs=PARENT_REFS,
     hostnames=array(HOSTNAME, 16),
-    rules=array(_RULE, 16, Rule("Rule name must be unique within the route", names_differ)),
+    rules=array(_RULE, 16, Rule("Rule name must be unique within the route", names_differ), FEW_MATCHES),
 )
 _ROUTE = Resource(_SPEC)
 decode, default, problems = _ROUTE.decode, _ROUTE.default, _ROUTE.problems

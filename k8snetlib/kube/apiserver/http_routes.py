@@ -195,7 +195,7 @@ _RULE = struct(
         request=_DURATION,
         backendRequest=_DURATION,
     ),
-    retry=struct(codes=array(number(400, 599), keys=()), attempts=number(), backoff=_DURATION),
+    retry=struct(codes=array(number(400, 599), keys=()), attempts=number(1), backoff=_DURATION),
 )
 
 
@@ -204,6 +204,10 @@ def names_differ(data: list[Data]) -> bool:
     return len(set(names)) == len(names)
 
 
+FEW_MATCHES = Rule(
+    "While 16 rules and 64 matches per rule are allowed, the total number of matches across all rules must not exceed 128",
+    lambda data: sum(len(each.get("matches", ())) for each in data) <= 128,
+)
 _SPEC = struct(
     parentRefs=PARENT_REFS,
     hostnames=array(HOSTNAME, 16),
@@ -211,10 +215,7 @@ _SPEC = struct(
         _RULE,
         16,
         Rule("Rule name must be unique within the route", names_differ),
-        Rule(
-            "While 16 rules and 64 matches per rule are allowed, the total number of matches across all rules must not exceed 128",
-            lambda data: sum(len(each["matches"]) for each in data) <= 128,
-        ),
+        FEW_MATCHES,
         least=1,
         default=[{"matches": [{"path": _ROOT}]}],
     ),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ASSUMED = "{place} {owner}: Secret {key} is not among the manifests and is taken to be there, as no Secret is"
 
+RETRIES = "{place} {owner} rule {rule}: retry is not modelled, each request is sent to a backend once"
+
 
 @value
 class Edge:
@@ -53,5 +55,10 @@ def edge_of(cluster: Cluster, secrets: frozenset[str] | None = None) -> Edge:
         for each in statuses.listeners if secrets is None
         for ref in each.listener.certificates
     ]  # fmt: skip
-    notes = (*ingress.notes(ingresses, classes), *assumed)
+    retried = [
+        RETRIES.format(place=each.location, owner=each, rule=rule.name or number)
+        for each in world.routes
+        for number, rule in enumerate(each.rules) if rule.retries
+    ]  # fmt: skip
+    notes = (*ingress.notes(ingresses, classes), *assumed, *retried)
     return Edge(ingress.tables(ingresses, classes, backends), tables, statuses, backends, notes)

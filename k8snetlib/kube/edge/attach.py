@@ -51,6 +51,11 @@ class ListenerStatus:
         return f"{self.owner.kind} {self.owner.key}#{self.listener.name}"
 
     @property
+    def accepted(self) -> bool:
+        """Whether what it asks for can be had: its references may be wrong all the same."""
+        return any(each.type == "Accepted" and each.status == "True" for each in self.conditions)
+
+    @property
     def works(self) -> bool:
         """Whether it is programmed: connections to it are answered."""
         return any(each.type == "Programmed" and each.status == "True" for each in self.conditions)
@@ -72,7 +77,7 @@ class ParentStatus:
 @value
 class Statuses:
     """What a controller writes into the objects' statuses, by the objects' kinds and keys. ``attached_sets`` counts the ListenerSets that
-    each Gateway has let in and that have a listener that works."""
+    each Gateway has let in and that are accepted."""
 
     gateways: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
     sets: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
@@ -132,20 +137,42 @@ def conflict(one: Listener, other: Listener) -> str:
     """Why two listeners cannot both stand on a port, as the API's reason: ``ProtocolConflict``, ``HostnameConflict``, or ``""``."""
     if one.port != other.port or ("UDP" in (one.protocol, other.protocol) and one.protocol != other.protocol):
         return ""
-    families = [{"HTTPS": "TLS"}.get(each.protocol, each.protocol) for each in (one, other)]
-    if families[0] != families[1]:
+    if _family(one) != _family(other):
         return "ProtocolConflict"
     if one.hostname != other.hostname and one.protocol not in ("TCP", "UDP"):
         return ""
     return "HostnameConflict" if one.protocol == other.protocol else "ProtocolConflict"  # HTTPS and TLS for one name
 
 
+class _Port:
+    """The listeners of one port that came before, so that each is compared with those alone that it may conflict with."""
+
+    def __init__(self) -> None:
+        self.families: dict[str, list[int]] = {}
+        self.hosts: dict[tuple[str, str], list[int]] = {}
+
+    def rivals(self, number: int, listener: Listener) -> list[int]:
+        """The numbers of earlier listeners of another family or for its very hostname, in their order; it is one of them from now on."""
+        mine = _family(listener)
+        own = self.hosts.setdefault((mine, listener.hostname), [])
+        found = sorted([*own, *(each for family, numbers in self.families.items() if family != mine for each in numbers)])
+        own.append(number)
+        self.families.setdefault(mine, []).append(number)
+        return found
+
+
+def _family(listener: Listener) -> str:
+    """HTTPS and TLS stand on one port together: the server name of the handshake tells them apart."""
+    return {"HTTPS": "TLS"}.get(listener.protocol, listener.protocol)
+
+
 def conflicts(listeners: Sequence[tuple[Gateway | ListenerSet, Listener]]) -> dict[int, str]:
     """Index → reason for the listeners that lose: both of one owner's; of two owners', the later one (the Gateway's own come first, then
     ListenerSets by age)."""
     found: dict[int, str] = {}
+    seen: dict[int, _Port] = {}
     for later, (owner, listener) in enumerate(listeners):
-        for earlier in range(later):
+        for earlier in seen.setdefault(listener.port, _Port()).rivals(later, listener):
             other, before = listeners[earlier]
             reason = conflict(before, listener)
             if reason and other.key == owner.key and other.kind == owner.kind:

@@ -14,7 +14,7 @@ from ...errors import UnsupportedError
 from ...value import value
 from .backends import Backends, Upstream
 from .gateway import GatewayTable
-from .http import Action, Backend, Rule, specificity
+from .http import Backend, Rule, specificity, wider
 from .ingress import IngressTable
 from .router import Router
 
@@ -72,8 +72,8 @@ def hosts(router: Router) -> list[str]:
 def following(router: Router, host: str) -> Iterator[Rule]:
     """The rules that a name of this host is tried with, in their order: the host's own and, where the router goes on, those of hosts that
     cover it."""
-    for each in hosts(router):
-        if each == host or (router.falls_through and covers(each, host)):
+    for each in wider(host) if router.falls_through else (host,):
+        if each in router.hosts:
             yield from router.table(each).rules
 
 
@@ -105,17 +105,17 @@ class Pool:
     status: int = field(default=0)  # where no server is left: what is answered instead
 
 
-def pool(action: Action, backends: Backends, version: int) -> Pool:
+def pool(rule: Rule, backends: Backends, version: int) -> Pool:
     """The servers for a rule's backends."""
-    wanted = [each for each in action.backends if each.weight]
+    wanted = [each for each in rule.action.backends if each.weight]
     if not wanted:
-        return Pool((), 500)
+        return Pool((), rule.unavailable)
     places: list[Sequence[Upstream]] = [() if each.problem else backends.upstreams(each, version) for each in wanted]
     common = lcm(*[len(found) or 1 for found in places])
     shares: list[Share] = []
     for backend, found in zip(wanted, places, strict=True):
         each = backend.weight * common // (len(found) or 1)
-        status = 0 if found else backend.status if backend.problem else 503
+        status = 0 if found else rule.unavailable if backend.problem and backend.status == 500 else backend.status if backend.problem else 503
         shares += [Share(backend, place, each) for place in found] or [Share(backend, None, each, status)]
     if all(share.upstream is None for share in shares) and len({share.status for share in shares}) == 1:
         return Pool((), shares[0].status)

@@ -7,38 +7,41 @@ implementations: regular expressions stand between Exact and Prefix here, as in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ...errors import UnsupportedError
 from ...value import replace, value
 from .attach import (
     Condition,
     ListenerStatus,
-    ParentStatus,
     Statuses,
     admits,
     conflicts,
-    effective,
     listener_status,
 )
 from .http import Request, Response, host_matches, specificity
 from .objects import (
+    GATEWAY_GROUP,
     Gateway,
     Listener,
     ListenerSet,
-    ParentRef,
-    Route,
+    ObjectRef,
 )
-from .route_rules import GatewayWorld, resolved, router
+from .parents import attach
+from .route_rules import GatewayWorld, router
 from .router import Router
-from .routing import Decision, decide
+from .routing import NO_TLS, NOT_TLS, Decision, decide
 
 NO_LISTENER = "nothing listens on port {port}"
 NO_NAME = "no listener on port {port} is for {name}: the handshake fails"
 NO_HOST = "no listener on port {port} is for {name}"
 MISDIRECTED = "{host} is another listener's than the server name {name} of this connection's handshake"
 CLIENT_CERTIFICATES = "client certificates and TLS towards backends are not modelled"
-PASSED = "passed through, unread, by its server name"
+PASSED = {
+    "Passthrough": "passed through, unread, by its server name",
+    "Terminate": "TLS ends here; what was in it is passed on, unread, by its server name",
+    "": "passed on, unread, by its port",
+}
 Owner = Gateway | ListenerSet
 
 
@@ -62,48 +65,81 @@ class GatewayTable:
     listeners: tuple[Attached, ...] = ()
 
     def on_port(self, port: int) -> list[Attached]:
-        return [each for each in self.listeners if each.listener.port == port and each.status.works]
+        """The listeners that take connections at a TCP port; one for UDP may stand on the same number."""
+        return [each for each in self.listeners if each.listener.port == port and each.listener.protocol != "UDP" and each.status.works]
 
     def listener_for(self, port: int, name: str) -> Attached | None:
         """The listener of the port with the most specific hostname that the name fits."""
-        fitting = [each for each in self.on_port(port) if host_matches(each.listener.hostname, name)]
-        return min(fitting, key=lambda each: specificity(each.listener.hostname), default=None)
+        return most_specific(self.on_port(port), name)
 
     def decide(self, request: Request) -> tuple[Decision, ...]:
         """Every outcome for a request, shares summing to 1. One with neither backend nor response: there is no HTTP answer, as the
-        connection or its handshake fails."""
+        connection or its handshake fails. UnsupportedError where client certificates are asked for."""
+        chosen, wrong = self._arrival(request)
+        if wrong is not None:
+            return (wrong,)
+        if chosen.listener.protocol in ("TLS", "TCP"):
+            return _passed(chosen, request)
+        return tuple(replace(each, listener=chosen.status.name) for each in decide(chosen.router, request))
+
+    def rules_for(self, request: Request) -> tuple[Router, Request] | None:
+        """The rules that a request is held against, and as what; None where it does not come so far."""
+        chosen, wrong = self._arrival(request)
+        return None if wrong is not None else (chosen.router, _named(chosen, request))
+
+    def _arrival(self, request: Request) -> tuple[Attached | None, Decision | None]:
+        """The listener that a request comes to, and what becomes of it where that is settled without any rule."""
         here = self.on_port(request.port)
         if not here:
-            return (Decision(request, why=NO_LISTENER.format(port=request.port)),)
+            return None, Decision(request, why=NO_LISTENER.format(port=request.port))
         secure = request.scheme == "https"
         if secure and self.gateway.client_certificates:
             place = self.gateway.location
             raise UnsupportedError(CLIENT_CERTIFICATES, file=place.file, line=place.line, field="spec.tls")
+        speaks = here[0].listener.protocol  # TLS on one port is never beside another protocol: that is a conflict
+        if speaks != "TCP" and secure == (speaks == "HTTP"):
+            return None, Decision(request, why=(NOT_TLS if secure else NO_TLS).format(port=request.port))
         name = request.server_name if secure else request.hostname
         chosen = self.listener_for(request.port, name)
         words = {"port": request.port, "name": name}
         if chosen is None:
-            return (Decision(request, why=NO_NAME.format(**words)),) if secure else (_not_found(request, NO_HOST.format(**words)),)
-        if secure and chosen.listener.protocol == "HTTPS":
-            asked = self.listener_for(request.port, request.hostname)
-            if asked is not chosen:
-                why = MISDIRECTED.format(host=request.hostname, name=name)
-                return (Decision(request, response=Response(421), why=why, listener=chosen.status.name),)
-        if chosen.listener.protocol in ("TLS", "TCP", "UDP"):
-            return _passed(chosen, request)
-        return tuple(replace(each, listener=chosen.status.name) for each in decide(chosen.router, request))
+            return None, Decision(request, why=NO_NAME.format(**words)) if secure else _not_found(request, NO_HOST.format(**words))
+        return chosen, self._misdirected(request, chosen) if chosen.listener.protocol == "HTTPS" else None
+
+    def _misdirected(self, request: Request, chosen: Attached) -> Decision | None:
+        """The answer to a request whose Host is not for the listener that its handshake chose: 421 where another HTTPS listener of the port
+        fits it better, 404 where none does (``gateway_types.go``, Listener.Hostname)."""
+        https = [each for each in self.on_port(request.port) if each.listener.protocol == "HTTPS"]
+        asked = most_specific(https, request.hostname)
+        if asked is chosen:
+            return None
+        if asked is None:
+            return replace(_not_found(request, NO_HOST.format(port=request.port, name=request.hostname)), listener=chosen.status.name)
+        why = MISDIRECTED.format(host=request.hostname, name=request.server_name)
+        return Decision(request, response=Response(421), why=why, listener=chosen.status.name)
+
+
+def most_specific(listeners: Sequence[Attached], name: str) -> Attached | None:
+    """The listener with the most specific hostname that a name fits."""
+    fitting = [each for each in listeners if host_matches(each.listener.hostname, name)]
+    return min(fitting, key=lambda each: specificity(each.listener.hostname), default=None)
 
 
 def _not_found(request: Request, why: str) -> Decision:
     return Decision(request, response=Response(404), why=why)
 
 
+def _named(chosen: Attached, request: Request) -> Request:
+    """A request as rules are held against it: TLS is routed by the server name of its handshake."""
+    return replace(request, host=request.server_name) if chosen.listener.protocol == "TLS" else request
+
+
 def _passed(chosen: Attached, request: Request) -> tuple[Decision, ...]:
-    """A connection that is forwarded as it is: to a backend by weight, or, where there is none, closed."""
-    named = replace(request, host=request.server_name) if chosen.listener.protocol == "TLS" else request
-    found = decide(chosen.router, named)
+    """A connection whose content is forwarded unread: to a backend by weight, or, where there is none, closed."""
+    words = PASSED[chosen.listener.tls_mode]
+    found = decide(chosen.router, _named(chosen, request))
     return tuple(
-        Decision(request, each.rule, each.backend, request, share=each.share, why=PASSED, listener=chosen.status.name)
+        Decision(request, each.rule, each.backend, request, share=each.share, why=words, listener=chosen.status.name)
         if each.backend and each.response is None
         else Decision(request, each.rule, share=each.share, why=each.why, listener=chosen.status.name)
         for each in found
@@ -126,7 +162,7 @@ def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
         conditions[gateway.key] = _gateway_conditions(own)
     for each in world.gateways:
         conditions.setdefault(each.key, (Condition("Accepted", "Unknown", "Pending", f"no GatewayClass {each.gateway_class!r}"),))
-    attached, routes = _attach(world, listeners)
+    attached, routes = attach(world, listeners)
     counted = {id(each): replace(each, attached=len(attached.get(id(each), ()))) for each in listeners}
     made = {
         gateway.key: GatewayTable(
@@ -144,14 +180,15 @@ def _gateway_conditions(own: Sequence[ListenerStatus], unfit: str = "Invalid") -
     """Of a Gateway or ListenerSet with these listeners; ``unfit`` is the reason if none of them works."""
     working = [each for each in own if each.works]
     reason = "Accepted" if len(working) == len(own) else "ListenersNotValid"
-    accepted = Condition("Accepted", "True" if working else "False", reason)
+    accepted = Condition("Accepted", "True" if any(each.accepted for each in own) else "False", reason)
     return accepted, Condition("Programmed", "True", "Programmed") if working else Condition("Programmed", "False", unfit)
 
 
 def _listeners(gateway: Gateway, world: GatewayWorld, sets: dict[str, tuple[Condition, ...]]) -> list[ListenerStatus]:
     """The Gateway's own listeners, then those of the ListenerSets that it lets in, the oldest first; ``sets`` gets their conditions."""
     owned: list[tuple[Owner, Listener]] = [(gateway, each) for each in gateway.listeners]
-    asking = [each for each in world.sets if (each.parent.namespace, each.parent.name) == (gateway.namespace, gateway.name)]
+    me = ObjectRef(gateway.kind, gateway.name, gateway.namespace, GATEWAY_GROUP)
+    asking = [each for each in world.sets if each.parent == me]
     let_in = []
     for each in sorted(asking, key=lambda each: (each.metadata.creation_timestamp, each.key)):
         if admits(gateway.allowed_sets, gateway.namespace, each.namespace, world.labels):
@@ -168,69 +205,3 @@ def _listeners(gateway: Gateway, world: GatewayWorld, sets: dict[str, tuple[Cond
     for each in let_in:
         sets[each.key] = _gateway_conditions([status for status in found if status.owner is each], "ListenersNotValid")
     return found
-
-
-# --- routes
-
-
-def _attach(
-    world: GatewayWorld, listeners: Sequence[ListenerStatus]
-) -> tuple[dict[int, list[Route]], dict[tuple[str, str], tuple[ParentStatus, ...]]]:
-    """Listener (by identity) → routes attached to it; and each route's statuses."""
-    attached: dict[int, list[Route]] = {}
-    statuses: dict[tuple[str, str], tuple[ParentStatus, ...]] = {}
-    by_owner: dict[tuple[str, str], list[ListenerStatus]] = {}
-    for each in listeners:
-        by_owner.setdefault((each.owner.kind, each.owner.key), []).append(each)
-    for route in sorted(world.routes, key=_age):
-        found = []
-        for parent in route.parents:
-            own = by_owner.get((parent.kind, parent.key))
-            if own is None:
-                continue  # another controller's, or nobody's
-            status, chosen = _status(world, route, parent, own, attached)
-            for each in chosen:
-                attached.setdefault(id(each), []).append(route)
-            found.append(status)
-        statuses[route.kind, route.key] = tuple(found)
-    return attached, statuses
-
-
-def _age(route: Route) -> tuple:
-    return route.metadata.creation_timestamp, route.namespace, route.name
-
-
-def _status(
-    world: GatewayWorld, route: Route, parent: ParentRef, own: Sequence[ListenerStatus], attached: Mapping[int, Sequence[Route]]
-) -> tuple[ParentStatus, list[ListenerStatus]]:
-    meant = [
-        each
-        for each in own
-        if parent.section in ("", each.listener.name) and parent.port in (None, each.listener.port)
-    ]
-    allowed = [
-        each
-        for each in meant
-        if route.kind in each.supported and admits(each.listener.allowed, each.owner.namespace, route.namespace, world.labels)
-    ]
-    fitting = [each for each in allowed if effective(each.listener, route)]
-    chosen = [each for each in fitting if not _taken(route, each, attached)]
-    if not meant:
-        accepted = Condition("Accepted", "False", "NoMatchingParent", f"{parent} has no such listener")
-    elif not allowed:
-        accepted = Condition("Accepted", "False", "NotAllowedByListeners", f"no listener takes a {route.kind} of {route.namespace}")
-    elif not fitting:
-        accepted = Condition("Accepted", "False", "NoMatchingListenerHostname", f"no listener is for {', '.join(route.hostnames)}")
-    elif not chosen:
-        accepted = Condition("Accepted", "False", "HostnameConflict", "an older route of the other kind has these hosts")
-    else:
-        accepted = Condition("Accepted", "True", "Accepted")
-    places = tuple((f"{each.owner.kind} {each.owner.key}", each.listener.name) for each in chosen)
-    return ParentStatus(parent, (accepted, resolved(route, world)), places), chosen
-
-
-def _taken(route: Route, status: ListenerStatus, attached: Mapping[int, Sequence[Route]]) -> bool:
-    """Whether a route of the other HTTP kind was there before with a host in common (``grpcroute_types.go``: one of both is refused)."""
-    others = [each for each in attached.get(id(status), ()) if each.kind != route.kind]
-    mine = effective(status.listener, route)
-    return any(host_matches(a, b) or host_matches(b, a) for each in others for a in effective(status.listener, each) for b in mine)

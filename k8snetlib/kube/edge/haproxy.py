@@ -110,7 +110,7 @@ class _Conf:
             filters += action.backends[0].filters
         elif any(each.filters for each in action.backends):
             raise refuse(NAME, rule, WHY["backend-filters"])
-        found = pool(action, self.backends, self.version)
+        found = pool(rule, self.backends, self.version)
         if found.status:
             return _answer(found.status, name)
         lines += [line for each in filters for line in _filter(each, rule)]

@@ -9,7 +9,7 @@ Paths are compared as they were sent: no decoding of ``%2F``, no merging of ``//
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from fractions import Fraction
 from functools import lru_cache
@@ -74,22 +74,23 @@ class Request:
         return f"{self.method} {self.url}"
 
 
-_URL = re.compile(r"(?:(https?)://)?([^/?#\s]+)(/[^#\s]*)?")
+_URL = re.compile(r"(?:(https?)://)?((?:\[[\da-f:.]+\]|[^/?#\s:@\[\]]+)(:[^/?#\s@]*)?)(/[^#\s]*|\?[^#\s]*)?", re.IGNORECASE)
 
 
 def request(url: str, method: str = "GET", headers: Mapping[str, str] | Pairs = (), *, sni: str = "") -> Request:
-    """A request for a URL (``http://shop.example.com/api?x=1``; without a scheme, http). ModelError if it is none."""
+    """A request for a URL (``http://shop.example.com/api?x=1``; without a scheme, http), with an empty path as ``/`` (RFC 9110, 4.2.3).
+    ModelError if it is none, or one with a user or a fragment, which are not sent."""
     found = _URL.fullmatch(url)
-    if not found:
+    if not found or found[3] == ":":
         raise ModelError(f"{url!r} is no URL: write http://HOST/PATH")
-    scheme, host, path = found[1] or "http", found[2], found[3] or "/"
-    _, colon, port = host.rpartition(":") if not host.endswith("]") else ("", "", "")
-    if colon and not (port.isdigit() and 0 < int(port) < 65536):
+    scheme, host, port, path = (found[1] or "http").lower(), found[2], (found[3] or ":")[1:], found[4] or "/"
+    path = path if path.startswith("/") else f"/{path}"
+    if found[3] and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ModelError(f"{url!r}: {port!r} is no port")
     if not re.fullmatch(r"[A-Z]+", method):
         raise ModelError(f"{method!r} is no HTTP method: they are written in capitals")
     pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
-    return Request(host, path, method, pairs, scheme, int(port) if colon else PORTS[scheme], sni)
+    return Request(host, path, method, pairs, scheme, int(port) if port else PORTS[scheme], sni)
 
 
 PORTS = {"http": 80, "https": 443}
@@ -169,12 +170,14 @@ def pattern_of(text: str) -> re.Pattern[str]:
 
 @value
 class Match:
-    """All that a request must be for a rule: every condition has to hold."""
+    """All that a request must be for a rule: every condition has to hold. ``call`` is what a gRPC rule asks for, (service, method) as
+    written: the path has them both, and precedence goes by the length of each."""
 
     path: PathMatch = PathMatch()
     method: str = ""
     headers: tuple[NameMatch, ...] = ()
     query: tuple[NameMatch, ...] = ()
+    call: tuple[str, str] | None = None
 
     def misses(self, sent: Request) -> str:
         """The first condition that does not hold, as ``path``, ``method``, ``header NAME`` or ``query NAME``; ``""`` if all do."""
@@ -270,6 +273,12 @@ class Rule:
     origin: Origin
     rank: tuple = ()
 
+    @property
+    def unavailable(self) -> int:
+        """The status where no backend can be used: 500 by ``httproute_types.go``; a gRPC call gets 503, which its client takes for
+        UNAVAILABLE (gRPC, "HTTP to gRPC Status Code Mapping"), as ``grpcroute_types.go`` asks."""
+        return 503 if self.origin.kind == "GRPCRoute" else 500
+
 
 # --- hosts
 
@@ -282,6 +291,18 @@ def host_matches(pattern: str, host: str, one_label: bool = False) -> bool:
         return False
     head, suffix = host[: len(host) - len(pattern) + 1], pattern[1:]
     return host.endswith(suffix) and bool(head) and not (one_label and "." in head)
+
+
+def wider(host: str) -> Iterator[str]:
+    """The host, and every wildcard whose names include its own, the most specific first; ``""``, any, is the last."""
+    yield host
+    rest = host.partition(".")[2]
+    while rest:
+        if f"*.{rest}" != host:
+            yield f"*.{rest}"
+        rest = rest.partition(".")[2]
+    if host:
+        yield ""
 
 
 def specificity(host: str) -> tuple:

@@ -18,7 +18,7 @@ from .backends import Backends
 from .http import Action, Backend, Match, Origin, PathMatch, Request, Rule
 from .objects import Ingress, IngressClass, IngressPath
 from .router import Router
-from .routing import Decision, decide
+from .routing import NO_TLS, NOT_TLS, Decision, decide
 
 MISSING = 503
 """What is answered for a Service that is not there; the API does not say, controllers differ between 502 and 503."""
@@ -45,18 +45,24 @@ class IngressTable:
         return exact or wild or self.certificates.get("", "")
 
     def decide(self, request: Request) -> tuple[Decision, ...]:
-        """Every outcome for a request, shares summing to 1."""
+        """Every outcome for a request, shares summing to 1. Neither backend nor response: a client that speaks TLS at the port of plain
+        HTTP, or the other way round, gets no HTTP answer."""
+        other = {80: "https", 443: "http"}.get(request.port)
+        if request.scheme == other:
+            return (Decision(request, why=(NOT_TLS if other == "https" else NO_TLS).format(port=request.port)),)
         return decide(self.router, request)
 
 
 def class_of(ingress: Ingress, classes: Iterable[IngressClass]) -> str | None:
-    """The class whose controller answers for an Ingress: the one it names, or the default one, or ``""`` where there is neither (then it
+    """The class whose controller answers for an Ingress: the one it names, or the default one (of several the newest, then by name:
+    plugin/pkg/admission/network/defaultingressclass), or ``""`` where there is neither (then it
     is up to the controller). None if it names a class that is not there."""
     classes = list(classes)
     if ingress.ingress_class:
         return ingress.ingress_class if any(each.name == ingress.ingress_class for each in classes) else None
-    defaults = sorted((each for each in classes if each.is_default), key=lambda each: each.metadata.creation_timestamp)
-    return defaults[-1].name if defaults else ""
+    defaults = [each for each in classes if each.is_default]
+    newest = max((each.metadata.creation_timestamp for each in defaults), default="")
+    return min((each.name for each in defaults if each.metadata.creation_timestamp == newest), default="")
 
 
 def tables(ingresses: Iterable[Ingress], classes: Sequence[IngressClass] = (), backends: Backends | None = None) -> dict[str, IngressTable]:

@@ -242,7 +242,8 @@ def _onward(cluster: Cluster, begun: Journey, upstream: Upstream | None, there: 
     passed = decision.rule is not None and decision.rule.origin.kind in ("TLSRoute", "TCPRoute", "UDPRoute")
     pod = receiver(cluster, there)
     second = _connection(first.head, pod.name if pod else there.end.netns, there, None if passed else forwarded(decision.sent, begun.sees))
-    second = replace(second, secure=passed and decision.request.scheme == "https")  # a connection of the controller's own is plain
+    through = passed and not begun.certificate  # a connection of the controller's own is plain, as is what it has decrypted
+    second = replace(second, secure=through and decision.request.scheme == "https")
     begun = replace(begun, connections=(first, second), upstream=upstream, pod=pod)
     if not second.works:
         status = CONNECT_FAILED if second.refused else CONNECT_TIMED_OUT

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from .backends import Backends
 from .filters import Cors, Mirror, PathModifier, Redirect, RequestHeaders, ResponseHeaders, Rewrite
 from .fronts import Front, Pool, Site, covers, following, hosts, pool, refuse, sites
-from .http import PORTS, PathMatch, Rule
+from .http import PORTS, Rule
+from .locations import Paths
 from .router import Router
 
 NAME = "nginx"
@@ -111,18 +112,25 @@ class _Conf:
         yield "    }\n"
 
     def _locations(self, front: Front, rules: Sequence[Rule], site: Site) -> Iterator[str]:
-        default = site.router.default
-        longest = dict(prefixes(rules))
-        for path, rule in exact_paths(rules):
-            if rule is not None and longest.get(path) is rule and not any(each.match.path.type == "RegularExpression" for each in rules):
+        default, order = site.router.default, Paths(rules)
+        longest = dict(self._prefixes(order))
+        patterns = [order.rules[number] for number in order.patterns]
+        for path, rule in order.odd_paths():
+            if rule is not None and longest.get(path) is rule and not patterns:
                 continue  # the prefix says it already
             yield from self._location(front, f"= {_word(path, rules[0])}", rule or default)
-        for rule in (each for each in rules if each.match.path.type == "RegularExpression"):
+        for rule in patterns:
             yield from self._location(front, f"~ {_word('^(?:' + rule.match.path.value + ')$', rule)}", rule)
         for path, rule in longest.items():
             yield from self._location(front, _word(path, rule), rule)
         if "/" not in longest:
             yield from self._location(front, "/", default)
+
+    def _prefixes(self, order: Paths) -> Iterator[tuple[str, Rule]]:
+        for path, rule, before_patterns in order.prefixes():
+            if before_patterns:
+                raise refuse(NAME, rule, WHY["pattern"])
+            yield path, rule
 
     def _location(self, front: Front, match: str, rule: Rule | None) -> Iterator[str]:
         if rule is None:
@@ -144,7 +152,7 @@ class _Conf:
             filters += action.backends[0].filters
         elif any(each.filters for each in action.backends):
             raise refuse(NAME, rule, WHY["backend-filters"])
-        found = pool(action, self.backends, self.version)
+        found = pool(rule, self.backends, self.version)
         if found.status:
             yield f"return {found.status};"
             return
@@ -190,39 +198,6 @@ def _check(rule: Rule) -> None:
     for what, there in (("a method", match.method), ("a header", match.headers), ("a query parameter", match.query)):
         if there:
             raise refuse(NAME, rule, WHY["condition"].format(what=what))
-
-
-def exact_paths(rules: Sequence[Rule]) -> Iterator[tuple[str, Rule | None]]:
-    """(path, rule) for every path at which a look-up by prefix alone would go wrong: those of Exact rules, the prefixes themselves (``/foo``
-    belongs to the prefix ``/foo/`` too), and each of them without its slash, for which nginx would else answer with a redirect of its own
-    (http://nginx.org/en/docs/http/ngx_http_core_module.html#location). The rule is None where none is for it."""
-    wanted: dict[str, None] = {}
-    for rule in rules:
-        path: PathMatch = rule.match.path
-        stem = path.value.rstrip("/")
-        if path.type == "Prefix" and stem:
-            wanted |= dict.fromkeys([stem, stem + "/"])
-        elif path.type == "Exact":
-            wanted |= dict.fromkeys([path.value, *([stem] if path.value.endswith("/") and stem else [])])
-    for path in wanted:
-        yield path, _first(rules, path)
-
-
-def prefixes(rules: Sequence[Rule]) -> Iterator[tuple[str, Rule]]:
-    """(prefix with a slash at its end, the first rule for what lies below it): where a less specific host's rules follow, that is not
-    always the rule with this very prefix."""
-    listed = list(rules)
-    keys = dict.fromkeys(rule.match.path.value.rstrip("/") + "/" for rule in listed if rule.match.path.type == "Prefix")
-    for key in keys:
-        covering = (rule for rule in listed if rule.match.path.type == "Prefix" and key.startswith(rule.match.path.value.rstrip("/") + "/"))
-        winner = next(covering)
-        if any(each.match.path.type == "RegularExpression" for each in listed[listed.index(winner) + 1 :]):
-            raise refuse(NAME, winner, WHY["pattern"])
-        yield key, winner
-
-
-def _first(rules: Sequence[Rule], path: str) -> Rule | None:
-    return next((rule for rule in rules if rule.match.path.matches(path)), None)
 
 
 def _name(host: str, site: Site) -> str:

@@ -193,6 +193,7 @@ class RouteRule:
     request_timeout: Fraction | None = None
     backend_timeout: Fraction | None = None
     mirrors: tuple[BackendRef, ...] = ()  # what its mirror filters refer to, those of its backends included
+    retries: bool = False  # whether it asks for retries, which are not modelled
 
 
 @value

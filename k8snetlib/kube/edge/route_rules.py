@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 
 from ...value import replace, value
-from .attach import Condition, ListenerStatus, effective, granted
+from .attach import Condition, ListenerStatus, effective, granted, intersection
 from .backends import Backends
 from .filters import Mirror
-from .http import Action, Backend, Match, Origin, Rule
+from .http import Action, Backend, Match, Origin, Rule, specificity
 from .objects import BackendRef, Gateway, GatewayClass, ListenerSet, ReferenceGrant, Route, RouteRule
 from .router import Router
 
@@ -28,6 +28,14 @@ class GatewayWorld:
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of namespaces
     secrets: frozenset[str] | None = None
     backends: Backends = field(default_factory=Backends, compare=False)
+    cache: dict[str, list[ReferenceGrant]] = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    def grants_in(self, namespace: str) -> Sequence[ReferenceGrant]:
+        """The grants that a namespace gives."""
+        if not self.cache:
+            for each in self.grants:
+                self.cache.setdefault(each.namespace, []).append(each)
+        return self.cache.get(namespace, ())
 
 
 # --- references
@@ -46,7 +54,7 @@ def resolved(route: Route, world: GatewayWorld) -> Condition:
 def _reference(route: Route, each: BackendRef, world: GatewayWorld) -> tuple[str, str]:
     if (each.ref.group, each.ref.kind) != ("", "Service"):
         return "InvalidKind", f"{each.ref} is no Service"
-    if not granted(route, each.ref, world.grants):
+    if not granted(route, each.ref, world.grants_in(each.ref.namespace)):
         return "RefNotPermitted", f"no ReferenceGrant in {each.ref.namespace} lets {route} use {each.ref}"
     problem = world.backends.problem(each.target)
     if problem:
@@ -61,13 +69,20 @@ def _reference(route: Route, each: BackendRef, world: GatewayWorld) -> tuple[str
 
 
 def router(world: GatewayWorld, status: ListenerStatus, routes: Iterable[Route]) -> Router:
-    """The rules of the routes attached to a listener (the oldest first), by the hosts that both have in common."""
+    """The rules of the routes attached to a listener (the oldest first), by the hosts that both have in common. Of two routes with one such
+    host, that with the more specific hostname of its own goes first."""
     hosts: dict[str, list[Rule]] = {}
     for age, route in enumerate(routes):
         made = list(_rules(world, route, age))
         for host in effective(status.listener, route):
-            hosts.setdefault(host, []).extend(made)
+            wide = () if host in route.hostnames else _own(status.listener.hostname, host, route)
+            hosts.setdefault(host, []).extend([replace(rule, rank=(wide, *rule.rank[1:])) for rule in made] if wide else made)
     return Router({host: tuple(rules) for host, rules in hosts.items()})
+
+
+def _own(listener: str, host: str, route: Route) -> tuple:
+    """How specific the hostname is for which a route answers for a host that is the listener's."""
+    return min(specificity(each) for each in route.hostnames or ("",) if intersection(listener, each) == host)
 
 
 def _rules(world: GatewayWorld, route: Route, age: int) -> Iterable[Rule]:
@@ -75,11 +90,15 @@ def _rules(world: GatewayWorld, route: Route, age: int) -> Iterable[Rule]:
         action = _action(world, route, rule)
         for index, match in enumerate(rule.matches):
             origin = Origin(route.kind, route.key, number, index, rule.name, route.location)
-            yield Rule(match, action, origin, (*_precedence(match), age, number, index))
+            yield Rule(match, action, origin, ((), *_precedence(match), age, number, index))
 
 
 def _precedence(match: Match) -> tuple:
-    """Exact before the longest path, then method, then the most headers, then the most query parameters."""
+    """Exact before the longest path, then method, then the most headers, then the most query parameters; for gRPC the longest service, then
+    the longest method, then the most headers."""
+    if match.call is not None:
+        service, method = match.call
+        return -len(service), -len(method), -len(match.headers), 0, 0
     return _PATHS[match.path.type], -len(match.path.value), not match.method, -len(match.headers), -len(match.query)
 
 

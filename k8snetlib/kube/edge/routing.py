@@ -16,6 +16,8 @@ from .router import Router
 NO_RULE = "no rule matches"
 NO_BACKEND = "the rule has no backend"
 RESOURCE = "{origin}: a backend of kind {kind} ({name}) means what its controller says, and is not modelled"
+NO_TLS = "port {port} speaks TLS, and the request comes without: the connection fails"
+NOT_TLS = "port {port} speaks plain HTTP, and the client TLS: the handshake fails"
 NO_WEIGHT = "every backend has weight 0"
 
 
@@ -51,10 +53,10 @@ def decide(router: Router, request: Request) -> tuple[Decision, ...]:
     if answer is not None:
         return (Decision(request, rule, response=answer, filters=action.filters),)
     if not action.backends:
-        return (Decision(request, rule, response=Response(500), why=NO_BACKEND),)
+        return (Decision(request, rule, response=Response(rule.unavailable), why=NO_BACKEND),)
     total = sum(backend.weight for backend in action.backends)
     if not total:
-        return (Decision(request, rule, response=Response(500), why=NO_WEIGHT),)
+        return (Decision(request, rule, response=Response(rule.unavailable), why=NO_WEIGHT),)
     through = on_request(action.filters, request, matched)
     return tuple(_to(request, rule, each, through, Fraction(each.weight, total)) for each in action.backends if each.weight)
 
@@ -64,7 +66,8 @@ def _to(request: Request, rule: Rule, backend: Backend, through: Request, share:
         place = rule.origin.location
         raise UnsupportedError(RESOURCE.format(origin=rule.origin, kind=backend.kind, name=backend.name), file=place.file, line=place.line)
     if backend.problem:
-        return Decision(request, rule, backend, response=Response(backend.status), share=share, why=backend.problem)
+        status = rule.unavailable if backend.status == 500 else backend.status
+        return Decision(request, rule, backend, response=Response(status), share=share, why=backend.problem)
     answer = at_once(backend.filters, through, rule.match.path)
     filters = (*backend.filters, *rule.action.filters)
     if answer is not None:
