@@ -75,16 +75,22 @@ class Request:
 
 
 _URL = re.compile(r"(?:(https?)://)?([^/?#\s]+)(/[^#\s]*)?")
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|\[[0-9A-Fa-f:.]+\]")  # RFC 3986, 3.2.2, without what no browser sends
+LONGEST = 253
+"""Characters of a host's name (RFC 1035, 2.3.4)."""
 
 
 def request(url: str, method: str = "GET", headers: Mapping[str, str] | Pairs = (), *, sni: str = "") -> Request:
     """A request for a URL (``http://shop.example.com/api?x=1``; without a scheme, http). ModelError if it is none."""
     found = _URL.fullmatch(url)
-    if not found:
+    if not found or (not found[1] and re.match(r"\w+://", url)):
         raise ModelError(f"{url!r} is no URL: write http://HOST/PATH")
     scheme, host, path = found[1] or "http", found[2], found[3] or "/"
     _, colon, port = host.rpartition(":") if not host.endswith("]") else ("", "", "")
-    if colon and not (port.isdigit() and 0 < int(port) < 65536):
+    name = host.removesuffix(f":{port}") if colon else host
+    if not _HOST.fullmatch(name) or len(name) > LONGEST:
+        raise ModelError(f"{url[:80]!r}: no host is called {name[:80]!r}")
+    if colon and not (port.isdecimal() and 0 < int(port) < 65536):
         raise ModelError(f"{url!r}: {port!r} is no port")
     if not re.fullmatch(r"[A-Z]+", method):
         raise ModelError(f"{method!r} is no HTTP method: they are written in capitals")
