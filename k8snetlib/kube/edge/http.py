@@ -74,7 +74,8 @@ class Request:
         return f"{self.method} {self.url}"
 
 
-_URL = re.compile(r"(?:(https?)://)?([^/?#\s]+)(/[^#\s]*)?")
+_URL = re.compile(r"(?:(https?)://)?([^/?#\s]+)(/[^#\s]*)?", re.IGNORECASE)
+_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|\[[0-9A-Fa-f:.]+\]")  # RFC 3986, 3.2.2, without what no browser sends
 LONGEST = 253
 """Characters of a host's name (RFC 1035, 2.3.4)."""
@@ -85,7 +86,7 @@ def request(url: str, method: str = "GET", headers: Mapping[str, str] | Pairs = 
     found = _URL.fullmatch(url)
     if not found or (not found[1] and re.match(r"\w+://", url)):
         raise ModelError(f"{url!r} is no URL: write http://HOST/PATH")
-    scheme, host, path = found[1] or "http", found[2], found[3] or "/"
+    scheme, host, path = (found[1] or "http").lower(), found[2], found[3] or "/"
     _, colon, port = host.rpartition(":") if not host.endswith("]") else ("", "", "")
     name = host.removesuffix(f":{port}") if colon else host
     if not _HOST.fullmatch(name) or len(name) > LONGEST:
@@ -95,6 +96,9 @@ def request(url: str, method: str = "GET", headers: Mapping[str, str] | Pairs = 
     if not re.fullmatch(r"[A-Z]+", method):
         raise ModelError(f"{method!r} is no HTTP method: they are written in capitals")
     pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
+    for each, _ in pairs:
+        if not _NAME.fullmatch(each) or each.lower() == "host":
+            raise ModelError("the header Host is the URL's host" if each.lower() == "host" else f"{each!r} is no name of a header")
     return Request(host, path, method, pairs, scheme, int(port) if colon else PORTS[scheme], sni)
 
 

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
+from ...errors import UnsupportedError
 from ...linux.engine import Chance, after, always
 from ...linux.events import Answered, Delivered, Dropped, Trace
 from ...linux.state import Network
 from ...value import replace, value
 from ..objects import Pod
+from ..proxy.userspace import PROCESS
 from .backends import Upstream
 from .entry import Entry, door, entry, receiver
 from .gateway import GatewayTable
@@ -33,6 +35,8 @@ TEXT = {
     "upstream": "the controller's own connection fails: {reason} in {where}",
     "silent": "nobody answers {who}",
     "no-answer": "no HTTP answer",
+    "relayed": "in mode userspace kube-proxy's own process on {node} ends the client's connection, before any controller: such a journey "
+               "is not modelled",
     "no-family": "no ready endpoint of Service {key} has an IPv{version} address",
 }  # fmt: skip
 CONNECT_FAILED, CONNECT_TIMED_OUT = 502, 504
@@ -201,6 +205,8 @@ def _arrived(cluster: Cluster, begun: Journey, source: str, there: Trace) -> Jou
     begun = replace(begun, connections=(first,), controller=controller)
     if not there.delivered:
         return replace(begun, why=_reason("lost", there))
+    if there.end.socket is not None and there.end.socket.process == PROCESS:
+        raise UnsupportedError(TEXT["relayed"].format(node=there.end.netns))
     return replace(begun, sees=str(there.end.packet.src), certificate=_certificate(begun.entry, begun.request))
 
 
