@@ -17,15 +17,16 @@ TEXT = {
     "clash": "--to URL follows a whole request, so it does not go with {others}",
     "header": "--header takes NAME: VALUE, not {given!r}",
     "packets": "the packets of connection {n}, {tail} → {head}",
-    "only": "{options} need --to http://… or https://…",
+    "back": "the packets of connection {n}, {tail} ← {head}, the answer",
+    "only": "{options}: only with --to http://… or https://…",
 }
-_FOREIGN = ("all", "compare", "ways", "proto", "pcap", "family")
+_FOREIGN = ("all", "compare", "ways", "proto", "pcap", "family", "namespace")
 _OWN = ("method", "header", "entry", "via")
 
 
 def is_url(target: str) -> bool:
     """Whether the target is a URL, and so asks for a journey."""
-    return target.startswith(("http://", "https://"))
+    return target.lower().startswith(("http://", "https://"))
 
 
 def check(options: argparse.Namespace) -> None:
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace, cluster: Cluster) -> int:
     else:
         print(journey_text(found))
         if not options.short:
-            _packets(found)
+            _packets(found, options.reply)
     return 0 if found.response is not None and found.response.status < 400 else 1
 
 
@@ -64,11 +65,15 @@ def _header(given: str) -> tuple[str, str]:
     return name.strip(), content.strip()
 
 
-def _packets(found: Journey) -> None:
+def _packets(found: Journey, reply: bool) -> None:
+    """Step by step, each connection; with ``reply`` the answers as well, in the order of time."""
     from ..views.text import text
 
     for number, each in enumerate(found.connections, 1):
         print(f"\n# {TEXT['packets'].format(n=number, tail=each.tail, head=each.head)}\n{text(each.there, verbose=False)}")
+    for number, each in reversed(list(enumerate(found.connections, 1)) if reply else []):
+        if each.back is not None:
+            print(f"\n# {TEXT['back'].format(n=number, tail=each.tail, head=each.head)}\n{text(each.back, verbose=False)}")
 
 
 def document(found: Journey) -> dict:

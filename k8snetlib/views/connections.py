@@ -61,7 +61,7 @@ def _draw(graph: graphviz.Digraph, found: Journey, number: int, each: Connection
         lost = TEXT["lost"].format(reason=each.there.end.reason, where=each.there.end.netns)
         graph.node(str(number), lost, **{"class": "drop"})
     label = TEXT["edge"].format(kind=_kind(number, each), address=_to(each))
-    label = "\n".join(f"{BESIDE}{line}{BESIDE}" for line in label.split("\n"))
+    label = "\n".join(f"{BESIDE}{line}{BESIDE}" for line in (*label.split("\n"), ""))  # the last one keeps the words off the line
     graph.edge(str(number - 1), str(number), label=label, dir="forward", **{"class": "path"})
 
 

@@ -194,7 +194,8 @@ def summary(found: Routed, conditions: Sequence[Condition], namespace: str, list
     words = TEXT["goes"].format(request=found.request, told=told)
     if found.decisions[0].response is None:
         return words
-    refused = next((each.reason for each in conditions if each.status == "False"), "")
+    fits = found.decisions[0].rule is not None  # else it never came to what the rule refers to
+    refused = next((each.reason for each in conditions if each.status == "False" and (fits or each.type == "Accepted")), "")
     key = refused or "no-rule" if listens else "no-listener"
     return words + TEXT["why"].format(why=TEXT[key].format(namespace=namespace))
 

@@ -11,6 +11,7 @@ import ipywidgets
 from ..kube.cast import GATEWAY, INGRESS, shop
 from ..kube.cluster import Cluster
 from ..kube.cni import CNIS
+from ..kube.cni.sandbox import UNDERLAY
 from ..kube.edge.journey import Connection, Journey, journeys
 from ..kube.objects import Service
 from ..kube.outside import serving
@@ -23,7 +24,7 @@ from ..linux.packet import IPAddress
 from ..views.journey import layers, place
 from ..views.journey_picture import journey_picture
 from ..views.journeys import heard
-from ..views.rewrites import rewrites
+from ..views.rewrites import changes, rewrites
 from ..views.way_picture import legs
 from .base import Answer, Explorer
 
@@ -45,7 +46,9 @@ TEXT = {
     "is-client": ", the client itself", "is-node": ", an address of {node}", "is-other": ", the controller",
     "reads": ", and reads X-Forwarded-For: {chain}",
     "counts": " {n}, {nodes}{tunnels}.",
-    "one": "One connection", "two": "Two connections", "tunnel 1": ", one tunnel", "tunnel 2": ", two tunnels", "tunnel 0": ", no tunnel",
+    "1": "One connection", "2": "Two connections", "3": "Three connections",
+    "tunnel 1": ", one tunnel", "tunnel 2": ", two tunnels", "tunnel 0": ", no tunnel",
+    "ends": " The balancer is an end of the client's connection, and opens the next; it is drawn as a change of addresses.",
     "nodes 0": "no node", "nodes 1": "one node", "nodes 2": "two nodes",
     "not-there": "{node} fails the balancer's health check, so it sends to {other}. ",
     "elected": "{other} was elected to answer for the address. ",
@@ -208,5 +211,6 @@ def _kind(found: Journey, there: Trace, source: IPAddress) -> str:
 def _counts(found: Journey) -> str:
     passed = {leg.head for each in found.connections for leg in legs(each.there)} & set(NODES)
     tunnels = sum(len(each.there.all(Encapsulated, 0)) for each in found.connections)
-    words = {"n": TEXT["one" if len(found.connections) == 1 else "two"], "nodes": TEXT[f"nodes {len(passed)}"]}
-    return TEXT["counts"].format(**words, tunnels=TEXT[f"tunnel {tunnels}"])
+    own = any(event.netns == UNDERLAY for event in changes(found.connections[0].there))  # else it passes packets on as they are
+    words = {"n": TEXT[str(len(found.connections) + own)], "nodes": TEXT[f"nodes {len(passed)}"]}
+    return TEXT["counts"].format(**words, tunnels=TEXT[f"tunnel {tunnels}"]) + (TEXT["ends"] if own else "")

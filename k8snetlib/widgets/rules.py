@@ -38,6 +38,7 @@ TEXT = {
     "refused": "The API server refuses this {kind}: {error}",
     "no-path": "A request's path begins with a slash; this one is “{path}”.",
     "no-host": "A request has a host: it stands in the URL, and then in the header Host.",
+    "slash": "A host has no slash, as “{host}” has: from the first slash on, it is the path.",
     "to": "{request} goes to Service {backend}, by rule {n} of the table below: {match}.",
     "to-default": "{request} fits no rule and goes to the default backend, Service {backend}.",
     "answers": "{request} is answered by the controller itself: {response}. {why}.",
@@ -230,10 +231,11 @@ def view(made: Made, choices: Mapping[str, Any]) -> Answer:
     except ManifestError as error:
         said = TEXT["refused"].format(kind=made.api, error=" ".join(str(error).split()))
         return Answer(said, (f"<pre>{escape(text)}</pre>",), tone="bad")
-    if not choices["path"].startswith("/") or not choices["host"]:
-        key = "no-host" if choices["path"].startswith("/") else "no-path"
-        return Answer(TEXT[key].format(path=choices["path"]), (f"<pre>{escape(text)}</pre>",), tone="bad")
-    sent = request(f"{choices['scheme']}://{choices['host']}{choices['path']}", choices["method"])
+    asked, path = choices["host"].strip(), choices["path"].strip()
+    wrong = "no-path" if not path.startswith("/") else "no-host" if not asked else "slash" if "/" in asked else ""
+    if wrong:
+        return Answer(TEXT[wrong].format(path=path, host=asked), (f"<pre>{escape(text)}</pre>",), tone="bad")
+    sent = request(f"{choices['scheme']}://{asked}{path}", choices["method"])
     found = routed(cluster, sent)
     good = all(each.backend and not each.response for each in found.decisions)
     notes = "".join(f"<p>{escape(note)}</p>" for note in _notes(cluster, found, made.api))
@@ -280,4 +282,3 @@ def _notes(cluster: Cluster, found: Routed, api: str) -> Iterator[str]:
         yield TEXT["cert" if key else "cert-own"].format(key=key, host=sent.server_name)
     if sent.method != "GET" and api == "Ingress":
         yield TEXT["method-note"].format(method=sent.method)
-

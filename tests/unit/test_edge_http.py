@@ -74,7 +74,10 @@ def test_a_url_is_taken_apart():
     assert request("http://[fd00::1]:80/").hostname == "[fd00::1]"
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x/", "http://", "http:///a", "http://a b/", "http://x:99999/", "http://x:/", "http://u@x/", "http://x/#f", "http://:80/", "http://::1/"])
+@pytest.mark.parametrize("url", [
+    "", "ftp://x/", "http://", "http:///a", "http://a b/", "http://x:99999/", "http://x:/", "http://*/", "http://a..b/", "http://[/", "http://u@x/",
+    "http://x/#f", "http://:80/", "http://::1/",
+])  # fmt: skip
 def test_what_is_no_url_is_refused(url):
     with pytest.raises(ModelError):
         request(url)

@@ -54,9 +54,12 @@ def test_whichever_plug_in_and_mode(cni, proxy):
     assert (found.response.status, found.pod.labels["app"]) == (200, "api")
 
 
-def test_kube_proxy_in_between_is_not_followed():
-    with pytest.raises(UnsupportedError, match=r"removed in Kubernetes 1\.26"):
-        shop_with(proxy="userspace").journey(URL)
+@pytest.mark.parametrize("source", ["client", "pod/web"])
+def test_a_kube_proxy_that_ends_connections_is_no_controller(source):
+    cluster = shop("vxlan", INGRESS, proxy="userspace", outside=True, balancer=True)
+    for follow in (cluster.journey, lambda *given, **more: journeys(cluster, *given, **more)):
+        with pytest.raises(UnsupportedError, match="userspace"):
+            follow(URL, source=source)
 
 
 def test_outcomes_have_exact_shares(cluster):
@@ -242,6 +245,9 @@ def test_a_url_in_the_terminal(capsys):
     assert code == 0
     assert "edge-1 takes 10.244.1.0 for its client" in out and "rule “Prefix /api” of Ingress shop/shop" in out
     assert "delivered to api-1" in out and out.count("# the packets of connection") == 2
+    code, out, _ = run(capsys, "--from", "client", "--to", URL.replace("https", "HTTPS"), "--reply")
+    heads = [line.rpartition("n ")[2] for line in out.splitlines() if line.startswith("# the packets")]
+    assert code == 0 and heads == ["1, client → edge-1", "2, edge-1 → api-1", "2, edge-1 ← api-1, the answer", "1, client ← edge-1, the answer"]
 
 
 def test_a_url_as_json(capsys):
@@ -251,7 +257,9 @@ def test_a_url_as_json(capsys):
 
 
 WRONG = [
-    (["--to", URL, "--all"], "does not go with --all"), (["--to", "svc/api:80", "--header", "A: b"], "--header need"),
+    (["--to", URL, "--all"], "does not go with --all"), (["--to", "svc/api:80", "--header", "A: b"], "--header: only with"),
+    (["--to", URL, "-n", "shop"], "does not go with --namespace"), (["--to", URL, "--header", "X Y: 1"], "no name of a header"),
+    (["--to", URL, "--header", "Host: a"], "the URL's host"),
     (["--to", URL, "--header", "nothing"], "NAME: VALUE"), (["--to", "http://a b/"], "is no URL"), (["--to", URL, "--entry", "x"], "no way in here"),
     (["--to", URL, "--via", "svc/nix"], "no Service 'nix'"), (["--to", "https://www.example.com:9/"], "no port 9"),
 ]  # fmt: skip

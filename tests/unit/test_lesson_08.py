@@ -251,6 +251,9 @@ def moved(api: str = "Ingress", **choices) -> RulesExplorer:
     ({"path": "api"}, "A request's path begins with a slash; this one is “api”.", "ingressClassName"),
     ({"host": ""}, "A request has a host", "ingressClassName"),
     ({"host": "a b"}, "Not possible: 'http://a b/api/health/' is no URL", ""),
+    ({"host": "*"}, "no host is called '*'", ""),
+    ({"host": "www.example.com/"}, "A host has no slash, as “www.example.com/” has", ""),
+    ({"host": " www.example.com "}, "GET http://www.example.com/api/health/ goes to", ""),
     ({"type1": "ImplementationSpecific"}, "by rule 2 of the table below: Prefix /api.", "ImplementationSpecific"),
 ])  # fmt: skip
 def test_explorer(choices, summary, shown):
@@ -407,6 +410,8 @@ def test_an_ingress_that_is_not_what_was_wanted_is_refused(seed):
     port = ex08_given.port(case, one)
     wide = f"{text}  - http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: {one}, port: {{number: {port}}}}}}}}}]}}\n"
     assert "wider than" in refusal("08.2", ingress=wide, case=case)
+    more = text + "  - host: more.example.com\n" + wide[len(text) :].replace("- http", "  http")
+    assert "a rule for more.example.com" in refusal("08.2", ingress=more, case=case)
     assert "namespace default" in refusal("08.2", ingress=text.replace("namespace: shop", "namespace: default"), case=case)
 
 
@@ -416,6 +421,8 @@ def test_a_repair_that_serves_too_much_or_too_little_is_refused(seed):
     assert "Is a rule's host or path wider" in refusal("08.3", repaired=text.replace("Exact", "Prefix"), case=case)
     only = "\n".join(line for line in text.splitlines() if "Exact" not in line)
     assert "No rule fits" in refusal("08.3", repaired=only, case=case)
+    more = text + "  - host: more.example.com\n" + text[text.index("    http:") :]
+    assert "a rule for more.example.com" in refusal("08.3", repaired=more, case=case)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -443,6 +450,8 @@ def test_other_objects_are_no_part_of_an_answer():
     text = wished(case)
     service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: more, namespace: shop}\nspec: {selector: {a: b}, ports: [{port: 80}]}\n"
     assert "other objects" in refusal("08.2", ingress=text + service, case=case)
+    own_class = "---\napiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: edge}\nspec: {controller: a.b/c}\n"
+    assert "other objects" in refusal("08.2", ingress=text + own_class, case=case)
     assert "2 Ingresses" in refusal("08.2", ingress=text + "---\n" + text.replace("name: a,", "name: b,"), case=case)
     with pytest.raises(ManifestError):
         k8s.applied(ex08.cluster(case), text.replace("path: /", "path: x"))

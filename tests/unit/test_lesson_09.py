@@ -218,6 +218,7 @@ def moved(**choices) -> GatewayExplorer:
     ({"url": "a.b.example.com/api", "hostname": ""}, "GET http://a.b.example.com/api: 9/10 to api", "*.example.com"),
     ({"role": "provider"}, "9/10 to api", "kind: GatewayClass"),
     ({"role": "operator", "allowed": "All"}, "9/10 to api", "namespaces: {from: All}"),
+    ({"namespace": "pay", "allowed": "All", "url": "a.b.example.com/api"}, "404 Not Found. The route is attached, and is not", ""),
     ({"role": "developer", "weight": 55}, "9/20 to api, 11/20 to api-v2.", "weight: 55"),
 ])  # fmt: skip
 def test_explorer(choices, summary, shown):
@@ -344,12 +345,22 @@ def test_a_mended_route_serves_the_host_and_no_other(seed):
     everybody = refusal("09.3", mended=re.sub(r"  hostnames.*\n", "", mended(case)), case=case)
     assert "For which host, and which paths" in everybody
     assert "For which host" in refusal("09.3", mended=mended(case, host=f'"*.{ex09.domain(case)}"'), case=case)
+    host = ex09.sold(case)[1]
+    assert "For which host" in refusal("09.3", mended=mended(case, host=f"{host}, more.{ex09.domain(case)}"), case=case)
+    front = mended(case).replace("backendRefs", "matches: [{path: {type: Exact, value: /}}]\n    backendRefs")
+    assert "/any/page: 404" in refusal("09.3", mended=front, case=case)
     assert "other people" in refusal("09.3", mended=f"{mended(case)}---\n{ex09.gateway(case)}", case=case)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_canary_that_is_not_what_was_ordered_is_refused(seed):
     case, wanted = variant("09", seed), ex09.order(variant("09", seed))
+    assert "For which host" in refusal("09.2", canary=ordered(case, host=f"{wanted.host}, more.{ex09.domain(case)}"), case=case)
+    more = f"  - {{matches: [{{path: {{value: /more}}}}], backendRefs: [{{name: {wanted.old}, port: 80}}]}}\n"
+    assert "which paths" in refusal("09.2", canary=ordered(case) + more, case=case)
+    change = "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {remove: [Cookie]}}]\n    "
+    filtered = ordered(case).replace("backendRefs", change + "backendRefs")
+    assert "ordered a filter" in refusal("09.2", canary=filtered, case=case)
     assert "Only the ratio" in refusal("09.2", canary=ordered(case, percent=wanted.percent + 1), case=case)
     assert "not yet" in refusal("09.2", canary=ordered(case, old=wanted.new, new=wanted.old), case=case)
     assert "which paths" in refusal("09.2", canary=ordered(case, path="/"), case=case)
@@ -391,6 +402,10 @@ def test_a_grant_of_too_little_or_too_much_is_refused(seed):
         assert said in refusal("09.4", grant=granting(case).replace("}], to", more), case=case)
     secrets = granting(case).replace("}]}\n", "}, {group: '', kind: Secret}]}\n")
     assert "Secrets" in refusal("09.4", grant=secrets, case=case)
+    source = "{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}"
+    assert "entries in `from`: 2" in refusal("09.4", grant=granting(case).replace("from: [", f"from: [{source}, "), case=case)
+    more = granting(case).replace("}]}\n", "}, {group: '', kind: Service, name: more}]}\n")
+    assert "in `to`: 2" in refusal("09.4", grant=more, case=case)
     assert "RefNotPermitted" in refusal("09.4", grant=granting(case).replace(wanted, "nobody"), case=case)
 
 

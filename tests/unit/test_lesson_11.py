@@ -199,6 +199,7 @@ INGRESS_VXLAN = {"entry": "Ingress", "cni": "vxlan", "policy": "Cluster", "node"
     ({"node": "node-a"}, "node-a fails the balancer's health check, so it sends to node-b.", "node-b"),
     ({"balancer": "ARP", "node": "node-a"}, "node-b was elected to answer for the address.", "node-b"),
     ({"balancer": "Proxy"}, "front-edge-1 sees 192.168.50.1, an address of load balancer", "load balancer"),
+    ({"balancer": "Proxy"}, "Three connections, two nodes, no tunnel. The balancer is an end of", "load balancer"),
     ({"balancer": "Pods"}, "EXTERNAL-IP stays <pending>: the load balancer sends to Pod addresses", "router"),
     ({"balancer": "Pods", "cni": "vpc"}, "front-edge-1 sees 192.168.50.1", "load balancer"),
     ({"balancer": "ARP", "cni": "vpc"}, "EXTERNAL-IP stays <pending>: nodes cannot answer ARP for it", "node-b"),
@@ -377,6 +378,7 @@ def test_a_service_that_is_not_what_was_wished_is_refused(seed):
         assert "is open" in refusal("11.4", service=re.sub(r".*allocate.*\n", "", text), case=case)
     if wanted.header:
         assert "not yet" in refusal("11.4", service=re.sub(r".*https.*\n", "", text), case=case)
+        assert "no port 80" in refusal("11.4", service=text.replace("port: 80,", "port: 81,"), case=case)
     else:
         by_port = re.sub(r".*allocate.*\n", "", text).replace("LoadBalancer", "NodePort")
         assert "without an address outside" in refusal("11.4", service=by_port, case=case)

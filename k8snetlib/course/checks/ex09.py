@@ -103,7 +103,8 @@ def _rule_hint(asked: Asked) -> str:
 
 def _fraction(given: object) -> Fraction | None:
     try:
-        return Fraction(str(given).replace(" ", "")) if isinstance(given, (str, Fraction, int, float)) else None
+        text = str(given).replace(" ", "") if isinstance(given, (str, Fraction, int, float)) else ""
+        return Fraction(text) if "e" not in text.lower() else None  # 1e999999999 is a number, and fills the memory
     except (ValueError, ZeroDivisionError, OverflowError):
         return None
 
@@ -126,7 +127,20 @@ def as_ordered(canary: str, case: Variant) -> str:
     _shares(made, f"http://{wanted.host}{wanted.path}", "GET", {wanted.header[0]: "other"}, _others(wanted))
     for url in (f"http://{wanted.host}{wanted.path}s", f"http://{wanted.host}/", f"http://other.{domain(case)}{wanted.path}"):
         _shares(made, url, "GET", {}, {NO_ROUTE: Fraction(1)})
+    _nothing_more(made, canary, wanted.host, wanted.path)
     return f"testers get {wanted.new}, {wanted.percent} in 100 of the others too, and nothing else has changed"
+
+
+def _nothing_more(made: Cluster, text: str, host: str, path: str = "") -> None:
+    """Nobody is served at a host or a path that only this route names, and no request is changed."""
+    (written,) = loads(text).of(HTTPRoute)
+    paths = [match.path.value for rule in written.rules for match in rule.matches]
+    strange = [f"http://{each.replace('*', 'any')}{path or '/'}" for each in written.hostnames if each != host]
+    strange += [f"http://{host}{each}" for each in paths if path and each != path and not each.startswith(f"{path}/")]
+    for url in strange:
+        _shares(made, url, "GET", {}, {NO_ROUTE: Fraction(1)})
+    changed = any(rule.filters or any(each.target.filters for each in rule.backends) for rule in written.rules)
+    expect(not changed, got="filters", expected="requests go as they come", hint="Nobody has ordered a filter.")
 
 
 def _others(wanted: Order) -> dict[str, Fraction]:
@@ -157,7 +171,9 @@ def mended_route(mended: str, case: Variant) -> str:
     made = _applied(cluster(case), mended, "HTTPRoute")
     _attached(made, mended)
     _shares_of(made, f"http://{host}/", name)
+    _shares_of(made, f"http://{host}/any/page", name)
     _shares(made, f"http://other.{domain(case)}/", "GET", {}, {NO_ROUTE: Fraction(1)})
+    _nothing_more(made, mended, host)
     return f"accepted, resolved, and http://{host}/ reaches {name}"
 
 
@@ -169,7 +185,7 @@ def _shares_of(made: Cluster, url: str, name: str) -> None:
         right,
         got=f"GET {url}: {told}",
         expected=f"Service {name} answers",
-        hint="Which hosts do the route and the listener have in common?",
+        hint="Is every path of this host, whatever the headers, meant for that one Service?",
     )
 
 
@@ -206,6 +222,13 @@ def just_enough(grant: str, case: Variant) -> str:
             expected="what is needed, and no more",
             hint="Each part of `from` and `to` narrows it.",
         )
+    (own,) = grants
+    expect(
+        len(set(own.sources)) == len(set(own.targets)) == 1,
+        got=f"entries in `from`: {len(set(own.sources))}, in `to`: {len(set(own.targets))}",
+        expected="what is needed, and no more",
+        hint="One entry in `from`, and one in `to`.",
+    )
     return f"HTTPRoutes of the shop may use Service {wanted} of {home}, and that is all"
 
 

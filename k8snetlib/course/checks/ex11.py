@@ -30,6 +30,8 @@ from k8snetlib.errors import K8sNetError
 from k8snetlib.kube.apply import applied
 from k8snetlib.kube.cluster import Cluster
 from k8snetlib.kube.edge.journey import Journey, journeys
+from k8snetlib.kube.manifests import loads
+from k8snetlib.kube.objects import Service
 from k8snetlib.kube.targets import find_service
 from k8snetlib.views.journeys import heard
 
@@ -157,6 +159,7 @@ def as_wished(service: str, case: Variant) -> str:
     """The Pod learns the client's address, by every node that the balancer may choose."""
     wanted, made = wish(case), _applied(cluster(case), service)
     by_ingress = _answered(made, url(case), "", "the Ingress")
+    _answered(made, url(case).replace("https:", "http:"), "", "the Ingress in plain HTTP")
     client = str(made.find("client").addresses[0])
     if wanted.header:
         _header(by_ingress, client)
@@ -217,6 +220,8 @@ def _source(found: Sequence[Journey], client: str) -> None:
 def _applied(base: Cluster, text: str) -> Cluster:
     expect(isinstance(text, str), got=repr(text)[:100], expected=TAKEN, hint="A manifest as text: three quotes, the lines, three quotes.")
     try:
+        kinds = [each.kind for each in loads(text, "your manifest").objects]
+        expect(kinds == [Service.kind], got=", ".join(kinds) or "nothing", expected=TAKEN, hint="Nothing else has to change.")
         return applied(base, text, "your manifest")
     except K8sNetError as error:
         said = " ".join(str(error).split())

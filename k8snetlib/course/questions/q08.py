@@ -36,15 +36,15 @@ QUESTIONS = {
         why="The client's connection ends in the controller, which opens a second one, of its own.",
     ),
     "08.forwarded": Question(
-        "A controller tells the Pod who has called it, in the header `X-Forwarded-For`. Service `edge` has its default policy. Which "
-        "address stands there?",
+        "A controller tells the Pod who has called it, in the header `X-Forwarded-For`. In the first picture it names 10.244.1.0, a node: "
+        "`node-a` masqueraded, so the controller itself does not know the client. Which Service needs `externalTrafficPolicy: Local`?",
         {
-            "203.0.113.7, the client's": "The controller can only write what it sees. Look at the picture: whom does `edge-1` see?",
-            "10.244.1.0, `flannel.1` of `node-a`": "",
-            "10.244.2.5, the controller's own": "That is the sender of the second connection. The header tells of the first.",
+            "`api`, whose Pods want to know": "By whose rules does the *client's* packet come in? Nobody outside calls Service `api`.",
+            "`edge`, the controller's": "",
+            "none: behind a controller the client is lost": "The controller can write what it sees. How does it come to see the client?",
         },
-        answer="10.244.1.0, `flannel.1` of `node-a`",
-        why="`externalTrafficPolicy: Cluster` masquerades, as in lesson 07, so the controller itself does not know the client.",
+        answer="`edge`, the controller's",
+        why="The client's connection comes in by Service `edge`, and ends there. On the second one the controller calls a Pod.",
     ),
     "08.prefix": Question(
         "One rule: path `/foo`, pathType Prefix. Which of these requests does not fit?",

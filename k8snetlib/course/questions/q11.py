@@ -11,7 +11,7 @@ QUESTIONS = {
         {
             "one, from the browser to `api`": "Somebody on the way reads `/api`, and decides. To read it, one must be an end.",
             "two": "",
-            "three: the balancer has its own": "Some balancers do. This one changes nothing and remembers nobody; it only chooses a node.",
+            "three: the balancer has its own": "Some balancers do. This one changes no address, and is no end. It chooses a node.",
         },
         answer="two",
         why="One ends in the controller, which opens the other. Every node in between forwards packets, and has no connection of its own.",

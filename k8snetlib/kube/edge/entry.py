@@ -17,6 +17,7 @@ from ..targets import find_service
 from .gateway import GatewayTable
 from .http import Request
 from .ingress import IngressTable
+from .objects import Gateway, Ingress
 
 if TYPE_CHECKING:
     from ...linux.events import Trace
@@ -26,6 +27,7 @@ GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
 COMPONENT = ("app.kubernetes.io/component", "controller")
 TEXT = {
     "nothing": "this cluster has no Ingress and no Gateway that a controller answers for (k8snet trace --controller brings one)",
+    "none": "the manifests have no Ingress and no Gateway (k8snet trace --entry service/NAMESPACE/NAME asks a Service straight)",
     "which": "by which way in? There are {names}: name one",
     "no-entry": "{name} is no way in here (there are {names})",
     "no-service": "no Service is known to lead to the controller of {table}: name it (--via svc/NAMESPACE/NAME), or bring one (--controller)",
@@ -67,7 +69,9 @@ def entry(cluster: Cluster, request: Request, name: str = "", via: str = "") -> 
         return Entry(f"{STRAIGHT}{service.key}", None, service)
     known = entries(cluster)
     if not known:
-        raise ModelError(TEXT["nothing"])
+        made = cluster.manifests
+        wishes = made is None or made.of(Ingress) or made.of(Gateway)
+        raise ModelError(TEXT["nothing" if wishes else "none"])
     names = ", ".join(known)
     if name and name not in known:
         raise ModelError(TEXT["no-entry"].format(name=name, names=names))

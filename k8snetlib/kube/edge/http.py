@@ -75,21 +75,31 @@ class Request:
 
 
 _URL = re.compile(r"(?:(https?)://)?((?:\[[\da-f:.]+\]|[^/?#\s:@\[\]]+)(:[^/?#\s@]*)?)(/[^#\s]*|\?[^#\s]*)?", re.IGNORECASE)
+_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?|\[[0-9A-Fa-f:.]+\]")  # RFC 3986, 3.2.2, without what no browser sends
+LONGEST = 253
+"""Characters of a host's name (RFC 1035, 2.3.4)."""
 
 
 def request(url: str, method: str = "GET", headers: Mapping[str, str] | Pairs = (), *, sni: str = "") -> Request:
     """A request for a URL (``http://shop.example.com/api?x=1``; without a scheme, http), with an empty path as ``/`` (RFC 9110, 4.2.3).
     ModelError if it is none, or one with a user or a fragment, which are not sent."""
     found = _URL.fullmatch(url)
-    if not found or found[3] == ":":
+    if not found or found[3] == ":" or (not found[1] and re.match(r"\w+://", url)):
         raise ModelError(f"{url!r} is no URL: write http://HOST/PATH")
     scheme, host, port, path = (found[1] or "http").lower(), found[2], (found[3] or ":")[1:], found[4] or "/"
     path = path if path.startswith("/") else f"/{path}"
+    name = host.removesuffix(found[3] or "")
+    if not _HOST.fullmatch(name) or len(name) > LONGEST:
+        raise ModelError(f"{url[:80]!r}: no host is called {name[:80]!r}")
     if found[3] and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ModelError(f"{url!r}: {port!r} is no port")
     if not re.fullmatch(r"[A-Z]+", method):
         raise ModelError(f"{method!r} is no HTTP method: they are written in capitals")
     pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
+    for each, _ in pairs:
+        if not _NAME.fullmatch(each) or each.lower() == "host":
+            raise ModelError("the header Host is the URL's host" if each.lower() == "host" else f"{each!r} is no name of a header")
     return Request(host, path, method, pairs, scheme, int(port) if port else PORTS[scheme], sni)
 
 
