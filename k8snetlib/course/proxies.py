@@ -43,6 +43,7 @@ class Proxied:
     agree: bool
 
     def table(self) -> Table:
+        """The answers side by side, a row for each request."""
         heads = tuple(TEXT["heads"].format(proxy=self.kind).split("|"))
         caption = TEXT["caption"].format(n=len(self.rows), kind=self.kind, about=self.result.about)
         return Table(heads, self.rows, caption, whole=frozenset(heads[1:4]))

@@ -96,6 +96,7 @@ def candidates(hosts: Iterable[Host], pool: BalancerPool | None) -> list[Host]:
 
 
 def by_service(slices: Iterable[EndpointSlice]) -> dict[str, list[EndpointSlice]]:
+    """Slices by their Service's key."""
     found: dict[str, list[EndpointSlice]] = defaultdict(list)
     for part in slices:
         found[part.service_key].append(part)

@@ -109,8 +109,11 @@ def _listener(data: Data, meta: ObjectMeta, path: Path) -> Listener:
 
 
 def _namespaces(data: Data, path: Path) -> FromNamespaces:
+    source = data.get("from", "Same")
+    if source == "Selector" and data.get("selector") is None:
+        return FromNamespaces("None")  # a selector that is not there selects nothing, an empty one everything
     selector = label_selector(data["selector"], (*path, "namespaces", "selector")) if data.get("selector") else EVERYTHING
-    return FromNamespaces(data.get("from", "Same"), selector)
+    return FromNamespaces(source, selector)
 
 
 def listener_set(data: Data, meta: ObjectMeta, location: Location) -> ListenerSet:

@@ -143,7 +143,7 @@ def facts(found: Journey) -> list[tuple[str, str]]:
         seen = TEXT["seen"].format(head=found.pod.name, peer=found.sees)
         rows.append((TEXT["receiver"], f"{TEXT['pod-words'].format(key=found.pod.key, node=found.pod.node_name)}; {seen}"))
         rows += [("TLS", TEXT["cert-pod"])] if found.request.scheme == "https" else []
-    elif found.request.scheme == "https" and found.connections[0].there.delivered and (found.certificate or not _passed(found)):
+    elif found.request.scheme == "https" and found.connections[0].there.delivered and found.heard and (found.certificate or not _passed(found)):
         rows.append(("TLS", TEXT["cert"].format(key=found.certificate) if found.certificate else TEXT["cert-own"]))
     if found.decision:
         rows.append((TEXT["decided"], decided(found)))

@@ -139,7 +139,7 @@ class _Drawing:
         name = found.controller.name if found.controller else first.there.end.netns
         lines = [TEXT["controller"].format(name=name, address=_address(first.there, first.there.end.netns), peer=found.sees)]
         passed = len(found.connections) > 1 and found.connections[1].request is None
-        if first.secure and (found.certificate or not passed):
+        if first.secure and found.heard and (found.certificate or not passed):
             lines.append(TEXT["tls"].format(key=found.certificate or TEXT["own"]))
         lines.append(TEXT["ends"])
         decision = found.decision

@@ -132,6 +132,26 @@ def test_a_gateway_whose_only_certificate_is_missing_is_accepted_and_not_program
     ]  # fmt: skip
 
 
+def test_a_selector_that_is_not_there_selects_nothing_and_an_empty_one_everything():
+    found = [
+        reasons(edge(a_gateway(a_listener(more=f"allowedRoutes: {{namespaces: {{from: Selector{each}}}}}")), a_route()))[0]
+        for each in ("", ", selector: {}", ", selector: {matchLabels: {kubernetes.io/metadata.name: default}}", ", selector: {matchLabels: {a: b}}")
+    ]
+    assert found == ["NotAllowedByListeners", "Accepted", "Accepted", "NotAllowedByListeners"]
+
+
+def test_an_address_of_a_type_that_only_an_implementation_knows():
+    made = edge(a_gateway(a_listener(), more=", addresses: [{type: example.com/pool, value: x}]"), a_route())
+    assert [line.reason for line in made.statuses.gateways[FRONT]] == ["UnsupportedAddress", "Invalid"]
+    assert outcome(made, "http://x/") == "none"
+    assert outcome(edge(a_gateway(a_listener(), more=", addresses: [{value: 192.0.2.1}]"), a_route()), "http://x/") == "a"
+
+
+def test_no_address_is_a_hostname_of_a_tls_route():
+    with pytest.raises(ManifestError, match="Hostnames cannot contain an IP"):
+        edge(PLAIN, a_route(kind="TLSRoute", hosts="10.0.0.1"))
+
+
 # --- which rule
 
 

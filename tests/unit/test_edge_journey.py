@@ -13,7 +13,7 @@ from k8snetlib.errors import ModelError, UnsupportedError
 from k8snetlib.kube.apply import applied, deleted
 from k8snetlib.kube.cast import GATEWAY, INGRESS, shop
 from k8snetlib.kube.cluster import Cluster
-from k8snetlib.kube.edge.http import request
+from k8snetlib.kube.edge.http import Request, request
 from k8snetlib.kube.edge.journey import forwarded, journeys
 from k8snetlib.kube.edge.supplied import with_controllers
 from k8snetlib.kube.manifests import loads
@@ -278,3 +278,22 @@ def test_own_manifests_need_a_controller(capsys, tmp_path):
     assert code == 2 and "--controller" in err
     code, out, err = run(capsys, file, "--from", "client", "--to", "http://my.example.com/", "--controller", "--entry", "ingress/nginx", "--short")
     assert code == 0 and "supplied here" in err and "200 OK" in out
+
+
+def test_a_handshake_that_fails_shows_no_certificate(cluster):
+    found = cluster.journey(Request("www.example.com", "/api", scheme="https", port=80))
+    assert (found.response, found.certificate, found.heard) == (None, "", False)
+    assert "the handshake fails" in found.why
+    assert "TLS ends here" not in journey_text(found) + journey_picture(found).svg
+
+
+def test_a_supplied_controller_listens_at_every_port_each_with_one_of_its_own():
+    text = (
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: front}\nspec: {gatewayClassName: edge, listeners: "
+        "[{name: a, port: 80, protocol: HTTP}, {name: b, port: 8080, protocol: HTTP}]}\n---\n"
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: ListenerSet\nmetadata: {name: more}\nspec: {parentRef: {name: front}, listeners: "
+        "[{name: c, port: 81, protocol: HTTP}]}\n"
+    )
+    made = Cluster.of(with_controllers(loads(text)))
+    (service,) = (each for each in made.services if each.namespace == "k8snet-edge")
+    assert [(each.port, each.target_port) for each in service.ports] == [(80, 8081), (81, 8082), (8080, 8080)]

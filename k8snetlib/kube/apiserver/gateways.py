@@ -105,6 +105,7 @@ _SPEC = struct(
 
 
 def waiting(kind: str) -> dict[str, str]:
+    """A condition as the schema sets it, before any controller has spoken."""
     epoch = "1970-01-01T00:00:00Z"
     return {"lastTransitionTime": epoch, "message": "Waiting for controller", "reason": "Pending", "status": "Unknown", "type": kind}
 

@@ -200,6 +200,7 @@ _RULE = struct(
 
 
 def names_differ(data: list[Data]) -> bool:
+    """Whether no two rules have one name."""
     names = [each["name"] for each in data if "name" in each]
     return len(set(names)) == len(names)
 

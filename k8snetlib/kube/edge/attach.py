@@ -48,6 +48,7 @@ class ListenerStatus:
 
     @property
     def name(self) -> str:
+        """The listener with its owner, as in ``Gateway edge/front#http``."""
         return f"{self.owner.kind} {self.owner.key}#{self.listener.name}"
 
     @property
@@ -86,6 +87,7 @@ class Statuses:
     attached_sets: Mapping[str, int] = field(default_factory=dict)
 
     def of_route(self, route: Route) -> tuple[ParentStatus, ...]:
+        """What is said of a route, by parent."""
         return self.routes.get((route.kind, route.key), ())
 
 

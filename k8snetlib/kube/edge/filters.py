@@ -24,6 +24,7 @@ class HeaderModifier:
     remove: tuple[str, ...] = ()
 
     def apply(self, headers: Pairs) -> Pairs:
+        """The headers as changed, those that are set or new at the end."""
         gone = {name.lower() for name in self.remove} | {name.lower() for name, _ in self.set}
         found = [(name, content) for name, content in headers if name.lower() not in gone]
         found += self.set
@@ -97,6 +98,7 @@ class Rewrite:
     path: PathModifier | None = None
 
     def apply(self, sent: Request, matched: PathMatch) -> Request:
+        """The request as the backend sees it."""
         return replace(sent, host=self.hostname or sent.host, path=self.path.apply(sent.path, matched) if self.path else sent.path)
 
 
@@ -128,6 +130,7 @@ class Cors:
     max_age: int = 5
 
     def allows(self, origin: str) -> bool:
+        """Whether pages of an origin may ask."""
         return any(_origin_fits(each, origin) for each in self.origins)
 
     def preflight(self, sent: Request) -> Response | None:

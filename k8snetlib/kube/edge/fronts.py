@@ -83,6 +83,7 @@ def covers(wide: str, host: str) -> bool:
 
 
 def refuse(proxy: str, rule: Rule, why: str) -> UnsupportedError:
+    """The error for a rule that a proxy cannot have, with its place."""
     place = rule.origin.location
     return UnsupportedError(REFUSED.format(proxy=proxy, origin=rule.origin, why=why), file=place.file, line=place.line or None)
 

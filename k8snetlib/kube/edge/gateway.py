@@ -7,6 +7,7 @@ implementations: regular expressions stand between Exact and Prefix here, as in 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from ...errors import UnsupportedError
@@ -42,6 +43,7 @@ PASSED = {
     "Terminate": "TLS ends here; what was in it is passed on, unread, by its server name",
     "": "passed on, unread, by its port",
 }
+ADDRESS_TYPES = ("IPAddress", "Hostname")
 Owner = Gateway | ListenerSet
 
 
@@ -159,21 +161,34 @@ def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
         homes[gateway.key] = found
         listeners += found
         own = [each for each in found if each.owner is gateway]
-        conditions[gateway.key] = _gateway_conditions(own)
+        conditions[gateway.key] = _unsupported(gateway) or _gateway_conditions(own)
     for each in world.gateways:
         conditions.setdefault(each.key, (Condition("Accepted", "Unknown", "Pending", f"no GatewayClass {each.gateway_class!r}"),))
     attached, routes = attach(world, listeners)
     counted = {id(each): replace(each, attached=len(attached.get(id(each), ()))) for each in listeners}
     made = {
         gateway.key: GatewayTable(
-            gateway, tuple(Attached(counted[id(each)], router(world, each, attached.get(id(each), ()))) for each in homes[gateway.key])
+            gateway,
+            tuple(
+                Attached(counted[id(each)], router(world, each, attached.get(id(each), ())))
+                for each in homes[gateway.key] if not _unsupported(gateway)
+            ),
         )
         for gateway in gateways
     }
     accepted = {key for key, lines in sets.items() if any(line.type == "Accepted" and line.status == "True" for line in lines)}
-    parents = [(each.parent.namespace, each.parent.name) for each in world.sets if each.key in accepted]
-    let_in = {each.key: parents.count((each.namespace, each.name)) for each in gateways}
+    parents = Counter((each.parent.namespace, each.parent.name) for each in world.sets if each.key in accepted)
+    let_in = {each.key: parents[each.namespace, each.name] for each in gateways}
     return made, Statuses(conditions, sets, tuple(counted.values()), routes, let_in)
+
+
+def _unsupported(gateway: Gateway) -> tuple[Condition, ...]:
+    """The conditions of a Gateway that asks for an address of a type that is known to its implementation alone: it does nothing."""
+    other = next((kind for kind, _ in gateway.addresses if kind not in ADDRESS_TYPES), "")
+    if not other:
+        return ()
+    words = f"addresses of type {other} mean what an implementation says"
+    return Condition("Accepted", "False", "UnsupportedAddress", words), Condition("Programmed", "False", "Invalid")
 
 
 def _gateway_conditions(own: Sequence[ListenerStatus], unfit: str = "Invalid") -> tuple[Condition, ...]:

@@ -142,6 +142,7 @@ class PathMatch:
     value: str = "/"
 
     def matches(self, path: str) -> bool:
+        """Whether a path, without its query, fits."""
         if self.type == "Exact":
             return path == self.value
         if self.type == "Prefix":
@@ -162,6 +163,7 @@ class NameMatch:
     type: Literal["Exact", "RegularExpression"] = "Exact"
 
     def holds(self, content: str | None) -> bool:
+        """Whether a value fits; None, where there is none, never does."""
         if content is None:
             return False
         return content == self.value if self.type == "Exact" else pattern_of(self.value).fullmatch(content) is not None
@@ -172,6 +174,7 @@ class NameMatch:
 
 @lru_cache(maxsize=4096)
 def pattern_of(text: str) -> re.Pattern[str]:
+    """The compiled pattern. ModelError for what is no regular expression here."""
     try:
         return re.compile(text)
     except re.error as error:
@@ -194,6 +197,7 @@ class Match:
         return ("path" if not self.path.matches(sent.plain_path) else "") or self.misses_beside_path(sent)
 
     def misses_beside_path(self, sent: Request) -> str:
+        """As ``misses``, for a request whose path is known to fit."""
         if self.method and self.method != sent.method:
             return "method"
         for each in self.headers:

@@ -97,6 +97,11 @@ class Journey:
         return not self.answered and bool(self.connections) and self.connections[0].refused
 
     @property
+    def heard(self) -> bool:
+        """Whether the controller could read what the client sent, or pass it on: else their handshake failed, or there was none."""
+        return self.goes_on or self.decision is None or self.decision.response is not None
+
+    @property
     def goes_on(self) -> bool:
         """Whether the controller has decided to send the request on to a backend."""
         return self.decision is not None and self.decision.sent is not None and self.decision.backend is not None
@@ -218,6 +223,7 @@ def _straight(begun: Journey, status: int) -> Journey:
 def _decided(begun: Journey, decision: Decision) -> Journey:
     """With the controller's decision; where that is an answer of its own, with the answer."""
     begun = replace(begun, decision=decision, why=decision.why)
+    begun = begun if begun.heard else replace(begun, certificate="")
     return begun if begun.goes_on else _finished(begun, decision.response)
 
 

@@ -26,6 +26,7 @@ class Bucket:
         self.index: dict[tuple[str, ...], list[Rule]] | None = None
 
     def add(self, rule: Rule) -> None:
+        """Put in one more rule: they come by rank."""
         self.rules.append(rule)
         self.index = None
 
@@ -123,6 +124,7 @@ class Router:
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def table(self, host: str) -> PathTable:
+        """The rules of a host, sorted when they are first asked for."""
         if host not in self.cache:
             self.cache[host] = PathTable(self.hosts[host])
         return self.cache[host]

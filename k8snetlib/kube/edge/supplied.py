@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from ...value import replace
 from ..manifests import Manifests, loads
 from ..objects import Named, Service
 from .entry import COMPONENT, GATEWAY_LABEL
-from .objects import Gateway, GatewayClass, Ingress, IngressClass
+from .objects import Gateway, GatewayClass, Ingress, IngressClass, ListenerSet
 
 NAMESPACE = "k8snet-edge"
 FILE = "<supplied>"
@@ -29,7 +30,9 @@ def with_controllers(manifests: Manifests) -> Manifests:
         names.append("Ingress")
     for each in manifests.of(Gateway):
         if (GATEWAY_LABEL, each.name) not in known:
-            made += _controller(f"gateway-{each.namespace}-{each.name}", {GATEWAY_LABEL: each.name}, {one.port for one in each.listeners})
+            more = (one for found in manifests.of(ListenerSet) for one in found.listeners if _of(found, each))
+            ports = {one.port for one in (*each.listeners, *more)}
+            made += _controller(f"gateway-{each.namespace}-{each.name}", {GATEWAY_LABEL: each.name}, ports)
             names.append(str(each))
     if not made:
         return manifests
@@ -38,6 +41,10 @@ def with_controllers(manifests: Manifests) -> Manifests:
     objects = (*manifests.objects, *(each for each in added.objects if (each.kind, each.key) not in there))
     note = [NOTE.format(names=", ".join(names), n=len(names), namespace=NAMESPACE)] if names else []
     return replace(manifests, objects=objects, notes=(*manifests.notes, *note))
+
+
+def _of(found: ListenerSet, gateway: Gateway) -> bool:
+    return (found.parent.namespace, found.parent.name) == (gateway.namespace, gateway.name)
 
 
 def _classes(manifests: Manifests) -> Iterator[dict[str, Any]]:
@@ -55,9 +62,12 @@ def _cluster_scoped(version: str, kind: str, name: str, spec: dict[str, Any]) ->
 
 
 def _controller(name: str, labels: dict[str, str], ports: set[int]) -> Iterator[dict[str, Any]]:
-    """A Deployment of one Pod that listens at each port, plus 8000 where that is a low one, and its Service."""
+    """A Deployment of one Pod that listens at each port, plus 8000 (or the next that is free) where that is a low one, and its Service."""
     app = {"k8snet-edge": name}
-    inside = {port: port + 8000 if port < 1024 else port for port in sorted(ports)}
+    inside = {port: port for port in sorted(ports) if port >= 1024}
+    for port in sorted(ports - set(inside)):
+        inside[port] = next(number for number in count(port + 8000) if number not in inside.values())
+    inside = dict(sorted(inside.items()))
     boxes = [{"name": "proxy", "image": "registry.example/edge:1", "ports": [{"containerPort": each} for each in inside.values()]}]
     template = {"metadata": {"labels": app}, "spec": {"containers": boxes}}
     meta = {"name": name, "namespace": NAMESPACE}
