@@ -13,6 +13,7 @@ from .figure import Figure
 from .journey import TEXT as WORDS
 from .journey import place, response
 from .render import canvas
+from .rewrites import ended_before
 from .routes import words
 from .topology import role
 from .way_picture import BESIDE, KINDS, legs
@@ -31,6 +32,7 @@ TEXT = {
     "tunnel": "by tunnel",
     "controller": "controller {name}\n{address}\nsees {peer}",
     "ends": "the client's connection ends here",
+    "ends-second": "the balancer's connection ends here",
     "tls": "TLS ends here: {key}",
     "own": "its own certificate",
     "rule": "{rule}\n→ {backend}",
@@ -141,7 +143,7 @@ class _Drawing:
         passed = len(found.connections) > 1 and found.connections[1].request is None
         if first.secure and found.heard and (found.certificate or not passed):
             lines.append(TEXT["tls"].format(key=found.certificate or TEXT["own"]))
-        lines.append(TEXT["ends"])
+        lines.append(TEXT["ends-second" if ended_before(first.there) else "ends"])
         decision = found.decision
         if passed:
             lines.append(TEXT["passed"].format(backend=decision.backend))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from ..kube.cni.sandbox import UNDERLAY
 from ..kube.edge.journey import Connection, Journey
 from ..linux.events import Decapsulated, Encapsulated, Rewritten, Trace, Transmitted
 from ..linux.packet import IPAddress, Packet
@@ -62,6 +63,11 @@ def _connection(each: Connection) -> Iterator[tuple[str, ...]]:
         yield TEXT["ttl"], text, names, TEXT["anew"], TEXT["none"]
     links = [pair for pair, _ in groupby((e.frame.src, e.frame.dst) for e in there.all(Transmitted, 0) if e.frame.src)]
     yield TEXT["frame"], TEXT["frames"].format(n=len(dict.fromkeys(links))), TEXT["sender"], TEXT["anew"], TEXT["none"]
+
+
+def ended_before(trace: Trace) -> bool:
+    """Whether a balancer that ends connections is on the way. It is traced as a change of addresses; others change none."""
+    return any(event.netns == UNDERLAY for event in changes(trace))
 
 
 def changes(trace: Trace) -> Iterator[Rewritten]:

@@ -11,7 +11,6 @@ import ipywidgets
 from ..kube.cast import GATEWAY, INGRESS, shop
 from ..kube.cluster import Cluster
 from ..kube.cni import CNIS
-from ..kube.cni.sandbox import UNDERLAY
 from ..kube.edge.journey import Connection, Journey, journeys
 from ..kube.objects import Service
 from ..kube.outside import serving
@@ -24,7 +23,7 @@ from ..linux.packet import IPAddress
 from ..views.journey import layers, place
 from ..views.journey_picture import journey_picture
 from ..views.journeys import heard
-from ..views.rewrites import changes, rewrites
+from ..views.rewrites import ended_before, rewrites
 from ..views.way_picture import legs
 from .base import Answer, Explorer
 
@@ -211,6 +210,6 @@ def _kind(found: Journey, there: Trace, source: IPAddress) -> str:
 def _counts(found: Journey) -> str:
     passed = {leg.head for each in found.connections for leg in legs(each.there)} & set(NODES)
     tunnels = sum(len(each.there.all(Encapsulated, 0)) for each in found.connections)
-    own = any(event.netns == UNDERLAY for event in changes(found.connections[0].there))  # else it passes packets on as they are
+    own = ended_before(found.connections[0].there)
     words = {"n": TEXT[str(len(found.connections) + own)], "nodes": TEXT[f"nodes {len(passed)}"]}
     return TEXT["counts"].format(**words, tunnels=TEXT[f"tunnel {tunnels}"]) + (TEXT["ends"] if own else "")

@@ -199,7 +199,7 @@ INGRESS_VXLAN = {"entry": "Ingress", "cni": "vxlan", "policy": "Cluster", "node"
     ({"node": "node-a"}, "node-a fails the balancer's health check, so it sends to node-b.", "node-b"),
     ({"balancer": "ARP", "node": "node-a"}, "node-b was elected to answer for the address.", "node-b"),
     ({"balancer": "Proxy"}, "front-edge-1 sees 192.168.50.1, an address of load balancer", "load balancer"),
-    ({"balancer": "Proxy"}, "Three connections, two nodes, no tunnel. The balancer is an end of", "load balancer"),
+    ({"balancer": "Proxy"}, "Three connections, two nodes, no tunnel. The balancer is an end of", "the balancer's connection ends here"),
     ({"balancer": "Pods"}, "EXTERNAL-IP stays <pending>: the load balancer sends to Pod addresses", "router"),
     ({"balancer": "Pods", "cni": "vpc"}, "front-edge-1 sees 192.168.50.1", "load balancer"),
     ({"balancer": "ARP", "cni": "vpc"}, "EXTERNAL-IP stays <pending>: nodes cannot answer ARP for it", "node-b"),
