@@ -311,7 +311,7 @@ def test_http_and_grpc_meet_where_they_have_a_name_in_common(older, newer, confl
         PLAIN, a_route(name="old", hosts=older, more=', creationTimestamp: "2025-01-01T00:00:00Z"'),
         a_route(name="new", hosts=newer, kind="GRPCRoute", more=', creationTimestamp: "2026-01-01T00:00:00Z"'),
     )  # fmt: skip
-    assert reasons(made, "new", "GRPCRoute")[0] == ("HostnameConflict" if conflicting else "Accepted")
+    assert reasons(made, "new", "GRPCRoute")[0] == ("NotAllowedByListeners" if conflicting else "Accepted")
 
 
 def test_a_retry_is_said_not_to_be_modelled():

@@ -208,7 +208,7 @@ def test_an_http_and_a_grpc_route_cannot_share_a_host():
     old = a_route(name="old", hosts="a.com", more=', creationTimestamp: "2026-01-01T00:00:00Z"')
     new = a_route(name="new", hosts="a.com", kind="GRPCRoute", more=', creationTimestamp: "2026-02-01T00:00:00Z"')
     made = edge(PLAIN, new, old)
-    assert (reasons(made, "old")[0], reasons(made, "new", "GRPCRoute")[0]) == ("Accepted", "HostnameConflict")
+    assert (reasons(made, "old")[0], reasons(made, "new", "GRPCRoute")[0]) == ("Accepted", "NotAllowedByListeners")
 
 
 # --- requests

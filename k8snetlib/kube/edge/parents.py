@@ -60,7 +60,7 @@ def _status(
     elif not fitting:
         accepted = Condition("Accepted", "False", "NoMatchingListenerHostname", f"no listener is for {', '.join(route.hostnames)}")
     elif not chosen:
-        accepted = Condition("Accepted", "False", "HostnameConflict", SHARED)
+        accepted = Condition("Accepted", "False", "NotAllowedByListeners", SHARED)
     else:
         accepted = Condition("Accepted", "True", "Accepted")
     places = tuple((f"{each.owner.kind} {each.owner.key}", each.listener.name) for each in chosen)
