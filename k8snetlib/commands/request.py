@@ -46,9 +46,7 @@ def run(options: argparse.Namespace, cluster: Cluster) -> int:
     from ..views.journey import journey_text
 
     headers = tuple(map(_header, options.header or ()))
-    found = cluster.journey(
-        options.target, options.method or "GET", headers, source=options.source, name=options.entry, via=options.via
-    )
+    found = cluster.journey(options.target, options.method or "GET", headers, source=options.source, name=options.entry, via=options.via)
     if options.json:
         print(json.dumps(document(found) | {"notes": [*cluster.notes, *cluster.edge.notes]}, indent=2, ensure_ascii=False))
     else:

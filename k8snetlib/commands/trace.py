@@ -82,7 +82,9 @@ def _all(options: argparse.Namespace) -> int:
             raise ModelError(TEXT["mode"].format(mode=mode, modes=", ".join(MODES)))
     cluster = _cluster(options)
     by_mode = {
-        mode: all_outcomes(cluster.with_proxy(mode).traces(options.source, options.target, options.proto, options.namespace, family=options.family))
+        mode: all_outcomes(
+            cluster.with_proxy(mode).traces(options.source, options.target, options.proto, options.namespace, family=options.family)
+        )
         for mode in wanted
     }
     if options.json:

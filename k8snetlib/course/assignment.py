@@ -92,7 +92,7 @@ def _replace_solution(cell: NotebookNode, is_solution: bool, name: str) -> None:
             if inside or not is_solution:
                 raise K8sNetError(TEXT["end" if inside else "place"].format(name=name, cell=cell.id))
             inside = replaced = True
-            indent = line[:len(line) - len(line.lstrip())]
+            indent = line[: len(line) - len(line.lstrip())]
             lines += [indent + stub_line for stub_line in stub]
         elif END in line:
             inside = False

@@ -57,7 +57,7 @@ def cell(kind: str, name: str, source: str, *words: str) -> NotebookNode:
         role = {"grade": points is not None, "locked": "solution" not in words, "solution": "solution" in words, "task": False}
         metadata["nbgrader"] = {"schema_version": 3, "grade_id": name, **role}
         if points is not None:
-            metadata["nbgrader"]["points"] = int(points) if points.is_integer() else points   # type: ignore[index]
+            metadata["nbgrader"]["points"] = int(points) if points.is_integer() else points  # type: ignore[index]
     if kind == "code" and (points is not None or "raises" in words or "solution" in words):
         metadata["tags"] = ["raises-exception"]
     if "hidden" in words:

@@ -69,8 +69,14 @@ class Report:
         return "\n\n".join([*self.failures, *map(str, self.differences)])
 
 
-def build(root: Path | None = None, *, check: bool = False, only: Iterable[str] | None = None, progress: Progress = lambda message: None,
-          jobs: int | None = None) -> Report:
+def build(
+    root: Path | None = None,
+    *,
+    check: bool = False,
+    only: Iterable[str] | None = None,
+    progress: Progress = lambda message: None,
+    jobs: int | None = None,
+) -> Report:
     """Build every notebook below ``root`` (this checkout), or compare them with what a build would write.
 
     ``only`` picks notebooks by the beginning of their names ("03"). ``progress`` is told what is being done. ``jobs`` kernels run at a time

@@ -71,12 +71,14 @@ def _folded(line: str) -> list[str]:
 
 def question(key: str) -> Callable[[F], F]:
     """Register a function as the check of ``key`` ("03.2": exercise 03, question 2)."""
+
     def register(function: F) -> F:
         known = _CHECKS.get(key)
         if known is not None and known.__module__ != "__main__":
             raise ModelError(TEXT["twice"].format(key=key, first=known.__module__, second=function.__module__))
         _CHECKS[key] = function
         return function
+
     return register
 
 
@@ -99,7 +101,7 @@ def check(key: str, *answers: Any, **named: Any) -> None:
     wanted = list(inspect.signature(function).parameters)
     given = dict(zip(wanted, answers, strict=False)) | named
     if len(answers) > len(wanted) or given.keys() - set(wanted):
-        extra = sorted(given.keys() - set(wanted)) or list(answers[len(wanted):])
+        extra = sorted(given.keys() - set(wanted)) or list(answers[len(wanted) :])
         raise ModelError(TEXT["extra"].format(key=key, names=", ".join(wanted), extra=", ".join(map(str, extra))))
     values = {name: given.get(name, frame.f_globals.get(name)) for name in wanted}
     missing = [name for name, value in values.items() if value is None or value is ...]

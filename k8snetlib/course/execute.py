@@ -20,12 +20,12 @@ TEXT = {
 }
 
 FIXED = {
-    "PYTHONHASHSEED": "0",                    # sets print in one order
+    "PYTHONHASHSEED": "0",  # sets print in one order
     "LC_ALL": "C.UTF-8",
-    "K8SNET_LAB": "recorded",                 # recorded kernel results: the same with and without root
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",    # no warning of the debugger on stderr
+    "K8SNET_LAB": "recorded",  # recorded kernel results: the same with and without root
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # no warning of the debugger on stderr
 }
-UNSET = ("K8SNET_SEED", "K8SNET_LANG")        # the committed seed, and English
+UNSET = ("K8SNET_SEED", "K8SNET_LANG")  # the committed seed, and English
 
 
 def fix_environment(environment: MutableMapping[str, str]) -> None:
@@ -54,9 +54,15 @@ def execute(nb: NotebookNode, folder: Path, *, name: str, timeout: int = 120, la
     fix_environment(environment)
     environment["K8SNET_LAB"] = lab
     done = copy.deepcopy(nb)
-    client = NotebookClient(done, timeout=timeout, kernel_name="python3", record_timing=False, shutdown_kernel="immediate",
-                            resources={"metadata": {"path": str(folder)}},
-                            extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=40"])
+    client = NotebookClient(
+        done,
+        timeout=timeout,
+        kernel_name="python3",
+        record_timing=False,
+        shutdown_kernel="immediate",
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=40"],
+    )
     try:
         client.execute(env=environment)
     except CellExecutionError as error:

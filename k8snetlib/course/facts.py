@@ -110,228 +110,296 @@ FACTS: dict[str, Fact] = {
         "The container runtime does: containerd makes the namespace, has CNI fill it, and only then starts the pause container in it. "
         "CRI-O can do without a pause container.",
         "CRI-O 1.19; containerd as of 2026",
-        (_SANDBOX, _github("openshift/machine-config-operator", "pull", 2177))),
+        (_SANDBOX, _github("openshift/machine-config-operator", "pull", 2177)),
+    ),
     "runtime-calls-cni": Fact(
         "The kubelet calls the CNI plug-in.",
         "The kubelet asks the container runtime for a Pod sandbox (CRI); the runtime calls the plug-in.",
         "containerd as of 2026",
-        (_SANDBOX,)),
+        (_SANDBOX,),
+    ),
     "bridge-is-one-way": Fact(
         "Pods on one node are connected by the bridge docker0.",
         "It depends on the CNI plug-in. Flannel uses the bridge cni0. Calico has none: each Pod gets a /32 and the gateway 169.254.1.1. "
         "The AWS VPC CNI has none either: a /32, a static ARP entry for 169.254.1.1, and one routing table for each network card.",
         "as of 2026",
-        (_github("kubernetes/kubernetes", "issues", 63479), _file("tigera/docs", "calico/reference/faq.mdx"),
-         _file("aws/amazon-vpc-cni-k8s", "docs/cni-proposal.md", "master"))),
+        (
+            _github("kubernetes/kubernetes", "issues", 63479),
+            _file("tigera/docs", "calico/reference/faq.mdx"),
+            _file("aws/amazon-vpc-cni-k8s", "docs/cni-proposal.md", "master"),
+        ),
+    ),
     "native-sidecars": Fact(
         "A sidecar is just a second container.",
         "It is an init container with restartPolicy: Always. It starts before the app, stops after it, and shares the Pod's network "
         "namespace.",
         "Kubernetes 1.33 (stable)",
-        (_kep(753, "sig-node/753-sidecar-containers"),)),
+        (_kep(753, "sig-node/753-sidecar-containers"),),
+    ),
     "flannel-port": Fact(
         "VXLAN runs on UDP port 4789.",
         "4789 is IANA's number. Flannel on Linux takes the kernel's default, 8472.",
         "Flannel as of 2026",
-        (_file("flannel-io/flannel", "Documentation/backends.md", "master"),)),
+        (_file("flannel-io/flannel", "Documentation/backends.md", "master"),),
+    ),
     "calico-encapsulation": Fact(
         "Calico means IPIP.",
         "IPIP, VXLAN and no encapsulation at all are settings, independent of BGP. The operator's sample configuration uses "
         "VXLANCrossSubnet; the documentation recommends no overlay where the network allows it.",
         "Calico 3.24",
-        (Source("Calico 3.24.1: custom-resources.yaml", f"{_GITHUB}projectcalico/calico/blob/v3.24.1/manifests/custom-resources.yaml"),
-         Source("Calico: VXLAN and IPIP", "https://docs.tigera.io/calico/latest/networking/configuring/vxlan-ipip"))),
+        (
+            Source("Calico 3.24.1: custom-resources.yaml", f"{_GITHUB}projectcalico/calico/blob/v3.24.1/manifests/custom-resources.yaml"),
+            Source("Calico: VXLAN and IPIP", "https://docs.tigera.io/calico/latest/networking/configuring/vxlan-ipip"),
+        ),
+    ),
     "calico-default-route": Fact(
         "A cluster without Internet access needs no default route.",
         "With Calico its nodes do: they answer a Pod's ARP question for 169.254.1.1 only if they have a route to that address, which is "
         "the default route. Any route to it will do.",
         "Calico as of 2026",
-        (_github("projectcalico/calico", "issues", 3270), _github("projectcalico/calico", "issues", 7866))),
+        (_github("projectcalico/calico", "issues", 3270), _github("projectcalico/calico", "issues", 7866)),
+    ),
     "bgp-mesh-size": Fact(
         "BGP between nodes does not scale.",
         "The full mesh does not: Calico's documentation recommends it for about 100 nodes and fewer. Route reflectors, or the routers of "
         "the racks, need a few sessions for each node.",
         "Calico 3.31",
-        (Source("Calico: BGP peering", "https://docs.tigera.io/calico/latest/networking/configuring/bgp"),
-         _github("kubernetes/kops", "pull", 6047))),
+        (
+            Source("Calico: BGP peering", "https://docs.tigera.io/calico/latest/networking/configuring/bgp"),
+            _github("kubernetes/kops", "pull", 6047),
+        ),
+    ),
     "pods-per-node": Fact(
         "A node runs up to 110 Pods.",
         "110 is the kubelet's default. With the VPC CNI and secondary addresses the instance type decides, from 4 (t3.nano) "
         "to 737 (m5.24xlarge). With prefixes there are addresses enough, and AWS recommends 110, or 250 with more than 30 vCPUs.",
         "VPC CNI 1.20",
-        (_file("aws/amazon-vpc-cni-k8s", "misc/eni-max-pods.txt", "master"),
-         Source("EKS: prefixes", "https://docs.aws.amazon.com/eks/latest/userguide/cni-increase-ip-addresses.html"))),
+        (
+            _file("aws/amazon-vpc-cni-k8s", "misc/eni-max-pods.txt", "master"),
+            Source("EKS: prefixes", "https://docs.aws.amazon.com/eks/latest/userguide/cni-increase-ip-addresses.html"),
+        ),
+    ),
     "weave-unmaintained": Fact(
         "Weave Net is an easy CNI plug-in to start with.",
         "Its repositories are archived and its company is gone; a fork gets maintenance only.",
         "2024",
-        (_github("cncf/landscape", "pull", 4023), _github("weaveworks/weave", "issues", 4003))),
+        (_github("cncf/landscape", "pull", 4023), _github("weaveworks/weave", "issues", 4003)),
+    ),
     "pods-have-no-service-route": Fact(
         "Pods have a route to the Service range.",
         "They have none: the packet takes the default route to the node, where DNAT replaces the address before the node looks for a "
         "route. Only the IPVS mode gives nodes, not Pods, a local route, by putting the addresses on kube-ipvs0.",
         "Kubernetes as of 2026",
-        (_github("kubernetes/kubernetes", "issues", 26292), _github("kubernetes/kubernetes", "issues", 65158))),
+        (_github("kubernetes/kubernetes", "issues", 26292), _github("kubernetes/kubernetes", "issues", 65158)),
+    ),
     "cluster-ip-ping": Fact(
         "A ClusterIP that does not answer ping is broken.",
         "A ClusterIP is an address with ports, and nobody answers ICMP there: not in the iptables mode, and since 1.27 not in the IPVS "
         "mode either, which did before.",
         "Kubernetes 1.27 (IPVS)",
-        (_github("kubernetes/kubernetes", "issues", 47156), _github("kubernetes/website", "issues", 41002),
-         _github("kubernetes/kubernetes", "issues", 72236))),
+        (
+            _github("kubernetes/kubernetes", "issues", 47156),
+            _github("kubernetes/website", "issues", 41002),
+            _github("kubernetes/kubernetes", "issues", 72236),
+        ),
+    ),
     "endpoints-deprecated": Fact(
         "kubectl get endpoints shows what kube-proxy uses.",
         "kube-proxy reads EndpointSlices. The older Endpoints API is deprecated and answers with a warning; it knows no dual stack, no "
         "terminating endpoints and no more than 1000 addresses.",
         "Kubernetes 1.33 (deprecated)",
-        (_kep(4974, "sig-network/4974-deprecate-endpoints"),)),
+        (_kep(4974, "sig-network/4974-deprecate-endpoints"),),
+    ),
     "random-endpoint": Fact(
         "kube-proxy hands connections out round robin.",
         "The iptables and nftables modes pick an endpoint at random, for each connection and not for each request. If it does not answer, "
         "no other is tried. Only IPVS has a round robin, and each node has its own.",
         "Kubernetes 1.36",
-        (Source("Virtual IPs and Service Proxies", "https://kubernetes.io/docs/reference/networking/virtual-ips/"),)),
+        (Source("Virtual IPs and Service Proxies", "https://kubernetes.io/docs/reference/networking/virtual-ips/"),),
+    ),
     "external-name-alias": Fact(
         "An ExternalName Service forwards to another host.",
         "It is a CNAME record and nothing else: no ClusterIP, no rules, no change of port. The client connects to the other host itself, "
         "and HTTP's Host header and TLS still carry the name that the client used.",
         "Kubernetes as of 2026",
-        (Source("Service: ExternalName", "https://kubernetes.io/docs/concepts/services-networking/service/#externalname"),)),
+        (Source("Service: ExternalName", "https://kubernetes.io/docs/concepts/services-networking/service/#externalname"),),
+    ),
     "proxy-modes": Fact(
         "kube-proxy has three modes: userspace, iptables and IPVS.",
         "On Linux: iptables (the default), nftables (stable) and IPVS (deprecated). The userspace mode is gone.",
         "Kubernetes 1.26 (userspace removed), 1.33 (nftables stable), 1.35 (IPVS deprecated)",
-        (_github("kubernetes/kubernetes", "pull", 112133), _NFTABLES, _github("kubernetes/kubernetes", "pull", 134539))),
+        (_github("kubernetes/kubernetes", "pull", 112133), _NFTABLES, _github("kubernetes/kubernetes", "pull", 134539)),
+    ),
     "ipvs-deprecated": Fact(
         "IPVS is the mode for large clusters.",
         "It is deprecated, with nftables as its successor. The feature gate KubeProxyIPVS is planned to be off by default in 1.40 "
         "and the mode to be gone in 1.43.",
         "Kubernetes 1.35 (deprecated), 1.37 (feature gate)",
-        (_kep(5495, "sig-network/5495-deprecate-ipvs-mode-in-kube-proxy"), _github("kubernetes/enhancements", "pull", 6120))),
+        (_kep(5495, "sig-network/5495-deprecate-ipvs-mode-in-kube-proxy"), _github("kubernetes/enhancements", "pull", 6120)),
+    ),
     "nftables-not-default": Fact(
         "nftables is the default mode of kube-proxy.",
         "It is stable and needs Linux 5.13, but iptables remains the default. Since 1.37 kube-proxy warns those who get it without asking; "
         "the switch is planned for 1.40.",
         "Kubernetes 1.33 (stable), 1.37 (warning)",
-        (_NFTABLES, _DEFAULT)),
+        (_NFTABLES, _DEFAULT),
+    ),
     "balancer-node-ports": Fact(
         "A LoadBalancer Service is a NodePort Service with a balancer in front.",
         "By default. With allocateLoadBalancerNodePorts: false it has no node ports, for balancers that do not need them.",
         "Kubernetes 1.24 (stable)",
-        (_kep_page(1864),)),
+        (_kep_page(1864),),
+    ),
     "balancer-short-circuit": Fact(
         "A Pod that calls a load balancer's address goes through the load balancer.",
         "The rules of its own node know the address and send the packet to an endpoint. What the balancer would have done, such as ending "
         "TLS or adding the PROXY protocol, is missing then. A balancer that reports ipMode: Proxy is left alone.",
         "Kubernetes 1.32 (ipMode stable)",
-        (_kep_page(1860), _github("digitalocean/digitalocean-cloud-controller-manager", "issues", 811),
-         _github("hetznercloud/hcloud-cloud-controller-manager", "issues", 727))),
+        (
+            _kep_page(1860),
+            _github("digitalocean/digitalocean-cloud-controller-manager", "issues", 811),
+            _github("hetznercloud/hcloud-cloud-controller-manager", "issues", 727),
+        ),
+    ),
     "node-port-addresses": Fact(
         "A node port is open on every address of every node, localhost included.",
         "In the iptables mode. The nftables mode answers at a node's primary address alone, unless nodePortAddresses says more; and "
         "127.0.0.1 works in the iptables mode over IPv4 alone.",
         "Kubernetes 1.33 (nftables stable)",
-        (_VIRTUAL_IPS, _NFTABLES)),
+        (_VIRTUAL_IPS, _NFTABLES),
+    ),
     "local-falls-back": Fact(
         "With externalTrafficPolicy: Local, a node without a ready endpoint drops what comes.",
         "If endpoints there are terminating and still serve, they get it: that gives the balancer time to notice.",
         "Kubernetes 1.28 (stable)",
-        (_kep_page(1669),)),
+        (_kep_page(1669),),
+    ),
     "traffic-distribution": Fact(
         "The annotation topology-mode: Auto keeps traffic in its zone.",
         "spec.trafficDistribution took its place: PreferSameZone, which was called PreferClose at first, and PreferSameNode.",
         "Kubernetes 1.33 (stable), 1.35 (PreferSameNode stable)",
-        (_kep_page(4444), _kep_page(3015))),
+        (_kep_page(4444), _kep_page(3015)),
+    ),
     "external-ips-deprecated": Fact(
         "spec.externalIPs publishes a Service at an address of yours.",
         "It is deprecated: whoever may create a Service can take over any address, as far as Pods and nodes are concerned "
         "(CVE-2020-8554). It is planned to be off by default in 1.40 and gone in 1.43.",
         "Kubernetes 1.36 (deprecated)",
-        (_github("kubernetes/enhancements", "issues", 5707), _github("kubernetes/kubernetes", "pull", 137293))),
+        (_github("kubernetes/enhancements", "issues", 5707), _github("kubernetes/kubernetes", "pull", 137293)),
+    ),
     "partial-sync": Fact(
         "kube-proxy in the iptables mode rewrites all rules on every change.",
         "It sends only the chains of Services that changed, with the lists that all share, at most once a second by default.",
         "Kubernetes 1.28 (stable)",
-        (_kep(3453, "sig-network/3453-minimize-iptables-restore"),)),
+        (_kep(3453, "sig-network/3453-minimize-iptables-restore"),),
+    ),
     "answer-past-balancer": Fact(
         "The answer goes back through the load balancer.",
         "That depends on its kind. One that passes packets on need not see the answers, which go from the node straight to the client "
         "(direct server return). One that ends connections sees them all.",
         "as of 2026",
-        (Source("Google Cloud: passthrough load balancers", "https://cloud.google.com/load-balancing/docs/passthrough-network-load-balancer"),)),
+        (
+            Source(
+                "Google Cloud: passthrough load balancers", "https://cloud.google.com/load-balancing/docs/passthrough-network-load-balancer"
+            ),
+        ),
+    ),
     "forwarded-for-is-a-claim": Fact(
         "X-Forwarded-For tells who the client is.",
         "It tells whom each proxy on the way has seen, after whatever the request brought along: anybody can send the header. Behind a "
         "balancer that ends connections the controller sees the balancer, unless both speak the PROXY protocol.",
         "as of 2026",
-        (Source("RFC 7239, section 8", "https://www.rfc-editor.org/rfc/rfc7239#section-8"),
-         Source("The PROXY protocol", "https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt"))),
+        (
+            Source("RFC 7239, section 8", "https://www.rfc-editor.org/rfc/rfc7239#section-8"),
+            Source("The PROXY protocol", "https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt"),
+        ),
+    ),
     "gateway-statuses": Fact(
         "A 502 or a 504 comes from the application.",
         "By its definition it comes from a proxy: 502 where the next server's answer was no use, or did not come at all, 504 where it did "
         "not come in time. Proxies differ: HAProxy says 503 where it reaches no server.",
         "RFC 9110",
-        (Source("RFC 9110, section 15.6", "https://www.rfc-editor.org/rfc/rfc9110#section-15.6"),
-         Source("HAProxy configuration manual", "https://docs.haproxy.org/3.2/configuration.html"))),
+        (
+            Source("RFC 9110, section 15.6", "https://www.rfc-editor.org/rfc/rfc9110#section-15.6"),
+            Source("HAProxy configuration manual", "https://docs.haproxy.org/3.2/configuration.html"),
+        ),
+    ),
     "ingress-nginx-retired": Fact(
         "Use Ingress-NGINX as the Ingress controller.",
         "The project was retired: announced in November 2025, maintained until March 2026, no fixes since. "
         "The NGINX Ingress Controller of F5 is another project.",
         "March 2026",
-        (_github("kubernetes/website", "pull", 53183), _github("controlplaneio-fluxcd/charts", "pull", 173))),
+        (_github("kubernetes/website", "pull", 53183), _github("controlplaneio-fluxcd/charts", "pull", 173)),
+    ),
     "ingress-is-data": Fact(
         "The Ingress routes the packets.",
         "An Ingress is an object in the API server, and makes no rule and no device on any node. A controller reads it and configures a "
         "proxy, whose Pods are reached by an ordinary Service.",
         "Kubernetes 1.36",
-        (_INGRESS,)),
+        (_INGRESS,),
+    ),
     "ingress-to-endpoints": Fact(
         "An Ingress controller sends requests to the Service's ClusterIP.",
         "Most watch EndpointSlices and send to the Pods' own addresses, past kube-proxy: so they can choose for each request, and keep a "
         "client at its Pod. Some have an option for the ClusterIP, such as nativeLB in Traefik.",
         "Traefik 3 and others, as of 2026",
-        (Source("Traefik: Kubernetes Ingress", "https://doc.traefik.io/traefik/reference/install-configuration/providers/kubernetes/kubernetes-ingress/"),
-         Source("Ingress-NGINX: miscellaneous", "https://kubernetes.github.io/ingress-nginx/user-guide/miscellaneous/"))),
+        (
+            Source(
+                "Traefik: Kubernetes Ingress",
+                "https://doc.traefik.io/traefik/reference/install-configuration/providers/kubernetes/kubernetes-ingress/",
+            ),
+            Source("Ingress-NGINX: miscellaneous", "https://kubernetes.github.io/ingress-nginx/user-guide/miscellaneous/"),
+        ),
+    ),
     "ingress-class-annotation": Fact(
         "The annotation kubernetes.io/ingress.class chooses the controller.",
         "It did before the field spec.ingressClassName and the IngressClass came. It was never formally defined, and is deprecated; many "
         "controllers still read it.",
         "Kubernetes 1.18 (field), 1.19 (stable)",
-        (_INGRESS,)),
+        (_INGRESS,),
+    ),
     "ingress-frozen": Fact(
         "The Ingress API is deprecated.",
         "It is stable and frozen: no new features, and no plan to remove it. New features go to the Gateway API.",
         "as of 2026",
-        (_github("kubernetes/website", "pull", 52937),)),
+        (_github("kubernetes/website", "pull", 52937),),
+    ),
     "gateway-versions": Fact(
         "The Gateway API comes with Kubernetes.",
         "It is a set of CRDs with versions of its own. TLSRoute and ListenerSet are stable since v1.5, TCPRoute and UDPRoute since v1.6.",
         "Gateway API v1.6.0, June 2026",
-        (Source("Gateway API releases", f"{_GITHUB}kubernetes-sigs/gateway-api/releases"),)),
+        (Source("Gateway API releases", f"{_GITHUB}kubernetes-sigs/gateway-api/releases"),),
+    ),
     "gateway-experimental": Fact(
         "TLSRoute, TCPRoute and CORS are experimental.",
         "TLSRoute, ListenerSet, ReferenceGrant (v1) and the CORS filter are in the standard channel since v1.5, TCPRoute and UDPRoute "
         "since v1.6. Your cluster has what its installed CRDs have, whatever its Kubernetes version.",
         "Gateway API v1.5.0 (February 2026), v1.6.0 (June 2026)",
-        (Source("Gateway API v1.5", "https://kubernetes.io/blog/2026/04/21/gateway-api-v1-5/"),
-         _file("kubernetes-sigs/gateway-api", "CHANGELOG/1.6-CHANGELOG.md"))),
+        (
+            Source("Gateway API v1.5", "https://kubernetes.io/blog/2026/04/21/gateway-api-v1-5/"),
+            _file("kubernetes-sigs/gateway-api", "CHANGELOG/1.6-CHANGELOG.md"),
+        ),
+    ),
     "gateway-roles-people": Fact(
         "The Gateway API needs three teams.",
         "Roles are hats: the API's own description says that one person may wear several. What counts is that each has objects of its "
         "own, so that access control can go by object.",
         "Gateway API as of 2026",
-        (Source("Roles and Personas", "https://gateway-api.sigs.k8s.io/concepts/roles-and-personas"),)),
+        (Source("Roles and Personas", "https://gateway-api.sigs.k8s.io/concepts/roles-and-personas"),),
+    ),
     "http-grpc-one-host": Fact(
         "An HTTPRoute and a GRPCRoute cannot share a host name.",
         "They could not by the book until v1.6, and few controllers refused. Since then a controller may refuse the newer one, as this "
         "library does, or take both.",
         "Gateway API v1.6.0",
-        (_github("kubernetes-sigs/gateway-api", "pull", 4598),)),
+        (_github("kubernetes-sigs/gateway-api", "pull", 4598),),
+    ),
     "misdirected-optional": Fact(
         "A gateway answers 421 where host and handshake disagree.",
         "A controller that supports this does; the conformance test for it came with v1.5, is optional, and is made with HTTP/2 alone. "
         "Others route by the Host header.",
         "Gateway API v1.5.0",
-        (_github("kubernetes-sigs/gateway-api", "pull", 4364), _github("kubernetes-sigs/gateway-api", "pull", 4665))),
+        (_github("kubernetes-sigs/gateway-api", "pull", 4364), _github("kubernetes-sigs/gateway-api", "pull", 4665)),
+    ),
 }
 """Every fact, by key."""

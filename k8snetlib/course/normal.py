@@ -36,7 +36,7 @@ def read(path: Path) -> NotebookNode:
 
     try:
         nb = v4.reads(path.read_text(encoding="utf-8"))
-    except (ValueError, TypeError, AttributeError, KeyError) as error:   # nbformat takes the form for granted
+    except (ValueError, TypeError, AttributeError, KeyError) as error:  # nbformat takes the form for granted
         raise K8sNetError(TEXT["json"].format(path=path, reason=error)) from error
     if nb.get("nbformat") != 4:
         raise K8sNetError(TEXT["json"].format(path=path, reason=f"nbformat {nb.get('nbformat')}"))

@@ -56,18 +56,24 @@ class Question:
     def html(self) -> str:
         """The question with one ``<details>`` for each choice."""
         rows = "".join(self._row(letter, choice) for letter, choice in zip(_LETTERS, self.choices, strict=False))
-        head = f'<strong>{text("predict.heading")}</strong> &nbsp;{_marked(self.question)}<br><small>{text("predict.how")}</small>'
+        head = f"<strong>{text('predict.heading')}</strong> &nbsp;{_marked(self.question)}<br><small>{text('predict.how')}</small>"
         return f'<div style="border-left:4px solid #c2185b;padding:2px 0 2px 14px;margin:6px 0"><p>{head}</p>{rows}</div>'
 
     def _row(self, letter: str, choice: str) -> str:
         verdict = f"✓ {text('predict.right')}" if choice == self.answer else f"✗ {text('predict.wrong')}"
-        return (f"<details><summary><strong>{letter}</strong>&nbsp; {_marked(choice)}</summary>"
-                f'<p style="margin:2px 0 8px 34px"><strong>{verdict}</strong> {_marked(self.explanation(choice))}</p></details>')
+        return (
+            f"<details><summary><strong>{letter}</strong>&nbsp; {_marked(choice)}</summary>"
+            f'<p style="margin:2px 0 8px 34px"><strong>{verdict}</strong> {_marked(self.explanation(choice))}</p></details>'
+        )
 
     def __str__(self) -> str:
         """The question and its choices, without the answer."""
-        return "\n".join([text("predict.plain", question=self.question),
-                          *(f"  {letter}  {choice}" for letter, choice in zip(_LETTERS, self.choices, strict=False))])
+        return "\n".join(
+            [
+                text("predict.plain", question=self.question),
+                *(f"  {letter}  {choice}" for letter, choice in zip(_LETTERS, self.choices, strict=False)),
+            ]
+        )
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return {"text/html": self.html(), "text/plain": str(self)}

@@ -54,7 +54,7 @@ class Proxied:
 
 def configuration(cluster: Cluster, kind: str = "nginx", *, name: str = "", root: bool = False) -> str:
     """The rules of a way in as a configuration for ``nginx`` or ``haproxy``. UnsupportedError for what that cannot say."""
-    found, served = _served(cluster, name)
+    _found, served = _served(cluster, name)
     return _conf(cluster, kind, served, root)
 
 
@@ -67,9 +67,13 @@ def through(cluster: Cluster, kind: str, *urls: str | Request, name: str = "", s
     sent = tuple(each if isinstance(each, Request) else request(each) for each in urls)
     hosts = tuple(dict.fromkeys(each.hostname for each in sent)) if any(front.secure for front in served) else ()
     asked = tuple(_asked(cluster, found, source, each) for each in sent)
-    webs = {cluster.netns(pod): _ports(pod) for pod in cluster.pods if pod.key in cluster.sandboxes and cluster.netns(pod) != at and _ports(pod)}
+    webs = {
+        cluster.netns(pod): _ports(pod) for pod in cluster.pods if pod.key in cluster.sandboxes and cluster.netns(pod) != at and _ports(pod)
+    }
     ops = cluster.ops()
-    result = proxied(experiment or f"{kind}-{found.name.replace('/', '-')}", ops, at, kind, conf, [f.listen for f in served], webs, asked, hosts)
+    result = proxied(
+        experiment or f"{kind}-{found.name.replace('/', '-')}", ops, at, kind, conf, [f.listen for f in served], webs, asked, hosts
+    )
     rows, agree = _compared(cluster, found, source, sent, result)
     return Proxied(kind, conf, result, rows, agree)
 
@@ -88,7 +92,12 @@ def _conf(cluster: Cluster, kind: str, served: Sequence[Front], root: bool) -> s
     if kind == "nginx":
         folder = FOLDER if root else "/run/nginx"
         return nginx_conf(
-            served, cluster.edge.backends, version=version, folder=folder, certificate=f"{folder}/certificate.pem" if root else "certificate.pem", root=root
+            served,
+            cluster.edge.backends,
+            version=version,
+            folder=folder,
+            certificate=f"{folder}/certificate.pem" if root else "certificate.pem",
+            root=root,
         )
     if kind == "haproxy":
         certificate = f"{FOLDER}/certificate.pem" if root else "certificate.pem"
@@ -119,7 +128,9 @@ def _asked(cluster: Cluster, found: Entry, source: str, sent: Request) -> Asked:
     return Asked(*where, sent.host, sent.path, sent.method, sent.headers, sent.scheme == "https")
 
 
-def _compared(cluster: Cluster, found: Entry, source: str, sent: Sequence[Request], result: ProxiedResult) -> tuple[tuple[tuple[str, ...], ...], bool]:
+def _compared(
+    cluster: Cluster, found: Entry, source: str, sent: Sequence[Request], result: ProxiedResult
+) -> tuple[tuple[tuple[str, ...], ...], bool]:
     rows, agree = [], True
     known: dict[Request, list] = {}
     for each, answer in zip(sent, result.answers, strict=True):
@@ -128,13 +139,23 @@ def _compared(cluster: Cluster, found: Entry, source: str, sent: Sequence[Reques
         possible = known[each]
         statuses = list(dict.fromkeys(str(each.response) if each.response else TEXT["no-answer"] for each in possible))
         fits = any(
-            (each.response.status if each.response else 0) == answer.status and (each.pod.name if each.pod else "") == _name(cluster, answer.pod)
+            (each.response.status if each.response else 0) == answer.status
+            and (each.pod.name if each.pod else "") == _name(cluster, answer.pod)
             for each in possible
         )
         agree &= fits
-        seen = dict((name.title(), content) for name, content in answer.asked.get("headers", ())) if answer.asked else {}
+        seen = {name.title(): content for name, content in answer.asked.get("headers", ())} if answer.asked else {}
         shown = TEXT["same" if fits else "other"].format(status=answer.status or answer.error)
-        rows.append((_words(each), ", ".join(statuses), shown, _name(cluster, answer.pod), str((answer.asked or {}).get("peer", "")), seen.get("X-Forwarded-For", "")))
+        rows.append(
+            (
+                _words(each),
+                ", ".join(statuses),
+                shown,
+                _name(cluster, answer.pod),
+                str((answer.asked or {}).get("peer", "")),
+                seen.get("X-Forwarded-For", ""),
+            )
+        )
     return tuple(rows), agree
 
 

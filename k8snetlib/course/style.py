@@ -27,7 +27,7 @@ TEXT = {
     "width": "{name}, cell {cell}: a figure of {width} px; the column has {limit}",
     "questions": "{name}: {count} graded questions; an exercise has {low} to {high}",
     "points": "{name}: {points:g} points; an exercise has {limit}",
-    "check": "{name}, cell {cell}: a graded cell holds one line, check(\"{number}.N\")",
+    "check": '{name}, cell {cell}: a graded cell holds one line, check("{number}.N")',
     "tag": "{name}, cell {cell}: needs the tag raises-exception, because the student's version raises",
     "answer": "{name}: a line of the solution is left: {line!r}",
 }

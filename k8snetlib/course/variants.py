@@ -103,7 +103,7 @@ class Variant:
         while True:
             text = json.dumps([SCHEME, self.exercise, self.seed, key, counter], ensure_ascii=True, separators=(",", ":"))
             digest = hashlib.sha256(text.encode()).digest()
-            yield from (int.from_bytes(digest[start:start + 8], "big") for start in range(0, 32, 8))
+            yield from (int.from_bytes(digest[start : start + 8], "big") for start in range(0, 32, 8))
             counter += 1
 
 

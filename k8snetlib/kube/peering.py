@@ -14,7 +14,7 @@ TEXT = {
     "none": "the plug-in {cni!r} has no BGP (these have: {choices})",
     "family": "the nodes have no blocks of IPv{version} to announce",
     "reflect": "in the shape {peering!r} nobody reflects, so reflect={reflect!r} would be ignored",
-    "who": "which nodes reflect? bgp(cluster, \"reflectors\", reflect=[\"node-a\"])",
+    "who": 'which nodes reflect? bgp(cluster, "reflectors", reflect=["node-a"])',
 }
 SPEAKING = {"bgp": "mesh", "bgp-tor": "rack", "ipip": "mesh", "ipip-cross-subnet": "mesh"}  # plug-ins, and how their nodes peer
 

@@ -20,9 +20,7 @@ def answered(host: Host, plugin: Plugin) -> frozenset[IPAddress]:
     return frozenset(own) | plugin.answers(host)
 
 
-def sandboxes_of(
-    pods: Sequence[Pod], hosts: Sequence[Host], prefixes: Mapping, plugin: Plugin
-) -> tuple[dict[str, Sandbox], list[str]]:
+def sandboxes_of(pods: Sequence[Pod], hosts: Sequence[Host], prefixes: Mapping, plugin: Plugin) -> tuple[dict[str, Sandbox], list[str]]:
     """A sandbox for every Pod that has a place and a network of its own, and remarks about ports that two containers want."""
     names = Counter(pod.name for pod in pods)
     reserved = {host.name for host in hosts} | {UNDERLAY, CLIENT}

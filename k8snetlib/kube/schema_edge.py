@@ -89,7 +89,9 @@ def gateway(data: Data, meta: ObjectMeta, location: Location) -> Gateway:
     found = tuple(each.get("value", "") for each in (data.get("status") or {}).get("addresses", ()))
     sets = (spec.get("allowedListeners") or {}).get("namespaces") or {"from": "None"}
     listeners = _listeners(spec["listeners"], meta)
-    return Gateway(meta, spec["gatewayClassName"], listeners, addresses, _namespaces(sets, ("spec",)), found, bool(spec.get("tls")), location)
+    return Gateway(
+        meta, spec["gatewayClassName"], listeners, addresses, _namespaces(sets, ("spec",)), found, bool(spec.get("tls")), location
+    )
 
 
 def _listeners(data: list[Data], meta: ObjectMeta) -> tuple[Listener, ...]:
@@ -145,9 +147,7 @@ def _route(kind: Any, matches: Callable[[Data, Path], tuple[Match, ...]]) -> Cal
 
 def _parent(data: Data, meta: ObjectMeta) -> ParentRef:
     port = int(data["port"]) if data.get("port") else None
-    return ParentRef(
-        data["kind"], data.get("namespace") or meta.namespace, data["name"], data.get("sectionName", ""), port, data["group"]
-    )
+    return ParentRef(data["kind"], data.get("namespace") or meta.namespace, data["name"], data.get("sectionName", ""), port, data["group"])
 
 
 def _rule(data: Data, meta: ObjectMeta, path: Path, matches: Callable[[Data, Path], tuple[Match, ...]]) -> RouteRule:

@@ -118,7 +118,7 @@ def address(text: str, *path: str | int, at: Path | None = None) -> IPAddress:
         value = None
     if value is None:
         leading = re.search(r"(^|\.)0\d", text) and "must not have leading 0s"
-        raise Fault(invalid(text, f'{leading or "must be a valid IP address (such as 10.9.8.7 or 2001:db8::ffff)"}'), path, at=at)
+        raise Fault(invalid(text, f"{leading or 'must be a valid IP address (such as 10.9.8.7 or 2001:db8::ffff)'}"), path, at=at)
     if isinstance(value, IPv6Address) and value.ipv4_mapped:
         raise Fault(invalid(text, "must not be an IPv4-mapped IPv6 address"), path, at=at)
     return value

@@ -38,7 +38,6 @@ Labels = FrozenDict[str, str]
 EMPTY: Labels = FrozenDict()
 
 
-
 @value
 class LabelSelectorRequirement:
     """One ``matchExpressions`` entry of a label selector: In, NotIn, Exists or DoesNotExist."""

@@ -209,7 +209,14 @@ def _no_basics(found: Facts) -> str:
 
 def _missing(found: Facts, name: str) -> str:
     """A feature that is missing, with the reason and the remedy in brackets."""
-    tools = {"iptables": "iptables-restore", "ip6tables": "ip6tables-restore", "nft": "nft", "bird": "bird", "nginx": "nginx", "haproxy": "haproxy"}
+    tools = {
+        "iptables": "iptables-restore",
+        "ip6tables": "ip6tables-restore",
+        "nft": "nft",
+        "bird": "bird",
+        "nginx": "nginx",
+        "haproxy": "haproxy",
+    }
     if name == "ip":
         tool = next(tool for tool in ("ip", "bridge") if tool not in found.tools)
         return TEXT["tool"].format(feature=FEATURES[name], tool=tool, package=TOOLS[tool])
@@ -290,7 +297,7 @@ def _try_all() -> tuple[str, str, dict[str, str]]:
 
 
 def _try(client: Client, batch: list[tuple[str, dict]]) -> str:
-    """"" if every request of the batch was carried out, else the words of the first that was not."""
+    """ "" if every request of the batch was carried out, else the words of the first that was not."""
     try:
         results = client.ask(batch)
     except Refused as refused:

@@ -259,8 +259,8 @@ class Lab(Birds, Web):
 
 # ``sh`` runs the text itself; this only adds the baseline to a namespace as soon as ``ip netns add`` has made it.
 _PRELUDE = (
-    "ip() {\n  command ip \"$@\" || return\n"
-    "  if [ \"$1 $2\" = 'netns add' ]; then command ip netns exec \"$3\" sh -c '"
+    'ip() {\n  command ip "$@" || return\n'
+    '  if [ "$1 $2" = \'netns add\' ]; then command ip netns exec "$3" sh -c \''
     + "; ".join(f"f=/proc/sys/{key.replace('.', '/')}; [ ! -e $f ] || echo {value} > $f" for key, value in BASELINE.items())
     + "'; fi\n}\n"
 )

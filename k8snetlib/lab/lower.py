@@ -118,7 +118,15 @@ def _link_add(op: o.LinkAdd) -> Request:
     if op.ipip:
         ends = {"ipip_local": op.ipip.local, "ipip_remote": op.ipip.remote}
         options = {"ipip_pmtudisc": 0} | {key: str(end) for key, end in ends.items() if end}
-    wanted = {"netns": op.netns, "name": op.name, "kind": op.kind, "mac": None if op.ipip else op.address, "mtu": op.mtu, "peer": peer, "options": options}
+    wanted = {
+        "netns": op.netns,
+        "name": op.name,
+        "kind": op.kind,
+        "mac": None if op.ipip else op.address,
+        "mtu": op.mtu,
+        "peer": peer,
+        "options": options,
+    }
     return "link_add", wanted
 
 

@@ -114,7 +114,12 @@ class ProxiedExperiment:
     def _save(self, result: ProxiedResult, version: str, folder: Path) -> ProxiedResult:
         """Write the recording, unless one that says the same is there."""
         path = replay.path_of(self.name, folder)
-        content = {"format": replay.FORMAT, "name": self.name, "input": self.digest(), "answers": [_encode(each) for each in result.answers]}
+        content = {
+            "format": replay.FORMAT,
+            "name": self.name,
+            "input": self.digest(),
+            "answers": [_encode(each) for each in result.answers],
+        }
         old = replay.read(path) if path.exists() else {}
         if {key: value for key, value in old.items() if key != "made"} != content:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +166,14 @@ KEPT = ("Location", "X-From")
 def _encode(each: Answer) -> dict:
     """What a recording keeps: nothing that depends on the moment."""
     headers = [list(pair) for pair in each.headers if pair[0].title() in KEPT]
-    return {"status": each.status, "headers": headers, "pod": each.pod, "asked": dict(each.asked), "error": each.error, "certificate": each.certificate}
+    return {
+        "status": each.status,
+        "headers": headers,
+        "pod": each.pod,
+        "asked": dict(each.asked),
+        "error": each.error,
+        "certificate": each.certificate,
+    }
 
 
 def _decode(raw: Mapping) -> Answer:

@@ -79,7 +79,14 @@ class Web:
         """Send one request from a namespace, on a connection of its own, over TLS if ``secure`` (no certificate is refused)."""
         to = ip_address(address)
         lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", *(f"{name}: {content}" for name, content in headers), "Connection: close"]
-        wanted = {"netns": netns, "version": to.version, "address": str(to), "port": port, "secure": secure, "sni": sni or _server_name(host)}
+        wanted = {
+            "netns": netns,
+            "version": to.version,
+            "address": str(to),
+            "port": port,
+            "secure": secure,
+            "sni": sni or _server_name(host),
+        }
         raw = self._ask("exchange", "", timeout + 10, **wanted, data=("\r\n".join(lines) + "\r\n\r\n").encode(), timeout=timeout)
         certificate = subject(raw["certificate"]) if raw["certificate"] else ""
         if raw["error"] or not raw["data"]:

@@ -202,9 +202,7 @@ def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame:
     """Out of every port but the one it came from (any port with hairpin mode included), and up if it is a multicast. A port with proxy
     ARP is flooded with nothing at all (br_flood)."""
     outs = [
-        p
-        for p in _flooded(v, bridge.name)
-        if port is None or ((p.name != port.name or p.hairpin) and not (p.isolated and port.isolated))
+        p for p in _flooded(v, bridge.name) if port is None or ((p.name != port.name or p.hairpin) and not (p.isolated and port.isolated))
     ]
     target = _question(frame)
     if target is not None and not (port and port.isolated) and (skb is None or not _filters(v, frame.payload)):

@@ -22,8 +22,8 @@ class NsDraft:
     """A namespace while ops are being applied: the fields of ``NetNS``, mutable."""
 
     __slots__ = (
-        "carrying",
         "bound",
+        "carrying",
         "conntrack",
         "fdb",
         "frozen",

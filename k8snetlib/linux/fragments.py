@@ -18,7 +18,11 @@ def fragment(packet: Packet, mtu: int, before: Sequence[int] = ()) -> tuple[Pack
     body = wire.payload_bytes(packet)
     number = getattr(packet.payload, "number", None) or PROTO_NUMBERS[packet.proto]
     room = (mtu - (20 if packet.version == 4 else 48)) // 8 * 8
-    sizes = before if before and max(before) <= mtu - (20 if packet.version == 4 else 48) and sum(before) == len(body) else (room,) * -(-len(body) // room)
+    sizes = (
+        before
+        if before and max(before) <= mtu - (20 if packet.version == 4 else 48) and sum(before) == len(body)
+        else (room,) * -(-len(body) // room)
+    )
     pieces, offset = [], 0
     for size in sizes:
         data = body[offset : offset + size]

@@ -118,7 +118,9 @@ class LinkAdd:
         add = f"ip -n {self.netns} link add name {self.name}{mtu} type ipip {ends} nopmtudisc".replace("  ", " ")
         if self.name != TUNL0:
             return add
-        return f"{{ ip -n {self.netns} link show {TUNL0} 2>/dev/null || {add}; }}" + (f" && ip -n {self.netns} link set dev {TUNL0}{mtu}" if mtu else "")
+        return f"{{ ip -n {self.netns} link show {TUNL0} 2>/dev/null || {add}; }}" + (
+            f" && ip -n {self.netns} link set dev {TUNL0}{mtu}" if mtu else ""
+        )
 
 
 @value

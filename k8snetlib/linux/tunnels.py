@@ -111,7 +111,11 @@ def ipip_transmit(e: Engine, v: View, interface: Interface, frame: Frame, journe
         e.emit(Dropped(v.name, journey, "NOT_SPECIFIED", f"no route to the tunnel's far end {far}", packet, interface.name))
         return
     if route.dev == interface.name:
-        e.emit(Dropped(v.name, journey, "NOT_SPECIFIED", f"the way to {far} leads through {interface.name} itself: a loop", packet, interface.name))
+        e.emit(
+            Dropped(
+                v.name, journey, "NOT_SPECIFIED", f"the way to {far} leads through {interface.name} itself: a loop", packet, interface.name
+            )
+        )
         return
     room = pmtu.mtu_of(v, route, route.dev, far) - IPIP_HEADER
     if packet.df and len(packet) > room:

@@ -134,10 +134,8 @@ def _icmp_bytes(packet: Packet, payload: Icmp) -> bytes:
 
 
 def _udp_bytes(packet: Packet, udp: Udp) -> bytes:
-    if isinstance(udp.data, Vxlan):
-        data = struct.pack("!II", 0x08000000, udp.data.vni << 8) + to_bytes(udp.data.frame)
-    else:
-        data = udp.data
+    wrapped = isinstance(udp.data, Vxlan)
+    data = struct.pack("!II", 0x08000000, udp.data.vni << 8) + to_bytes(udp.data.frame) if wrapped else udp.data
     head = struct.pack("!HHHH", udp.sport, udp.dport, 8 + len(data), 0)
     # A tunnel's too: RFC 7348 section 5 would have it zero, but Linux computes it unless told noudpcsum (drivers/net/vxlan).
     return _summed(packet, 17, head + data, 6)

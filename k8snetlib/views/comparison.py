@@ -26,19 +26,32 @@ TEXT = {
     "seen": "{places}, {spaces}; TTL {first} → {last}; {own} bytes, at most {wire} on the wire",
     "mode": "there is no mode {number!r} (there are {modes})",
 }
-COMPARISON = (   # mode, who talks to whom, what carries it, key points, lessons
-    ("1", "container ↔ container", "network namespace",
-     "one address, one port space, localhost; nothing to configure", "01"),
-    ("2.1", "Pod ↔ Pod, one node", "veth pairs, bridge",
-     "switched at layer 2, where the plug-in uses a bridge", "02"),
-    ("2.2", "Pod ↔ Pod, across nodes", "CNI plug-in: overlay, routes or cloud",
-     "no NAT: a tunnel, BGP routes or the cloud's own network carries it", "03, 04"),
-    ("3", "Pod ↔ Service", "kube-proxy: iptables, nftables (IPVS: deprecated)",
-     "a stable virtual address and DNS name for Pods that come and go", "05–07"),
-    ("4", "outside → cluster", "NodePort, LoadBalancer, Ingress or Gateway controller",
-     "ports and addresses (layer 4), or hosts and paths (layer 7)", "07–09"),
+COMPARISON = (  # mode, who talks to whom, what carries it, key points, lessons
+    ("1", "container ↔ container", "network namespace", "one address, one port space, localhost; nothing to configure", "01"),
+    ("2.1", "Pod ↔ Pod, one node", "veth pairs, bridge", "switched at layer 2, where the plug-in uses a bridge", "02"),
+    (
+        "2.2",
+        "Pod ↔ Pod, across nodes",
+        "CNI plug-in: overlay, routes or cloud",
+        "no NAT: a tunnel, BGP routes or the cloud's own network carries it",
+        "03, 04",
+    ),
+    (
+        "3",
+        "Pod ↔ Service",
+        "kube-proxy: iptables, nftables (IPVS: deprecated)",
+        "a stable virtual address and DNS name for Pods that come and go",
+        "05–07",
+    ),
+    (
+        "4",
+        "outside → cluster",
+        "NodePort, LoadBalancer, Ingress or Gateway controller",
+        "ports and addresses (layer 4), or hosts and paths (layer 7)",
+        "07–09",
+    ),
 )
-NAMED = ("loopback", "bridge", *TUNNELS)   # kinds of device that are told with their names
+NAMED = ("loopback", "bridge", *TUNNELS)  # kinds of device that are told with their names
 
 
 def comparison(traces: Mapping[str, Trace | Journey]) -> Table:

@@ -29,7 +29,7 @@ TEXT = {
     "alt-mode": "Mode {number}, {name}: {parts}.",
     "alt-group": "{name}: {parts}",
     "caption": "Every box is a part of the course; a click leads to its lesson, if that is there yet. "
-               "The red line is a request from the Internet, as it is usually told.",
+    "The red line is a request from the Internet, as it is usually told.",
     "lesson": "lesson {number}",
     "lessons": "lessons {numbers}",
     "tag-coming": "coming: {tag}",
@@ -102,50 +102,94 @@ LESSONS: tuple[Lesson, ...] = (
 )
 
 MODES: tuple[Mode, ...] = (
-    Mode("1", "container ↔ container, in one Pod: nothing to configure", "pod", (
-        Group("", "", (
-            Part("eth0", "eth0\none address for both", "interface", ("01",)),
-            Part("app", "app container\nlistens on :8080", "interface", ("01",)),
-            Part("lo", "lo · localhost\none port space", "interface", ("01",)),
-            Part("sidecar", "log sidecar\nsame network namespace", "interface", ("01",)),
-        )),
-    )),
-    Mode("2", "Pod ↔ Pod: own addresses, no NAT; Kubernetes sets the rules, a CNI plug-in obeys", "outside", (
-        Group("2.1 on one node", "host", (
-            Part("veth", "veth pair\na cable into the Pod", "interface", ("02",)),
-            Part("bridge", "cni0 · bridge\nlayer 2; once docker0", "bridge", ("02",)),
-        )),
-        Group("2.2 across nodes", "host", (
-            Part("vxlan", "overlay: VXLAN\nFlannel", "tunnel", ("03",)),
-            Part("ipip", "overlay: IPIP\nCalico", "tunnel", ("03",)),
-            Part("bgp", "routed: BGP\nCalico", "netfilter", ("04",)),
-            Part("vpc", "cloud: VPC\nAWS VPC CNI", "underlay", ("04",)),
-        )),
-    ), ((0, 1),)),
-    Mode("3", "Pod ↔ Service: one stable address and name for Pods that come and go", "outside", (
-        Group("kube-proxy, on every node, turns Services into rules", "netfilter", (
-            Part("iptables", "iptables\nthe default;\nlong chains at scale", "netfilter", ("06",)),
-            Part("nftables", "nftables\nthe successor,\nstable since 1.33", "netfilter", ("06",)),
-            Part("ipvs", "IPVS\nhash tables, schedulers;\ndeprecated in 1.35", "netfilter", ("06",)),
-            Part("userspace", "userspace\nhistory:\nremoved in 1.26", "netfilter", ("06",)),
-        )),
-        Group("", "", (
-            Part("service", "Service\nDNS name, ClusterIP,\nPods by label selector", "service", ("05",)),
-        )),
-        Group("Service types", "service", (
-            Part("clusterip", "ClusterIP\ninside only", "service", ("05",)),
-            Part("nodeport", "NodePort\n30000–32767", "service", ("07",)),
-            Part("loadbalancer", "LoadBalancer\n+ a cloud's balancer", "service", ("07",)),
-            Part("externalname", "ExternalName\na CNAME", "service", ("05", "07")),
-        )),
-    ), ((0,), (1, 2))),
-    Mode("4", "outside → cluster", "outside", (
-        Group("", "", (
-            Part("ingress", "Ingress and its controller\nby host and path; ends TLS;\nnginx, Traefik, HAProxy", "outside", ("08",)),
-            Part("edge-lb", "NodePort, LoadBalancer\na port on every node, or an\naddress at a cloud balancer", "outside", ("07",)),
-            Part("gateway", "Gateway API\nthe successor: more\nexpressive, with roles", "outside", ("09",)),
-        )),
-    )),
+    Mode(
+        "1",
+        "container ↔ container, in one Pod: nothing to configure",
+        "pod",
+        (
+            Group(
+                "",
+                "",
+                (
+                    Part("eth0", "eth0\none address for both", "interface", ("01",)),
+                    Part("app", "app container\nlistens on :8080", "interface", ("01",)),
+                    Part("lo", "lo · localhost\none port space", "interface", ("01",)),
+                    Part("sidecar", "log sidecar\nsame network namespace", "interface", ("01",)),
+                ),
+            ),
+        ),
+    ),
+    Mode(
+        "2",
+        "Pod ↔ Pod: own addresses, no NAT; Kubernetes sets the rules, a CNI plug-in obeys",
+        "outside",
+        (
+            Group(
+                "2.1 on one node",
+                "host",
+                (
+                    Part("veth", "veth pair\na cable into the Pod", "interface", ("02",)),
+                    Part("bridge", "cni0 · bridge\nlayer 2; once docker0", "bridge", ("02",)),
+                ),
+            ),
+            Group(
+                "2.2 across nodes",
+                "host",
+                (
+                    Part("vxlan", "overlay: VXLAN\nFlannel", "tunnel", ("03",)),
+                    Part("ipip", "overlay: IPIP\nCalico", "tunnel", ("03",)),
+                    Part("bgp", "routed: BGP\nCalico", "netfilter", ("04",)),
+                    Part("vpc", "cloud: VPC\nAWS VPC CNI", "underlay", ("04",)),
+                ),
+            ),
+        ),
+        ((0, 1),),
+    ),
+    Mode(
+        "3",
+        "Pod ↔ Service: one stable address and name for Pods that come and go",
+        "outside",
+        (
+            Group(
+                "kube-proxy, on every node, turns Services into rules",
+                "netfilter",
+                (
+                    Part("iptables", "iptables\nthe default;\nlong chains at scale", "netfilter", ("06",)),
+                    Part("nftables", "nftables\nthe successor,\nstable since 1.33", "netfilter", ("06",)),
+                    Part("ipvs", "IPVS\nhash tables, schedulers;\ndeprecated in 1.35", "netfilter", ("06",)),
+                    Part("userspace", "userspace\nhistory:\nremoved in 1.26", "netfilter", ("06",)),
+                ),
+            ),
+            Group("", "", (Part("service", "Service\nDNS name, ClusterIP,\nPods by label selector", "service", ("05",)),)),
+            Group(
+                "Service types",
+                "service",
+                (
+                    Part("clusterip", "ClusterIP\ninside only", "service", ("05",)),
+                    Part("nodeport", "NodePort\n30000–32767", "service", ("07",)),
+                    Part("loadbalancer", "LoadBalancer\n+ a cloud's balancer", "service", ("07",)),
+                    Part("externalname", "ExternalName\na CNAME", "service", ("05", "07")),
+                ),
+            ),
+        ),
+        ((0,), (1, 2)),
+    ),
+    Mode(
+        "4",
+        "outside → cluster",
+        "outside",
+        (
+            Group(
+                "",
+                "",
+                (
+                    Part("ingress", "Ingress and its controller\nby host and path; ends TLS;\nnginx, Traefik, HAProxy", "outside", ("08",)),
+                    Part("edge-lb", "NodePort, LoadBalancer\na port on every node, or an\naddress at a cloud balancer", "outside", ("07",)),
+                    Part("gateway", "Gateway API\nthe successor: more\nexpressive, with roles", "outside", ("09",)),
+                ),
+            ),
+        ),
+    ),
 )
 """The account that the course covers, mode by mode."""
 
@@ -153,7 +197,7 @@ CLIENT = Part("client", "client\non the Internet", "outside", ("11",))
 WAY = ("client", "edge-lb", "ingress", "service", "iptables", "veth", "eth0", "app")
 """The way of a request from outside, as it is usually told."""
 BESIDE = (("app", "lo"), ("lo", "sidecar"), ("veth", "bridge"))
-GAP = "\u00a0" * 25   # between the number of a mode and its name: there the way comes through
+GAP = "\u00a0" * 25  # between the number of a mode and its name: there the way comes through
 
 
 def course_map(files: Iterable[str | PathLike[str]] = ()) -> Map:
@@ -255,7 +299,7 @@ def _drawing(modes: tuple[Mode, ...], there: Mapping[str, str] | None) -> graphv
             for left, right in pairwise(rank):
                 _beside(same, left, right, whole)
             same.node(rank[0])
-    for upper, lower in pairwise(ranks):   # the first box of each row stands below that of the row above
+    for upper, lower in pairwise(ranks):  # the first box of each row stands below that of the row above
         graph.edge(WAY[1] if lower == [CLIENT.key] else upper[0], lower[0], style="invis", weight="200")
     _up(graph, ranks)
     return graph

@@ -6,6 +6,7 @@ share a rank across nodes, so that a packet goes down one node and up the other.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,9 @@ def alt_text(walk: Sequence[Step]) -> str:
     last = walk[-1]
     if last.ended == "dropped":
         reason = next((word for word in last.happened if word.startswith("dropped")), "")
-        return TEXT["alt-dropped"].format(start=walk[0].place.netns, n=last.number, place=place_name(last.place), reason=reason.removeprefix("dropped: "), way=way)
+        return TEXT["alt-dropped"].format(
+            start=walk[0].place.netns, n=last.number, place=place_name(last.place), reason=reason.removeprefix("dropped: "), way=way
+        )
     told = "alt-delivered-1" if len(walk) == 2 else "alt-delivered"
     return TEXT[told].format(start=walk[0].place.netns, end=last.place.netns, n=len(walk) - 1, way=way)
 
@@ -126,13 +129,19 @@ class _Drawing:
         pods = [name for name in self.names if role(self.network, name) == "pod"]
         if not found:
             return f"Network namespaces: {', '.join(self.names)}."
-        return "A network: " + "; ".join(f"{h} with Pods {', '.join(p for p in pods if host_of(self.network, p) == h) or 'none'}" for h in found) + "."
+        return (
+            "A network: "
+            + "; ".join(f"{h} with Pods {', '.join(p for p in pods if host_of(self.network, p) == h) or 'none'}" for h in found)
+            + "."
+        )
 
     def draw(self) -> graphviz.Digraph:
         for host in hosts(self.network, self.names):
             self._host(host)
         for name in self.names:
-            if role(self.network, name) in ("plain", OUTSIDE) or (role(self.network, name) == "pod" and host_of(self.network, name) not in self.names):
+            if role(self.network, name) in ("plain", OUTSIDE) or (
+                role(self.network, name) == "pod" and host_of(self.network, name) not in self.names
+            ):
                 self._pod(self.graph, name)
         if any(role(self.network, name) == FABRIC for name in self.names):
             self._underlay()
@@ -141,7 +150,7 @@ class _Drawing:
                 rank.attr(rank="same")
                 for member in members:
                     rank.node(member)
-                for left, right in zip(members, members[1:], strict=False):  # keep the order in which they were made
+                for left, right in itertools.pairwise(members):  # keep the order in which they were made
                     rank.edge(left, right, style="invis")
         self._links()
         self._way()
@@ -179,7 +188,11 @@ class _Drawing:
             for interface in namespace.interfaces.values():
                 if interface.kind == "bridge":
                     self._box(cluster, Place(name, interface.name), self._label(interface), "bridge", "bridge")
-            if uplinks or (veths and not any(i.kind == "bridge" for i in namespace.interfaces.values())) or f"{name}/{ROUTING}" in self.on_way:
+            if (
+                uplinks
+                or (veths and not any(i.kind == "bridge" for i in namespace.interfaces.values()))
+                or f"{name}/{ROUTING}" in self.on_way
+            ):
                 self._box(cluster, Place(name, ROUTING), TEXT["routing"], "netfilter", "routing")
             for interface in namespace.interfaces.values():
                 if interface.kind in TUNNELS:
@@ -266,7 +279,14 @@ class _Drawing:
             down = self._level(one) <= self._level(two)
             tail, head = (one, two) if down else (two, one)
             classes = "path" + (" now" if self.now is not None and number + 1 == self.now else "")
-            self.graph.edge(self._id(tail), self._id(head), label=str(number), dir="forward" if down else "back", id=f"hop-{number}", **{"class": classes})
+            self.graph.edge(
+                self._id(tail),
+                self._id(head),
+                label=str(number),
+                dir="forward" if down else "back",
+                id=f"hop-{number}",
+                **{"class": classes},
+            )
         if self.walk and self.walk[-1].ended == "dropped":
             self._drop(self.walk[-1])
 

@@ -58,7 +58,13 @@ def journey_table(found: Journey) -> Table:
         label = TEXT["back" if back else "there"].format(n=found.connections.index(each) + 1, tail=each.tail, head=each.head)
         rows += _legs(label, trace, back)
     heads = tuple(TEXT["heads"].split("|"))
-    return Table(heads, tuple(rows), TEXT["caption"].format(request=found.request, response=response(found)), frozenset(heads[2:4]), frozenset(heads[:4]))
+    return Table(
+        heads,
+        tuple(rows),
+        TEXT["caption"].format(request=found.request, response=response(found)),
+        frozenset(heads[2:4]),
+        frozenset(heads[:4]),
+    )
 
 
 def _in_order(found: Journey) -> Iterator[tuple[Trace, bool, Connection]]:
@@ -76,7 +82,14 @@ def _legs(label: str, trace: Trace, back: bool) -> Iterator[tuple[str, ...]]:
         packet = leg.packet
         way = TEXT["leg"].format(tail=place(leg.tail, trace), head=place(leg.head, trace))
         changed = _changed(before, packet)
-        yield label, way, _pair(packet.src, packet.sport), _pair(packet.dst, packet.dport), changed, TEXT["yes"] if _tunnelled(trace, leg.tail, leg.head) else ""
+        yield (
+            label,
+            way,
+            _pair(packet.src, packet.sport),
+            _pair(packet.dst, packet.dport),
+            changed,
+            TEXT["yes"] if _tunnelled(trace, leg.tail, leg.head) else "",
+        )
         before, label = packet, ""
     if not trace.delivered:
         yield label, TEXT["lost"].format(reason=trace.end.reason, where=place(trace.end.netns, trace)), "", "", "", ""
@@ -143,7 +156,12 @@ def facts(found: Journey) -> list[tuple[str, str]]:
         seen = TEXT["seen"].format(head=found.pod.name, peer=found.sees)
         rows.append((TEXT["receiver"], f"{TEXT['pod-words'].format(key=found.pod.key, node=found.pod.node_name)}; {seen}"))
         rows += [("TLS", TEXT["cert-pod"])] if found.request.scheme == "https" else []
-    elif found.request.scheme == "https" and found.connections[0].there.delivered and found.heard and (found.certificate or not _passed(found)):
+    elif (
+        found.request.scheme == "https"
+        and found.connections[0].there.delivered
+        and found.heard
+        and (found.certificate or not _passed(found))
+    ):
         rows.append(("TLS", TEXT["cert"].format(key=found.certificate) if found.certificate else TEXT["cert-own"]))
     if found.decision:
         rows.append((TEXT["decided"], decided(found)))
@@ -173,12 +191,16 @@ def layers(found: Journey) -> str:
     trusted."""
     rows = "".join(f"<tr><td><b>{escape(what)}</b></td><td style='text-align:left'>{escape(text)}</td></tr>" for what, text in facts(found))
     parts = [_fold(TEXT["l7"], f"<table>{rows}</table>", opened=True)]
-    parts.append(_fold(TEXT["l4"].format(n=len(found.connections)), _listed(_connection(n, each) for n, each in enumerate(found.connections, 1))))
+    parts.append(
+        _fold(TEXT["l4"].format(n=len(found.connections)), _listed(_connection(n, each) for n, each in enumerate(found.connections, 1)))
+    )
     for number, each in enumerate(found.connections, 1):
         heads = tuple(TEXT["heads"].split("|"))[1:]
         own = [row[1:] for trace, back in _both(each) for row in _legs("", trace, back)]
         words_ = {"n": number, "tail": each.tail, "head": each.head}
-        parts.append(_fold(TEXT["l3"].format(**words_), Table(heads, tuple(own), code=frozenset(heads[1:3]), whole=frozenset(heads[:3])).html()))
+        parts.append(
+            _fold(TEXT["l3"].format(**words_), Table(heads, tuple(own), code=frozenset(heads[1:3]), whole=frozenset(heads[:3])).html())
+        )
         parts.append(_fold(TEXT["l2"].format(**words_), table(each.there).html()))
     return f"<div><p><b>{escape(TEXT['layers'])}</b></p>{''.join(parts)}</div>"
 

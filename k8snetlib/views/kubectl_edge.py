@@ -100,7 +100,14 @@ def listeners(cluster: Cluster) -> Table:
         columns = zip(*[(line.type, line.status, line.reason) for line in lines], strict=True)
         place = f"{each.listener.port} {each.listener.protocol}"
         rows.append(
-            (each.name, place, each.listener.hostname or TEXT["any"], ", ".join(each.supported), str(each.attached), *("\n".join(c) for c in columns))
+            (
+                each.name,
+                place,
+                each.listener.hostname or TEXT["any"],
+                ", ".join(each.supported),
+                str(each.attached),
+                *("\n".join(c) for c in columns),
+            )
         )
     heads = tuple(TEXT["listeners"].split("|"))
     return Table(heads, tuple(rows), TEXT["listener-statuses"], whole=frozenset(heads[1:3]) | frozenset(heads[5:]))

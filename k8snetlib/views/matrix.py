@@ -25,7 +25,12 @@ LOOK = "".join(
 
 
 def matrix(
-    groups: Mapping[str, Mapping[str, Collection[str]]], columns: Mapping[str, str], alt: str, caption: str = "", *, kinds: Sequence[str] = ()
+    groups: Mapping[str, Mapping[str, Collection[str]]],
+    columns: Mapping[str, str],
+    alt: str,
+    caption: str = "",
+    *,
+    kinds: Sequence[str] = (),
 ) -> Figure:
     """``groups`` are rows by group, each with the keys of its columns; ``columns`` the keys with their heads, in order; ``kinds`` the drawing
     classes whose colours the groups have. ModelError where there is nothing to draw."""

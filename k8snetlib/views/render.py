@@ -42,7 +42,7 @@ TEXT = {
     "syntax": "Graphviz cannot read this DOT text: {reason}",
 }
 
-PALETTE = {   # class: (fill, stroke); every stroke has 3:1 against the plate, every text 4.5:1 against its fill
+PALETTE = {  # class: (fill, stroke); every stroke has 3:1 against the plate, every text 4.5:1 against its fill
     "host": ("#f3f6fa", "#71839a"),
     "pod": ("#e6f4ea", "#188038"),
     "interface": ("#ffffff", "#52606d"),
@@ -54,16 +54,25 @@ PALETTE = {   # class: (fill, stroke); every stroke has 3:1 against the plate, e
     "outside": ("#f1f1f1", "#52606d"),
     "drop": ("#ffffff", "#8c1515"),
 }
-EDGES = (("link", "#7b8794", 1.2), ("lookup", "#52606d", 1.2), ("path", "#c2185b", 3), ("reply", "#00695c", 3))   # class, colour, width
+EDGES = (("link", "#7b8794", 1.2), ("lookup", "#52606d", 1.2), ("path", "#c2185b", 3), ("reply", "#00695c", 3))  # class, colour, width
 PLATE, INK, MUTED = "#ffffff", "#1f2933", "#52606d"
 
 _SVG = "http://www.w3.org/2000/svg"
 _NS, _G = f"{{{_SVG}}}", f"{{{_SVG}}}g"
 _SHAPES = ("path", "polygon", "ellipse", "polyline")
-_LOOKS = ("fill", "stroke", "stroke-width", "stroke-dasharray", "font-family", "font-size", "font-weight", "font-style",
-          "{http://www.w3.org/XML/1998/namespace}space")
-_FONT = "Helvetica,Arial,'Liberation Sans',sans-serif"   # three names of the same widths
-_PT, _PAD = 4 / 3, 6.0                                   # CSS pixels to a point; plate around the drawing, in points
+_LOOKS = (
+    "fill",
+    "stroke",
+    "stroke-width",
+    "stroke-dasharray",
+    "font-family",
+    "font-size",
+    "font-weight",
+    "font-style",
+    "{http://www.w3.org/XML/1998/namespace}space",
+)
+_FONT = "Helvetica,Arial,'Liberation Sans',sans-serif"  # three names of the same widths
+_PT, _PAD = 4 / 3, 6.0  # CSS pixels to a point; plate around the drawing, in points
 
 
 # The build is one instance without locks, and a notebook draws in several threads at once: JupyterLab sends widget messages to subshells
@@ -83,12 +92,29 @@ def canvas(name: str, **graph_attr: str) -> graphviz.Digraph:
     import graphviz
 
     graph = graphviz.Digraph(name)
-    layout = {"rankdir": "TB", "newrank": "true", "ranksep": "0.4", "nodesep": "0.35", "pad": "0.08",
-              "fontname": "Helvetica-Bold", "fontsize": "12", "labeljust": "l", "style": "rounded,filled"}
+    layout = {
+        "rankdir": "TB",
+        "newrank": "true",
+        "ranksep": "0.4",
+        "nodesep": "0.35",
+        "pad": "0.08",
+        "fontname": "Helvetica-Bold",
+        "fontsize": "12",
+        "labeljust": "l",
+        "style": "rounded,filled",
+    }
     graph.attr("graph", **layout | graph_attr)
     # Laid out in a larger size than is shown (10.5): a reader's machine may have only a wider font than Helvetica, such as DejaVu Sans.
-    graph.attr("node", shape="box", style="rounded,filled", fontname="Helvetica-Bold", fontsize="12", margin="0.16,0.05", height="0.36",
-               **{"class": "interface"})
+    graph.attr(
+        "node",
+        shape="box",
+        style="rounded,filled",
+        fontname="Helvetica-Bold",
+        fontsize="12",
+        margin="0.16,0.05",
+        height="0.36",
+        **{"class": "interface"},
+    )
     graph.attr("edge", fontname="Helvetica-Bold", fontsize="11", dir="none", **{"class": "link"})
     return graph
 
@@ -147,7 +173,7 @@ def _dot(option: str, source: str = "") -> bytes | None:
         return None
     if run.returncode:
         raise RenderError(TEXT["syntax"].format(reason=run.stderr.decode(errors="replace").strip()))
-    return run.stdout or run.stderr   # -V answers on stderr
+    return run.stdout or run.stderr  # -V answers on stderr
 
 
 _DOT_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|^[ \t]*#[^\n]*|<', re.DOTALL | re.MULTILINE)
@@ -170,12 +196,30 @@ def _restyle(root: ElementTree.Element, label: str, prefix: str, max_width: int)
     left, top, width, height = (float(number) for number in root.attrib["viewBox"].split())
     left, top, width, height = left - _PAD, top - _PAD, width + 2 * _PAD, height + 2 * _PAD
     shown = min(width * _PT, max_width)
-    drawing = ElementTree.Element(f"{_NS}svg", {
-        "class": "k8snet", "role": "img", "aria-label": label, "width": f"{shown:.0f}", "height": f"{shown * height / width:.0f}",
-        "viewBox": f"{left:g} {top:g} {width:g} {height:g}"})
+    drawing = ElementTree.Element(
+        f"{_NS}svg",
+        {
+            "class": "k8snet",
+            "role": "img",
+            "aria-label": label,
+            "width": f"{shown:.0f}",
+            "height": f"{shown * height / width:.0f}",
+            "viewBox": f"{left:g} {top:g} {width:g} {height:g}",
+        },
+    )
     ElementTree.SubElement(drawing, f"{_NS}style").text = STYLE
-    ElementTree.SubElement(drawing, f"{_NS}rect", {
-        "class": "plate", "x": f"{left + .5:g}", "y": f"{top + .5:g}", "width": f"{width - 1:g}", "height": f"{height - 1:g}", "rx": "8"})
+    ElementTree.SubElement(
+        drawing,
+        f"{_NS}rect",
+        {
+            "class": "plate",
+            "x": f"{left + 0.5:g}",
+            "y": f"{top + 0.5:g}",
+            "width": f"{width - 1:g}",
+            "height": f"{height - 1:g}",
+            "rx": "8",
+        },
+    )
     drawing.append(graph)
     ElementTree.register_namespace("", _SVG)
     return re.sub(r">\s+<", "><", ElementTree.tostring(drawing, encoding="unicode"))
@@ -184,13 +228,13 @@ def _restyle(root: ElementTree.Element, label: str, prefix: str, max_width: int)
 def _restyle_group(group: ElementTree.Element, prefix: str) -> None:
     """Take Graphviz' own looks from one node, edge, cluster or graph and give it names that the style sheet and scripts can use."""
     title = group.find(f"{_NS}title")
-    if title is not None:   # an internal name, which a browser would show as a tooltip
+    if title is not None:  # an internal name, which a browser would show as a tooltip
         group.set("data-name", title.text or "")
         group.remove(title)
-    if re.fullmatch(r"(graph|node|edge|clust)\d+", group.get("id", "")):   # ids that the drawing's author chose stay
+    if re.fullmatch(r"(graph|node|edge|clust)\d+", group.get("id", "")):  # ids that the drawing's author chose stay
         group.set("id", f"{prefix}-{group.get('id')}")
     kinds = group.get("class", "").split()
-    if not kinds or kinds[0] == "graph":              # the whole, or the wrapper that a URL or a tooltip gets
+    if not kinds or kinds[0] == "graph":  # the whole, or the wrapper that a URL or a tooltip gets
         return
     texts, shapes = list(group.iter(f"{_NS}text")), [part for tag in _SHAPES for part in group.iter(f"{_NS}{tag}")]
     for part in texts + shapes:
@@ -216,12 +260,12 @@ def _top_left(cluster: ElementTree.Element, texts: list[ElementTree.Element]) ->
 
 def _badge(edge: ElementTree.Element, text: ElementTree.Element) -> None:
     """Move the number of a hop onto the middle of its line, white on a pill of the line's colour."""
-    points = list(_points(edge))                      # M p0 C c c p1 C c c p2 ...: a multiple of three, and one
+    points = list(_points(edge))  # M p0 C c c p1 C c c p2 ...: a multiple of three, and one
     middle = (len(points) - 1) // 6 * 3
-    if len(points) % 6 == 1:                          # an even number of curves: they join in the middle
+    if len(points) % 6 == 1:  # an even number of curves: they join in the middle
         x, y = points[middle]
     else:
-        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points[middle:middle + 4]
+        (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points[middle : middle + 4]
         x, y = (x0 + 3 * x1 + 3 * x2 + x3) / 8, (y0 + 3 * y1 + 3 * y2 + y3) / 8
     half = max(7.0, 3.2 * len(text.text or "") + 3)
     pill = {"class": "badge", "x": f"{x - half:.2f}", "y": f"{y - 7:.2f}", "width": f"{2 * half:g}", "height": "14", "rx": "7"}
@@ -248,9 +292,13 @@ def _style() -> str:
         *(f" .{name} .shape{{fill:{fill};stroke:{stroke}}}" for name, (fill, stroke) in PALETTE.items()),
         f" .edge text{{font-size:10.5px;font-weight:600;paint-order:stroke;stroke:{PLATE};stroke-width:3px;stroke-linejoin:round}}",
     ]
-    for edge, colour, width in (("edge", *EDGES[0][1:]), *EDGES):   # first what an edge without a class looks like
-        rules += [f" .{edge} .line{{fill:none;stroke:{colour};stroke-width:{width}}}", f" .{edge} .arrow{{fill:{colour};stroke:{colour}}}",
-                  f" .{edge} text{{fill:{colour}}}", f" .{edge} .badge{{fill:{colour}}}"]
+    for edge, colour, width in (("edge", *EDGES[0][1:]), *EDGES):  # first what an edge without a class looks like
+        rules += [
+            f" .{edge} .line{{fill:none;stroke:{colour};stroke-width:{width}}}",
+            f" .{edge} .arrow{{fill:{colour};stroke:{colour}}}",
+            f" .{edge} text{{fill:{colour}}}",
+            f" .{edge} .badge{{fill:{colour}}}",
+        ]
     rules += [
         f" .edge .number{{font-size:10px;fill:{PLATE};stroke:none}}",
         " .reply .line,.k8snet .lookup .line{stroke-dasharray:6 3}",

@@ -45,7 +45,14 @@ BESIDE = "\u00a0" * 4
 
 
 def route_picture(
-    cluster: Cluster, url: str | Request, method: str = "GET", headers: Mapping[str, str] | Pairs = (), *, name: str = "", sni: str = "", caption: str = ""
+    cluster: Cluster,
+    url: str | Request,
+    method: str = "GET",
+    headers: Mapping[str, str] | Pairs = (),
+    *,
+    name: str = "",
+    sni: str = "",
+    caption: str = "",
 ) -> Figure:
     """``route_picture(cluster, "http://www.example.com/api")``: how the rules of a way in decide on a request. ModelError as ``routed``."""
     found = routed(cluster, url, method, headers, name=name, sni=sni)
@@ -119,7 +126,11 @@ class _Drawing:
 
     def _host_rules(self, place: int, mine: list[tuple[int, Considered]]) -> str:
         node = ""
-        shown = mine if len(mine) <= MOST_RULES else [each for each in mine if not each[1].why] + [e for e in mine if e[1].why][: MOST_RULES - 1]
+        shown = (
+            mine
+            if len(mine) <= MOST_RULES
+            else [each for each in mine if not each[1].why] + [e for e in mine if e[1].why][: MOST_RULES - 1]
+        )
         for number, each in sorted(shown, key=lambda pair: pair[0]):
             key = "rule" if each.rule.origin.rule is not None else "default"
             label = TEXT[key].format(number=number, match=_cut(words(each.rule.match)))
@@ -146,7 +157,13 @@ class _Drawing:
         places = self.cluster.edge.backends.upstreams(backend)
         for index, each in enumerate(places[:MOST_PODS]):
             name = each.pod.rpartition("/")[2] or "Pod"
-            self._step(f"pod{number}-{index}", TEXT["pod"].format(pod=name, address=each), "pod", True, share(_part(len(places))) if len(places) > 1 else "")
+            self._step(
+                f"pod{number}-{index}",
+                TEXT["pod"].format(pod=name, address=each),
+                "pod",
+                True,
+                share(_part(len(places))) if len(places) > 1 else "",
+            )
 
 
 def _part(count: int):
@@ -168,7 +185,9 @@ def _wrapped(text: str) -> str:
 
 def _rule_words(number: int, each: Considered) -> str:
     rule: Rule = each.rule
-    return TEXT["alt-rule"].format(number=number, match=words(rule.match).replace("\n", " and "), host=each.host or TEXT["any"], why=reason(each.why))
+    return TEXT["alt-rule"].format(
+        number=number, match=words(rule.match).replace("\n", " and "), host=each.host or TEXT["any"], why=reason(each.why)
+    )
 
 
 def alt(found: Routed) -> str:

@@ -105,7 +105,9 @@ def routing_table(cluster: Cluster, name: str = "") -> Table:
 
 def _rows(router: Router) -> list[tuple[str, ...]]:
     found = [(host, rule) for host in hosts(router) for rule in router.table(host).rules]
-    rows = [(str(n), host or TEXT["any"], words(rule.match), goes_to(rule.action), str(rule.origin)) for n, (host, rule) in enumerate(found, 1)]
+    rows = [
+        (str(n), host or TEXT["any"], words(rule.match), goes_to(rule.action), str(rule.origin)) for n, (host, rule) in enumerate(found, 1)
+    ]
     if router.default is not None:
         rows.append((str(len(rows) + 1), TEXT["any"], TEXT["everything"], goes_to(router.default.action), str(router.default.origin)))
     return rows
@@ -160,7 +162,11 @@ def outcome_table(found: Routed) -> Table:
     rows = []
     for each in found.decisions:
         status = str(each.response) if each.response else TEXT["pod"] if each.backend else TEXT["no-answer"]
-        sent = "" if each.sent is None else "\n".join([f"{each.sent.method} {each.sent.path}", f"Host: {each.sent.host}", *map(_line, each.sent.headers)])
+        sent = (
+            ""
+            if each.sent is None
+            else "\n".join([f"{each.sent.method} {each.sent.path}", f"Host: {each.sent.host}", *map(_line, each.sent.headers)])
+        )
         rows.append((share(each.share), status, str(each.backend or ""), sent, each.why))
     heads = tuple(TEXT["outcomes"].split("|"))
     return Table(heads, tuple(rows), TEXT["shares"].format(request=found.request), frozenset({heads[3]}), frozenset(heads[:3]))

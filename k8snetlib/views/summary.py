@@ -90,7 +90,9 @@ def _pods(cni: str, target: str) -> Callable[[], Shown]:
 
 def _service(proxy: str) -> Callable[[], Shown]:
     def ask() -> Shown:
-        cluster = patched(shop(proxy=proxy), "pod/api-2", ready=False)  # the other is on web's own node: what is seen is the Service's share
+        cluster = patched(
+            shop(proxy=proxy), "pod/api-2", ready=False
+        )  # the other is on web's own node: what is seen is the Service's share
         found = cluster.trace("pod/web", "svc/api:80")
         if proxy != "userspace":
             return Shown((found,), dns=True)
@@ -255,14 +257,16 @@ def foundations(ways: Sequence[Way] = WAYS, caption: str = "") -> Figure:
     for row in rows:
         groups.setdefault(row.way.mode, {})[row.way.component] = row.grounds
     columns = {key: GROUNDS[key][1] for key in GROUNDS if any(key in row.grounds for row in rows)}
-    return matrix({TEXT[mode]: found for mode, found in groups.items()}, columns, _alt(rows), caption, kinds=[KINDS[mode] for mode in groups])
+    return matrix(
+        {TEXT[mode]: found for mode, found in groups.items()}, columns, _alt(rows), caption, kinds=[KINDS[mode] for mode in groups]
+    )
 
 
 def _alt(rows: Sequence[Row]) -> str:
     told = (
-        TEXT["alt-way"].format(mode=TEXT[row.way.mode], component=row.way.component, rests=", ".join(GROUNDS[key][0] for key in row.grounds))
+        TEXT["alt-way"].format(
+            mode=TEXT[row.way.mode], component=row.way.component, rests=", ".join(GROUNDS[key][0] for key in row.grounds)
+        )
         for row in rows
     )
     return TEXT["alt"].format(ways=" ".join(told))
-
-

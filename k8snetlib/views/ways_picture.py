@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from ..errors import ModelError
@@ -39,7 +40,7 @@ def ways_diagram(found: Iterable[Way], caption: str = "") -> Figure:
                 more = {"id": f"way-{number}-{STAGES.index(stage)}", "group": f"g{number}", "class": _look(stage)}
                 graph.node(name, _label(each, stage), **more)
                 ids.append(name)
-        for (one, two), hop in zip(zip(ids[1:], ids[2:], strict=False), range(len(ids)), strict=False):
+        for (one, two), hop in zip(itertools.pairwise(ids[1:]), range(len(ids)), strict=False):
             graph.edge(one, two, id=f"way-{number}-hop-{hop}", weight="20", **{"class": "path"})
         graph.edge(ids[0], ids[1], style="invis", weight="20")
         if not each.trace.delivered and isinstance(each.trace.end, Dropped):

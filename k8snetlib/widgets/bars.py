@@ -89,7 +89,7 @@ def _boxes(frame: Frame, y: int) -> Iterator[str]:
     """The headers in equal boxes, the data in what is left."""
     x, rest, name = LEFT, len(frame), TEXT["data"]
     for head in headers(frame):
-        if head.layer == "fragment":   # a piece of a packet, whose own headers are in the first piece
+        if head.layer == "fragment":  # a piece of a packet, whose own headers are in the first piece
             name = TEXT["piece"]
             continue
         rest -= head.length

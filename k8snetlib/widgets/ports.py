@@ -93,7 +93,7 @@ def start(web: int, bind: str, log: int) -> Started:
         try:
             network = build([Listen(POD, socket)], network)
             sockets.append(socket)
-        except ModelError:   # EADDRINUSE: all else about the socket is right
+        except ModelError:  # EADDRINUSE: all else about the socket is right
             clash = True
     return Started(network, tuple(sockets), clash)
 
@@ -185,7 +185,7 @@ def _call(graph, trace: Trace, caller: str) -> None:
     pairs = list(pairwise(way))
     for number, (one, two) in enumerate(pairs, 1):
         if (two, one) in pairs[: number - 1]:
-            continue   # there and back again is one line
+            continue  # there and back again is one line
         both = (two, one) in pairs
         down = order.index(one) <= order.index(two)
         tail, head = (one, two) if down else (two, one)

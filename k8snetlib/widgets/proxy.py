@@ -62,12 +62,8 @@ class ProxyExplorer(Explorer):
             "mode": ipywidgets.Dropdown(
                 options=names, value=FIRST["mode"], description=TEXT["mode"], style=label, layout={"width": "22em"}
             ),
-            "services": ipywidgets.SelectionSlider(
-                options=sizes, value=FIRST["services"], description=TEXT["services"], **slider
-            ),
-            "endpoints": ipywidgets.IntSlider(
-                FIRST["endpoints"], 1, MOST_ENDPOINTS, description=TEXT["endpoints"], **slider
-            ),
+            "services": ipywidgets.SelectionSlider(options=sizes, value=FIRST["services"], description=TEXT["services"], **slider),
+            "endpoints": ipywidgets.IntSlider(FIRST["endpoints"], 1, MOST_ENDPOINTS, description=TEXT["endpoints"], **slider),
             "number": ipywidgets.IntSlider(FIRST["number"], 1, MOST_LOOKED_AT, description=TEXT["number"], **slider),
         }
         super().__init__(TEXT["title"], view, controls, [["mode", "services"], ["endpoints", "number"]])

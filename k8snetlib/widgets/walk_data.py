@@ -51,7 +51,7 @@ def _said(trace: Trace, step: Step) -> Iterator[dict[str, Any]]:
         if not (words or why) or (words, why) == last:
             continue
         last = words, why
-        if why in seen:   # one line of a table may decide twice
+        if why in seen:  # one line of a table may decide twice
             why = None
         seen.add(why)
         end = "good" if type(event) is Delivered else "bad" if type(event) is Dropped else ""

@@ -14,7 +14,9 @@ Row = tuple[str, float, str]
 
 
 def rule(number: int, match: Match) -> Rule:
-    return Rule(match, Action((Backend("shop", f"s{number}", 80),)), Origin("HTTPRoute", "shop/r", number, 0), (0, -len(match.path.value), number))
+    return Rule(
+        match, Action((Backend("shop", f"s{number}", 80),)), Origin("HTTPRoute", "shop/r", number, 0), (0, -len(match.path.value), number)
+    )
 
 
 def by_host() -> tuple[Router, str, dict]:
@@ -55,13 +57,17 @@ def rows() -> Iterator[Row]:
     for name, (make, aim) in KINDS.items():
         router, url, headers = make()
         sent = request(url, headers=headers)
-        first = seconds(lambda: decide(router, sent), 1)
+        first = seconds(lambda router=router, sent=sent: decide(router, sent), 1)
         found = decide(router, sent)[0]
         assert found.backend is not None and found.backend.name == f"s{COUNT - 1}"
-        yield f"a request routed among 10,000 {name}", seconds(lambda: decide(router, sent), 50), aim
+        yield f"a request routed among 10,000 {name}", seconds(lambda router=router, sent=sent: decide(router, sent), 50), aim
         yield "    the first of all, which sorts the rules", first, "(none)"
     from k8snetlib.kube.cast import INGRESS, shop
 
     cluster = shop("vxlan", INGRESS, proxy="iptables", outside=True, balancer=True)
     cluster.journey("https://www.example.com/api")
-    yield "a request's whole journey, two connections there and back", seconds(lambda: cluster.journey("https://www.example.com/api"), 50), "(none)"
+    yield (
+        "a request's whole journey, two connections there and back",
+        seconds(lambda: cluster.journey("https://www.example.com/api"), 50),
+        "(none)",
+    )

@@ -23,7 +23,7 @@ import k8snetlib
 from k8snetlib.course.execute import execute
 
 ROOT = Path(k8snetlib.__file__).parents[1]
-START, WAIT = 60, 30_000   # seconds for the server, milliseconds for anything in the page
+START, WAIT = 60, 30_000  # seconds for the server, milliseconds for anything in the page
 ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync")  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -78,7 +78,7 @@ def test_arrow_keys_belong_to_the_walk_and_not_to_the_notebook(page, walk):
 
 
 def test_buttons(walk):
-    assert walk.buttons == ["«", "‹", "▶ Play", "›", "»"]   # as they were before the first click
+    assert walk.buttons == ["«", "‹", "▶ Play", "›", "»"]  # as they were before the first click
     first, back, _, forward, last = (walk.locator(".bar button").nth(n) for n in range(5))
     forward.click()
     forward.click()
@@ -169,7 +169,7 @@ def test_reduced_motion_moves_nothing(page, walk):
 
 
 def test_nothing_is_asked_of_the_kernel(page, walk):
-    page.wait_for_timeout(500)   # what the execution itself still sends
+    page.wait_for_timeout(500)  # what the execution itself still sends
     before = len(walk.sent)
     press(page, walk, "End", *["ArrowLeft"] * 6, "Home")
     walk.locator(".bar button").nth(3).click()

@@ -86,7 +86,9 @@ def test_a_cluster_written_by_hand(lab: Lab, two_nodes) -> None:
 
 
 COURSE = [
-    pytest.param(name, families, id=f"{name}-{'+'.join(families)}", marks=pytest.mark.needs("ipip") if "ipip" in name and "IPv4" in families else ())
+    pytest.param(
+        name, families, id=f"{name}-{'+'.join(families)}", marks=pytest.mark.needs("ipip") if "ipip" in name and "IPv4" in families else ()
+    )
     for name, plugin in CNIS.items()
     for families in (("IPv4",), ("IPv6",), ("IPv4", "IPv6"))
     if plugin.ipv6

@@ -197,7 +197,9 @@ def counters(text: str, version: int) -> Counter:
     return +found
 
 
-def draw(seed: int, sizes: tuple[int, ...] = (0, 0, 3, 1372, 1422, 1423), kinds: tuple[str, ...] = ("tcp", "udp", "icmp"), cni: str = "") -> Case:
+def draw(
+    seed: int, sizes: tuple[int, ...] = (0, 0, 3, 1372, 1422, 1423), kinds: tuple[str, ...] = ("tcp", "udp", "icmp"), cni: str = ""
+) -> Case:
     """A case that depends on the seed alone. Seeds, not Hypothesis: shrinking would build a hundred labs for every failure."""
     rng = random.Random(seed)
     pods = tuple(rng.randint(1, 2) for _ in range(rng.randint(1, 3)))
@@ -354,5 +356,5 @@ def test_every_plugin_agrees(cni: str, seed: int) -> None:
 def test_redirect_on_an_interface_without_an_address(cni: str) -> None:
     """A packet from a Pod on such a cable is dropped; one from the other node comes in by eth0, which has an address."""
     rule = next(rule for rule in NAT if "-j REDIRECT" in rule)
-    sends = tuple((sender, 2, "tcp", 9999, 40000, 64, 0, "S") for sender in (3, 1)) + ((2, 3, "tcp", 9999, 40001, 64, 0, "S"),)
+    sends = (*tuple((sender, 2, "tcp", 9999, 40000, 64, 0, "S") for sender in (3, 1)), (2, 3, "tcp", 9999, 40001, 64, 0, "S"))
     check(Case(cni, ("IPv4",), (1, 1), frozenset(), ((0, rule),), sends))

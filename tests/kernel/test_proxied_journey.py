@@ -60,7 +60,9 @@ def test_in_ipv6(kind):
 @pytest.mark.parametrize("kind", ["nginx", "haproxy"])
 def test_with_policy_local_the_pod_is_told_the_clients_own_address(kind):
     installed(kind, "openssl")
-    cluster = patched(shop("vxlan", INGRESS, proxy="iptables", outside=True, balancer=True), "svc/edge", "edge", external_traffic_policy="Local")
+    cluster = patched(
+        shop("vxlan", INGRESS, proxy="iptables", outside=True, balancer=True), "svc/edge", "edge", external_traffic_policy="Local"
+    )
     found = through(cluster, kind, URLS[0])
     assert found.agree, str(found)
     assert peers(found) == {"203.0.113.7"}

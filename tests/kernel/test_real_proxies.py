@@ -70,7 +70,11 @@ def an_ingress(random: Random) -> list[dict]:
         rules = []
         for host in random.sample([*HOSTS, ""], random.randint(1, 3)):
             paths = [
-                {"path": a_path(random), "pathType": random.choice(["Exact", "Prefix"]), "backend": {"service": {"name": a_service(random), "port": {"number": 80}}}}
+                {
+                    "path": a_path(random),
+                    "pathType": random.choice(["Exact", "Prefix"]),
+                    "backend": {"service": {"name": a_service(random), "port": {"number": 80}}},
+                }
                 for _ in range(random.randint(1, 5))
             ]
             rules.append({**({"host": host} if host else {}), "http": {"paths": paths}})

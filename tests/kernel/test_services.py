@@ -51,7 +51,9 @@ def draw(seed: int) -> Drawn:
     rng = random.Random(seed)
     nodes = rng.randint(1, 3)
     family = rng.choice(["IPv4", "IPv4", "IPv6"])
-    text = [f"apiVersion: v1\nkind: Node\nmetadata: {{name: n{n}, labels: {{topology.kubernetes.io/zone: z{n % 2}}}}}" for n in range(nodes)]
+    text = [
+        f"apiVersion: v1\nkind: Node\nmetadata: {{name: n{n}, labels: {{topology.kubernetes.io/zone: z{n % 2}}}}}" for n in range(nodes)
+    ]
     for pod in range(rng.randint(2, 5)):
         ready = rng.choice(["True", "True", "True", "False"])
         text.append(

@@ -104,12 +104,18 @@ def test_a_missing_exercise_is_named(course):
 
 
 @drawn
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ("case.integer(\\\"outer\\\", 1400, 1500) - 50", "1", "cell mtu-check: an error is stored as an output: NotYet: ✗ 99.1  not yet"),
-    ("    return 2 ** (32 - prefix) - 2", "    import sys; print(1, file=sys.stderr); return 254",
-     "cell count-check: something is written on stderr"),
-    ('"    ### END SOLUTION"', '"    pass"', "cell count: BEGIN SOLUTION and END SOLUTION do not match"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('case.integer(\\"outer\\", 1400, 1500) - 50', "1", "cell mtu-check: an error is stored as an output: NotYet: ✗ 99.1  not yet"),
+        (
+            "    return 2 ** (32 - prefix) - 2",
+            "    import sys; print(1, file=sys.stderr); return 254",
+            "cell count-check: something is written on stderr",
+        ),
+        ('"    ### END SOLUTION"', '"    pass"', "cell count: BEGIN SOLUTION and END SOLUTION do not match"),
+    ],
+)
 def test_a_solution_that_does_not_solve_is_not_written(course, old, new, message):
     change(course / SOLUTION, old, new)
     before = (course / EXERCISE).read_bytes()
@@ -167,8 +173,10 @@ def test_a_cell_that_does_not_end_is_named(tmp_path):
 def test_kernels_run_in_the_fixed_environment(tmp_path, monkeypatch):
     for name, value in {"K8SNET_SEED": "bob", "K8SNET_LANG": "de", "PYTHONHASHSEED": "5", "K8SNET_LAB": "live"}.items():
         monkeypatch.setenv(name, value)
-    code = ("import os, k8snetlib; names = ('PYTHONHASHSEED', 'LC_ALL', 'K8SNET_LAB', 'K8SNET_SEED', 'K8SNET_LANG')\n"
-            "print([os.environ.get(name) for name in names], os.getcwd(), k8snetlib.__file__)")
+    code = (
+        "import os, k8snetlib; names = ('PYTHONHASHSEED', 'LC_ALL', 'K8SNET_LAB', 'K8SNET_SEED', 'K8SNET_LANG')\n"
+        "print([os.environ.get(name) for name in names], os.getcwd(), k8snetlib.__file__)"
+    )
     done = execute.execute(author.loads(f"%% code id=a\n{code}"), tmp_path, name="x")
     package = str(REPOSITORY / "k8snetlib" / "__init__.py")
     assert done.cells[0].outputs[0].text == f"['0', 'C.UTF-8', 'recorded', None, None] {tmp_path} {package}\n"
@@ -176,7 +184,7 @@ def test_kernels_run_in_the_fixed_environment(tmp_path, monkeypatch):
 
 
 def test_only_notebooks_that_ask_the_lab_are_recorded_and_none_is_written(course):
-    code = ("import os, pathlib\ndef measured(name):\n    pathlib.Path(name).write_text(os.environ['K8SNET_LAB'])\nmeasured('said.txt')")
+    code = "import os, pathlib\ndef measured(name):\n    pathlib.Path(name).write_text(os.environ['K8SNET_LAB'])\nmeasured('said.txt')"
     asks = course / "course" / "96-asks.ipynb"
     made_up.write(author.loads(f"%% code id=a\n{code}"), asks)
     before, said = asks.read_bytes(), []
@@ -197,10 +205,17 @@ def test_the_environment_is_fixed_in_place_and_once():
 
 # -- strict nbval, as `python -m pytest` runs it -------------------------------------------------------------------------------------------
 
+
 def nbval(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     ours = ["-q", "-n0", "-p", "no:cacheprovider", "-c", str(REPOSITORY / "pyproject.toml"), "--rootdir", str(root)]
-    return subprocess.run([sys.executable, "-m", "pytest", *ours, *options, str(root)], cwd=REPOSITORY,
-                          capture_output=True, text=True, timeout=180, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *ours, *options, str(root)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
 
 
 @drawn

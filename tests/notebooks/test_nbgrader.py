@@ -21,10 +21,24 @@ pytest.importorskip("nbgrader", reason="the [teach] extra is not installed: noth
 
 def nbgrader(root: Path, *arguments: str, **variables: str) -> None:
     """Run a command as a teacher does: in ``.nbgrader``, with the environment's programs on the path (nbgrader calls alembic by name)."""
-    environment = os.environ | variables | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-                                "JUPYTER_CONFIG_DIR": str(root.parent / "none"), "JUPYTER_DATA_DIR": str(root.parent / "none")}
-    run = subprocess.run([sys.executable, "-m", "nbgrader", *arguments], cwd=root / ".nbgrader", env=environment,
-                         capture_output=True, text=True, timeout=180, check=False)
+    environment = (
+        os.environ
+        | variables
+        | {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "JUPYTER_CONFIG_DIR": str(root.parent / "none"),
+            "JUPYTER_DATA_DIR": str(root.parent / "none"),
+        }
+    )
+    run = subprocess.run(
+        [sys.executable, "-m", "nbgrader", *arguments],
+        cwd=root / ".nbgrader",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr
 
 
@@ -73,8 +87,15 @@ def test_the_five_commands_give_each_student_the_right_points(course):
 
     with open(course / ".nbgrader" / "grades.csv", encoding="utf-8") as file:
         rows = {row["student_id"]: (float(row["score"]), float(row["max_score"])) for row in csv.DictReader(file)}
-    assert rows == {"right": (10, 10), "half": (4, 10), "nothing": (0, 10), "cheat": (6, 10), "deleted": (6, 10), "seeded": (10, 10),
-                    "copied": (6, 10)}
+    assert rows == {
+        "right": (10, 10),
+        "half": (4, 10),
+        "nothing": (0, 10),
+        "cheat": (6, 10),
+        "deleted": (6, 10),
+        "seeded": (10, 10),
+        "copied": (6, 10),
+    }
 
     page = (course / ".nbgrader" / "feedback" / "half" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
     assert "count() raised ZeroDivisionError" in page and "Traceback (most recent" not in page
@@ -88,8 +109,11 @@ def test_the_five_commands_give_each_student_the_right_points(course):
 ASSIGNMENTS = files.solutions(REPOSITORY)
 
 
-@pytest.mark.parametrize("path", ASSIGNMENTS or [pytest.param(None, marks=pytest.mark.skip(reason="no solutions in this checkout yet"))],
-                         ids=lambda path: path.stem if path else "none")
+@pytest.mark.parametrize(
+    "path",
+    ASSIGNMENTS or [pytest.param(None, marks=pytest.mark.skip(reason="no solutions in this checkout yet"))],
+    ids=lambda path: path.stem if path else "none",
+)
 def test_nbgrader_cuts_the_committed_exercises_to_the_same_bytes(path, tmp_path):
     root = configured(tmp_path / "course")
     shutil.copytree(path.parent, root / "solutions" / path.stem)
@@ -99,8 +123,9 @@ def test_nbgrader_cuts_the_committed_exercises_to_the_same_bytes(path, tmp_path)
 
 def test_what_is_about_students_stays_out_of_git():
     paths = ["gradebook.db", "submitted/ann/01/01.ipynb", "feedback/ann/01/01.html", "grades.csv"]
-    run = subprocess.run(["git", "check-ignore", *(f".nbgrader/{path}" for path in paths)], cwd=REPOSITORY,
-                         capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        ["git", "check-ignore", *(f".nbgrader/{path}" for path in paths)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
     if run.returncode == 128:
         pytest.skip("not a git checkout")
     assert run.stdout.split() == [f".nbgrader/{path}" for path in paths]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,5 @@ def test_an_exercise_as_handed_out_passes_no_check(path: Path, monkeypatch: pyte
             with pytest.raises(NotYet):
                 exec(code, names)
         else:
-            try:
+            with contextlib.suppress(NotImplementedError):
                 exec(code, names)
-            except NotImplementedError:
-                pass

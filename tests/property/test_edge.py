@@ -81,7 +81,8 @@ NAMES = st.sampled_from(["x-a", "x-b"])
 CONDITIONS = st.lists(st.builds(NameMatch, NAMES, st.sampled_from(["1", "2"])), max_size=2, unique_by=lambda each: each.name)
 MATCHES = st.builds(
     Match,
-    st.builds(PathMatch, st.sampled_from(["Exact", "Prefix"]), PATHS) | st.builds(PathMatch, st.just("RegularExpression"), st.sampled_from(["/a.*", "/a/[ab]+", "/api/.*", "/a/b"])),
+    st.builds(PathMatch, st.sampled_from(["Exact", "Prefix"]), PATHS)
+    | st.builds(PathMatch, st.just("RegularExpression"), st.sampled_from(["/a.*", "/a/[ab]+", "/api/.*", "/a/b"])),
     st.sampled_from(["", "GET", "POST"]),
     CONDITIONS.map(tuple),
     CONDITIONS.map(tuple),
@@ -127,7 +128,17 @@ def test_a_look_up_among_many_rules_finds_what_a_search_finds(matches, sent):
     assert Router({"": rules}).find(sent) is next((rule for rule in rules if not rule.match.misses(sent)), None)
 
 
-PATTERNS = [("/api/[a-z]+", "/api"), ("/a/b", "/a"), ("/a", ""), ("/ab?/c", ""), ("/a/*", ""), ("/a|/b/c", ""), (".*", ""), ("/a\\.b/c", ""), ("a/b", "")]
+PATTERNS = [
+    ("/api/[a-z]+", "/api"),
+    ("/a/b", "/a"),
+    ("/a", ""),
+    ("/ab?/c", ""),
+    ("/a/*", ""),
+    ("/a|/b/c", ""),
+    (".*", ""),
+    ("/a\\.b/c", ""),
+    ("a/b", ""),
+]
 
 
 def test_the_first_element_of_a_pattern():

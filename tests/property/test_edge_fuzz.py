@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from typing import Any
@@ -73,8 +74,16 @@ OBJECTS = [each for text in (INGRESS.read_text(), GATEWAY.read_text(), MORE) for
 WANTED = ("Ingress", "IngressClass", "GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "TLSRoute", "ListenerSet", "ReferenceGrant")
 EDGE = [each for each in OBJECTS if each["kind"] in WANTED]
 PLACES = paths(EDGE)[1:]
-WORDS = st.sampled_from(["*", "*.com", "/", "//", "(", "Exact", "TLS", "HTTPS", "Passthrough", "All", "Selector", "1h", "0s", "shop", "front"])
-URLS = ["http://www.example.com/a", "https://www.example.com/b/x", "http://x.com:81/", "https://t.example.com/", "http://grpc.example.com/s.S/Get"]
+WORDS = st.sampled_from(
+    ["*", "*.com", "/", "//", "(", "Exact", "TLS", "HTTPS", "Passthrough", "All", "Selector", "1h", "0s", "shop", "front"]
+)
+URLS = [
+    "http://www.example.com/a",
+    "https://www.example.com/b/x",
+    "http://x.com:81/",
+    "https://t.example.com/",
+    "http://grpc.example.com/s.S/Get",
+]
 
 
 def read(objects: list[Any]) -> str:
@@ -89,15 +98,11 @@ def read(objects: list[Any]) -> str:
         return str(error)
     for table in (*cluster.edge.ingresses.values(), *cluster.edge.gateways.values()):
         for url in URLS:
-            try:
+            with contextlib.suppress(UnsupportedError):
                 assert sum(each.share for each in table.decide(request(url))) == 1
-            except UnsupportedError:
-                pass
         for write in (nginx_conf, haproxy_conf):
-            try:
+            with contextlib.suppress(UnsupportedError):
                 write(fronts(table, {80: 8080, 443: 8443}), cluster.edge.backends)
-            except UnsupportedError:
-                pass
     return ""
 
 
@@ -131,7 +136,9 @@ def test_missing_fields(path):
     read(objects)
 
 
-@given(st.text(max_size=30) | st.sampled_from(["http://a/%zz", "http://[::1]:80/", "https://a:1/?q&q=1;", "http://é/"]), st.text(max_size=5))
+@given(
+    st.text(max_size=30) | st.sampled_from(["http://a/%zz", "http://[::1]:80/", "https://a:1/?q&q=1;", "http://é/"]), st.text(max_size=5)
+)
 def test_any_text_is_a_url_or_refused(url, method):
     try:
         request(url, method)

@@ -81,7 +81,7 @@ def test_targets(target: str) -> None:
         ("pod/web", "pod/api-1:htpp", ModelError, 'no port named "htpp" (did you mean "http"?)'),
         ("pod/web", "pod/db:0", ModelError, "no port number"),
         ("pod/web", "node/node-z:80", ModelError, "there is no node 'node-z' (there are node-a, node-b)"),
-        ("pod/web", "svc/apu:80", ModelError, 'there is no Service \'apu\' (did you mean "api"?)'),
+        ("pod/web", "svc/apu:80", ModelError, "there is no Service 'apu' (did you mean \"api\"?)"),
         ("pod/web", "svc/api:htpp", ModelError, 'Service shop/api has no port named "htpp" (its ports: 80)'),
         ("pod/web", "lb/api:80", ModelError, "Service shop/api has type ClusterIP"),
         ("client", "pod/web", ModelError, "client"),

@@ -190,9 +190,7 @@ def test_without_a_pool_an_external_ip_stays_pending() -> None:
     text = manifest("web", spec(type="LoadBalancer"))
     plane = control_plane(loads(text, "shop.yaml").of(Service))
     assert addresses(plane.services[0]) == []
-    assert plane.notes == (
-        "shop.yaml:5 spec.type: EXTERNAL-IP of Service default/web stays <pending>: there is no load balancer here",
-    )
+    assert plane.notes == ("shop.yaml:5 spec.type: EXTERNAL-IP of Service default/web stays <pending>: there is no load balancer here",)
 
 
 def test_a_pool_serves_its_class() -> None:
@@ -347,9 +345,7 @@ subsets:
 
 def test_endpoints_written_by_hand_are_mirrored() -> None:
     manifests = loads(ENDPOINTS, "shop.yaml")
-    assert manifests.notes == (
-        "shop.yaml:2: Endpoints is deprecated since 1.33, in favour of EndpointSlice (discovery.k8s.io/v1)",
-    )
+    assert manifests.notes == ("shop.yaml:2: Endpoints is deprecated since 1.33, in favour of EndpointSlice (discovery.k8s.io/v1)",)
     endpoints = manifests.of(Endpoints)
     first, second = control_plane([service(selector=FrozenDict())], endpoints=endpoints).slices
     assert [(str(each.addresses[0]), each.ready, each.hostname) for each in first.endpoints] == [

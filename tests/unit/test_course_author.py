@@ -34,7 +34,14 @@ def test_a_text_becomes_cells_with_their_roles():
     assert cells["breaks"].metadata == {"tags": ["raises-exception"]}
     assert cells["mtu"].metadata.tags == cells["mtu-check"].metadata.tags == ["raises-exception"]
     assert cells["mtu-check"].metadata.nbgrader == {
-        "schema_version": 3, "grade": True, "locked": True, "solution": False, "task": False, "grade_id": "mtu-check", "points": 2.5}
+        "schema_version": 3,
+        "grade": True,
+        "locked": True,
+        "solution": False,
+        "task": False,
+        "grade_id": "mtu-check",
+        "points": 2.5,
+    }
     assert cells["why"].metadata.nbgrader.points == 4 and "tags" not in cells["why"].metadata
 
 
@@ -42,8 +49,9 @@ def test_the_text_comes_back():
     assert author.loads(author.dumps(author.loads(TEXT))) == author.loads(TEXT)
 
 
-words = st.sampled_from([(), ("solution",), ("locked",), ("raises",), ("hidden",), ("graded=3",), ("graded=0.5", "hidden"),
-                         ("locked", "raises")])
+words = st.sampled_from(
+    [(), ("solution",), ("locked",), ("raises",), ("hidden",), ("graded=3",), ("graded=0.5", "hidden"), ("locked", "raises")]
+)
 lines = st.text(st.characters(codec="ascii", exclude_categories=("Cc",)), max_size=20).filter(lambda line: not line.startswith("%% "))
 sources = st.lists(lines).map(lambda lines: "\n".join(lines).strip("\n"))
 
@@ -55,14 +63,17 @@ def test_any_notebook_of_ours_survives_the_round_trip(cells):
     assert normal.write(author.loads(author.dumps(nb))) == normal.write(nb)
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("x\n%% code id=a", "line 1: text before"),
-    ("%% code id=a\nx\n%% code id=a\ny", "line 3: a second cell with id 'a'"),
-    ("%% code\nx", "line 1: a cell begins with"),
-    ("%% code id=a solutoin", "line 1: .*solution, locked, raises, hidden, graded=POINTS: '%% code id=a solutoin'"),
-    ("%% raw id=a", "line 1"),
-    ("%% code id=a graded=x", "line 1"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x\n%% code id=a", "line 1: text before"),
+        ("%% code id=a\nx\n%% code id=a\ny", "line 3: a second cell with id 'a'"),
+        ("%% code\nx", "line 1: a cell begins with"),
+        ("%% code id=a solutoin", "line 1: .*solution, locked, raises, hidden, graded=POINTS: '%% code id=a solutoin'"),
+        ("%% raw id=a", "line 1"),
+        ("%% code id=a graded=x", "line 1"),
+    ],
+)
 def test_a_mistake_names_its_line(text, message):
     with pytest.raises(K8sNetError, match=message):
         author.loads(text)

@@ -26,8 +26,12 @@ def registry(monkeypatch):
     @question("99.1")
     def inner_mtu(mtu: int, case: Variant) -> str:
         outer = case.integer("outer", 1400, 1500)
-        expect(mtu == outer - 50, got=f"an inner MTU of {mtu}", expected="the largest packet that still fits once it is wrapped",
-               hint="Add up the headers that VXLAN puts in front of the frame.")
+        expect(
+            mtu == outer - 50,
+            got=f"an inner MTU of {mtu}",
+            expected="the largest packet that still fits once it is wrapped",
+            hint="Add up the headers that VXLAN puts in front of the frame.",
+        )
         return "the wrapped packet just fits"
 
     @question("99.2")
@@ -61,8 +65,9 @@ def test_a_right_answer_is_said_on_stdout_and_nothing_is_returned(capsys):
     assert capsys.readouterr() == ("✓ 99.1  the wrapped packet just fits\n", "")
 
 
-@pytest.mark.parametrize("call", [
-    f"check('99.1', {ANSWER})", f"check('99.1', mtu={ANSWER})", f"mtu = 1\ncheck('99.1', {ANSWER}, case=case)"])
+@pytest.mark.parametrize(
+    "call", [f"check('99.1', {ANSWER})", f"check('99.1', mtu={ANSWER})", f"mtu = 1\ncheck('99.1', {ANSWER}, case=case)"]
+)
 def test_arguments_come_before_the_names_of_the_notebook(call, capsys):
     notebook(call)
     assert capsys.readouterr().out.startswith("✓")
@@ -71,10 +76,12 @@ def test_arguments_come_before_the_names_of_the_notebook(call, capsys):
 def test_a_wrong_answer_says_got_expected_and_one_hint_but_not_the_answer():
     with pytest.raises(NotYet) as caught:
         notebook("check('99.1')", mtu=1500)
-    assert str(caught.value) == ("✗ 99.1  not yet\n"
-                                 "    got       an inner MTU of 1500\n"
-                                 "    expected  the largest packet that still fits once it is wrapped\n"
-                                 "    hint      Add up the headers that VXLAN puts in front of the frame.")
+    assert str(caught.value) == (
+        "✗ 99.1  not yet\n"
+        "    got       an inner MTU of 1500\n"
+        "    expected  the largest packet that still fits once it is wrapped\n"
+        "    hint      Add up the headers that VXLAN puts in front of the frame."
+    )
     assert isinstance(caught.value, AssertionError) and str(ANSWER) not in str(caught.value)
 
 
@@ -106,6 +113,7 @@ def test_the_source_of_the_students_line_is_shown_where_ipython_keeps_it(monkeyp
 def test_a_mistake_that_the_library_names_is_told_in_its_words():
     def refuse(prefix):
         raise ModelError("no namespace node-z")
+
     with pytest.raises(NotYet, match=r"(?s)got       no namespace node-z.*hint      What you got says what was refused"):
         notebook("check('99.2')", count=refuse)
 
@@ -146,21 +154,25 @@ def test_the_error_has_no_traceback_in_ipython():
 
 
 def test_every_shipped_check_has_a_key_of_its_exercise():
-    code = ("from k8snetlib.course import checking; ks = checking.keys();"
-            "print(all(checking._CHECKS[k].__module__.endswith(f'.ex{k.split(chr(46))[0]}') for k in ks))")
+    code = (
+        "from k8snetlib.course import checking; ks = checking.keys();"
+        "print(all(checking._CHECKS[k].__module__.endswith(f'.ex{k.split(chr(46))[0]}') for k in ks))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
 
 
 def test_check_modules_are_found_by_their_number(monkeypatch, capsys):
     module = types.ModuleType("k8snetlib.course.checks.ex97")
-    monkeypatch.setattr(checking.importlib, "import_module",
-                        lambda name: question("97.1")(lambda x: "found") if name == module.__name__ else pytest.fail(name))
+    monkeypatch.setattr(
+        checking.importlib,
+        "import_module",
+        lambda name: question("97.1")(lambda x: "found") if name == module.__name__ else pytest.fail(name),
+    )
     notebook("check('97.1', 1)")
     assert capsys.readouterr().out == "✓ 97.1  found\n"
 
 
 def test_the_seed_of_the_notebook_is_the_one_that_is_checked(capsys):
     case = variant("99", "another")
-    notebook("check('99.1', answer, other)",
-             answer=case.integer("outer", 1400, 1500) - 50, other=case)
+    notebook("check('99.1', answer, other)", answer=case.integer("outer", 1400, 1500) - 50, other=case)
     assert capsys.readouterr().out.startswith("✓")

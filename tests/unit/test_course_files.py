@@ -64,6 +64,10 @@ def test_the_package_of_a_wheel_finds_what_it_carries(tmp_path):
     shutil.copytree(REPOSITORY / "k8snetlib", tmp_path / "k8snetlib")
     shutil.copytree(REPOSITORY / "course", inside / "course")
     code = "from k8snetlib.course import files; print(files.root(), len(files.lessons(files.root())), len(files.solutions(files.root())))"
-    run = subprocess.run([sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],
-                         check=True, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     assert run.stdout.split() == [str(inside), str(len(files.lessons(REPOSITORY))), "0"]

@@ -43,8 +43,10 @@ def number(value: int) -> str:
 
 
 def test_widgets_are_numbered_as_they_appear_and_the_unreachable_dropped():
-    nb = with_state(shown(B, A), {A: model(layout=f"IPY_MODEL_{C}"), B: model(children=[f"IPY_MODEL_{A}", f"IPY_MODEL_{D}"]), C: model(),
-                                  D: model(), E: model()})
+    nb = with_state(
+        shown(B, A),
+        {A: model(layout=f"IPY_MODEL_{C}"), B: model(children=[f"IPY_MODEL_{A}", f"IPY_MODEL_{D}"]), C: model(), D: model(), E: model()},
+    )
     out = normal.normalise(nb)
     assert set(state(out)) == {number(n) for n in range(1, 5)}
     assert state(out)[number(1)]["state"] == {"children": [f"IPY_MODEL_{number(2)}", f"IPY_MODEL_{number(4)}"]}
@@ -53,8 +55,13 @@ def test_widgets_are_numbered_as_they_appear_and_the_unreachable_dropped():
 
 
 def test_a_link_is_kept_where_both_ends_are():
-    models = {A: model(), B: model(), C: model("LinkModel", source=[f"IPY_MODEL_{A}", "value"], target=[f"IPY_MODEL_{B}", "value"]),
-              D: model("LinkModel", source=[f"IPY_MODEL_{A}", "value"], target=[f"IPY_MODEL_{E}", "value"]), E: model()}
+    models = {
+        A: model(),
+        B: model(),
+        C: model("LinkModel", source=[f"IPY_MODEL_{A}", "value"], target=[f"IPY_MODEL_{B}", "value"]),
+        D: model("LinkModel", source=[f"IPY_MODEL_{A}", "value"], target=[f"IPY_MODEL_{E}", "value"]),
+        E: model(),
+    }
     kept = state(normal.normalise(with_state(shown(A, B), models)))
     assert [kept[number(n)]["model_name"] for n in (1, 2, 3)] == ["XModel", "XModel", "LinkModel"] and len(kept) == 3
 
@@ -89,8 +96,14 @@ def test_pieces_of_a_stream_are_joined_and_others_kept_apart():
 def test_what_editors_and_executions_remember_goes_and_what_is_meant_stays():
     meant = {"tags": ["raises-exception"], "jupyter": {"source_hidden": True}, "nbgrader": {"grade_id": "x"}}
     cell = v4.new_code_cell("x", id="x", metadata={"execution": {"iopub.execute_input": "2026"}, "collapsed": True, "vscode": {}} | meant)
-    nb = v4.new_notebook(cells=[cell], metadata={"language_info": {"name": "python", "version": "3.13.1"}, "celltoolbar": "x",
-                                                 "kernelspec": {"name": "my-env", "display_name": "mine"}})
+    nb = v4.new_notebook(
+        cells=[cell],
+        metadata={
+            "language_info": {"name": "python", "version": "3.13.1"},
+            "celltoolbar": "x",
+            "kernelspec": {"name": "my-env", "display_name": "mine"},
+        },
+    )
     out = normal.normalise(nb)
     assert out.cells[0].metadata == meant
     assert out.metadata == {"kernelspec": normal.KERNELSPEC, "language_info": {"name": "python"}}
@@ -102,6 +115,7 @@ def test_ids_stay_and_missing_or_doubled_ones_depend_on_the_text_alone():
         nb.cells[0].id = nb.cells[1].id = "keep"
         del nb.cells[2]["id"], nb.cells[3]["id"]
         return nb
+
     first, again = normal.normalise(doubled()), normal.normalise(doubled())
     ids = [cell.id for cell in first.cells]
     assert ids[0] == "keep" and len(set(ids)) == 4 and ids == [cell.id for cell in again.cells]
@@ -115,8 +129,14 @@ streams = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), texts), max_
 
 @given(st.lists(st.tuples(st.sampled_from(["markdown", "code"]), texts, streams), max_size=4))
 def test_twice_is_once(cells):
-    nb = v4.new_notebook(cells=[v4.new_markdown_cell(source) if kind == "markdown" else v4.new_code_cell(
-        source, outputs=[v4.new_output("stream", name=name, text=text) for name, text in outputs]) for kind, source, outputs in cells])
+    nb = v4.new_notebook(
+        cells=[
+            v4.new_markdown_cell(source)
+            if kind == "markdown"
+            else v4.new_code_cell(source, outputs=[v4.new_output("stream", name=name, text=text) for name, text in outputs])
+            for kind, source, outputs in cells
+        ]
+    )
     once = normal.normalise(nb)
     assert normal.write(normal.normalise(once)) == normal.write(once)
     assert [cell.source for cell in once.cells] == [source for _, source, _ in cells]

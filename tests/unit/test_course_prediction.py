@@ -16,8 +16,12 @@ CHOICES = {"none": "", "one": "Both Pods are on one segment.", "two <b>": "Neith
 
 
 def question(**changes) -> Question:
-    parts = {"question": "How many routers does `web`'s frame pass?", "choices": CHOICES, "answer": "none",
-             "why": "The bridge switches by MAC."}
+    parts = {
+        "question": "How many routers does `web`'s frame pass?",
+        "choices": CHOICES,
+        "answer": "none",
+        "why": "The bridge switches by MAC.",
+    }
     return predict(**parts | changes)
 
 
@@ -52,8 +56,10 @@ def test_each_choice_opens_to_its_verdict_and_reason():
     assert not parser.stack
     assert [row["summary"].replace("\xa0", "") for row in parser.found] == ["A none", "B one", "C two <b>"]
     assert [row["p"] for row in parser.found] == [
-        "✓ Right. The bridge switches by MAC.", "✗ Not this one. Both Pods are on one segment.",
-        "✗ Not this one. Neither node routes & cni0 switches."]
+        "✓ Right. The bridge switches by MAC.",
+        "✗ Not this one. Both Pods are on one segment.",
+        "✗ Not this one. Neither node routes & cni0 switches.",
+    ]
 
 
 def test_code_and_special_characters_are_marked_up():
@@ -72,14 +78,17 @@ def test_the_plain_text_and_the_repr_of_the_output_do_not_tell_the_answer():
     assert bundle == question()._repr_mimebundle_()
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"answer": "three"}, "'three' is none of the choices"),
-    ({"choices": {"none": ""}}, "two to eight choices, not 1"),
-    ({"choices": {str(n): "x" for n in range(8)} | {"none": ""}}, "two to eight choices, not 9"),
-    ({"choices": CHOICES | {"one": " "}}, "'one' needs a sentence that says why it is wrong"),
-    ({"why": ""}, "'none' needs a sentence that says why it is right"),
-    ({"choices": CHOICES | {"none": "yes"}}, "'none' is explained by `why`"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"answer": "three"}, "'three' is none of the choices"),
+        ({"choices": {"none": ""}}, "two to eight choices, not 1"),
+        ({"choices": {str(n): "x" for n in range(8)} | {"none": ""}}, "two to eight choices, not 9"),
+        ({"choices": CHOICES | {"one": " "}}, "'one' needs a sentence that says why it is wrong"),
+        ({"why": ""}, "'none' needs a sentence that says why it is right"),
+        ({"choices": CHOICES | {"none": "yes"}}, "'none' is explained by `why`"),
+    ],
+)
 def test_an_unfinished_question_is_refused(changes, message):
     with pytest.raises(ModelError, match=message):
         question(**changes)

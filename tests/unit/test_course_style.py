@@ -43,17 +43,20 @@ def test_a_good_lesson_has_no_faults():
     assert style.lesson(lesson(html(f'<img alt="a points at b" src="{image(900)}">')), "02-x.ipynb") == []
 
 
-@pytest.mark.parametrize(("nb", "fault"), [
-    (lesson(cells=29), "02-x.ipynb: 29 cells; a lesson has 30 to 50"),
-    (lesson(cells=51), "51 cells"),
-    (lesson(author.cell("code", "long", "\n".join("x" * 13))), "cell long: 13 lines of code; the limit is 12"),
-    (lesson(author.cell("code", "end", "x;")), "cell end: a semicolon"),
-    (lesson(author.cell("markdown", "wordy", "word " * 121)), "cell wordy: 121 words; the limit is 120"),
-    (lesson(author.cell("markdown", "picture", "![](x.png)")), "cell picture: an image without"),
-    (lesson(html("<img src='x'>")), "cell figure: an image without a text alternative"),
-    (lesson(html('<img alt="" src="x">')), "cell figure: an image without a text alternative"),
-    (lesson(html(f'<img alt="wide" src="{image(901)}">')), "cell figure: a figure of 901 px; the column has 900"),
-])
+@pytest.mark.parametrize(
+    ("nb", "fault"),
+    [
+        (lesson(cells=29), "02-x.ipynb: 29 cells; a lesson has 30 to 50"),
+        (lesson(cells=51), "51 cells"),
+        (lesson(author.cell("code", "long", "\n".join("x" * 13))), "cell long: 13 lines of code; the limit is 12"),
+        (lesson(author.cell("code", "end", "x;")), "cell end: a semicolon"),
+        (lesson(author.cell("markdown", "wordy", "word " * 121)), "cell wordy: 121 words; the limit is 120"),
+        (lesson(author.cell("markdown", "picture", "![](x.png)")), "cell picture: an image without"),
+        (lesson(html("<img src='x'>")), "cell figure: an image without a text alternative"),
+        (lesson(html('<img alt="" src="x">')), "cell figure: an image without a text alternative"),
+        (lesson(html(f'<img alt="wide" src="{image(901)}">')), "cell figure: a figure of 901 px; the column has 900"),
+    ],
+)
 def test_each_fault_of_a_lesson_is_found(nb, fault):
     (found,) = style.lesson(nb, "02-x.ipynb")
     assert fault in found and found.startswith("02-x.ipynb")
@@ -88,15 +91,18 @@ def test_a_good_exercise_has_no_faults():
     assert style.exercise(exercise(), "03-x.ipynb", ["mtu = 1450"]) == []
 
 
-@pytest.mark.parametrize(("nb", "fault"), [
-    (exercise(points=(10,)), "1 graded questions; an exercise has 2 to 4"),
-    (exercise(points=(2, 2, 2, 2, 2)), "5 graded questions"),
-    (exercise(points=(4, 5)), "9 points; an exercise has 10"),
-    (exercise(check='check("04.{}")'), 'cell q1: a graded cell holds one line, check("03.N")'),
-    (exercise(check='assert mtu == 1450; check("03.{}")'), "cell q1"),
-    (exercise(tag=False), "cell answer: needs the tag raises-exception"),
-    (exercise(author.cell("code", "left", "mtu = 1450")), "a line of the solution is left: 'mtu = 1450'"),
-])
+@pytest.mark.parametrize(
+    ("nb", "fault"),
+    [
+        (exercise(points=(10,)), "1 graded questions; an exercise has 2 to 4"),
+        (exercise(points=(2, 2, 2, 2, 2)), "5 graded questions"),
+        (exercise(points=(4, 5)), "9 points; an exercise has 10"),
+        (exercise(check='check("04.{}")'), 'cell q1: a graded cell holds one line, check("03.N")'),
+        (exercise(check='assert mtu == 1450; check("03.{}")'), "cell q1"),
+        (exercise(tag=False), "cell answer: needs the tag raises-exception"),
+        (exercise(author.cell("code", "left", "mtu = 1450")), "a line of the solution is left: 'mtu = 1450'"),
+    ],
+)
 def test_each_fault_of_an_exercise_is_found(nb, fault):
     found = style.exercise(nb, "exercises/03-x/03-x.ipynb", ["def inner(x):", "    mtu = 1450", "# comment = x", "pass"])
     assert any(fault in line for line in found)

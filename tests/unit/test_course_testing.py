@@ -21,8 +21,10 @@ def test_this_very_run_has_the_fixed_environment():
     assert not set(execute.UNSET) & set(os.environ) and settings.default.deadline is None
 
 
-@pytest.mark.parametrize(("source", "keyword", "expected"), [
-    (SOURCE.TESTPATHS, "", 3), (SOURCE.TESTPATHS, "vxlan", 0), (SOURCE.ARGS, "", 0), (SOURCE.INVOCATION_DIR, "", 0)])
+@pytest.mark.parametrize(
+    ("source", "keyword", "expected"),
+    [(SOURCE.TESTPATHS, "", 3), (SOURCE.TESTPATHS, "vxlan", 0), (SOURCE.ARGS, "", 0), (SOURCE.INVOCATION_DIR, "", 0)],
+)
 def test_only_a_run_of_the_whole_suite_is_shared(monkeypatch, source, keyword, expected):
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     config = SimpleNamespace(args_source=source, option=SimpleNamespace(keyword=keyword, lf=False))

@@ -20,14 +20,28 @@ cases = st.builds(Variant, words, words)
 def test_the_values_are_pinned():
     """These bytes are what a class worked with: if this test fails, give the scheme another name."""
     case = Variant("03", "alice")
-    assert (case.integer("mtu", 1300, 1500), case.choose("cni", ["vxlan", "ipip", "bgp"]), case.shuffle("pods", list("abcdef")),
-            str(case.subnet("pods", "10.0.0.0/8", 24)), str(case.subnet("pods6", "fd00::/16", 64)),
-            str(case.address("web", "10.244.1.0/24")), case.integer("wide", 0, 2**128 - 1), case.sample("two", "abcde", 2)) == (
-        1411, "ipip", ["e", "f", "c", "d", "b", "a"], "10.101.4.0/24", "fd00:48e0:7eb7:5c20::/64", "10.244.1.244",
-        313300649194145999930822338571224706835, ["d", "b"])
+    assert (
+        case.integer("mtu", 1300, 1500),
+        case.choose("cni", ["vxlan", "ipip", "bgp"]),
+        case.shuffle("pods", list("abcdef")),
+        str(case.subnet("pods", "10.0.0.0/8", 24)),
+        str(case.subnet("pods6", "fd00::/16", 64)),
+        str(case.address("web", "10.244.1.0/24")),
+        case.integer("wide", 0, 2**128 - 1),
+        case.sample("two", "abcde", 2),
+    ) == (
+        1411,
+        "ipip",
+        ["e", "f", "c", "d", "b", "a"],
+        "10.101.4.0/24",
+        "fd00:48e0:7eb7:5c20::/64",
+        "10.244.1.244",
+        313300649194145999930822338571224706835,
+        ["d", "b"],
+    )
 
 
-@given(cases, words, st.integers(-2**70, 2**70), st.integers(0, 2**70))
+@given(cases, words, st.integers(-(2**70), 2**70), st.integers(0, 2**70))
 def test_integers_lie_within_their_bounds(case, key, low, span):
     assert low <= case.integer(key, low, low + span) <= low + span
 
@@ -60,8 +74,17 @@ def test_values_do_not_depend_on_what_was_asked_before(case, key, other):
 
 
 def test_students_exercises_and_keys_are_told_apart_even_where_their_texts_run_together():
-    values = [Variant(exercise, seed).integer(key, 0, 2**60) for exercise, seed, key in
-              [("0", "31", "2"), ("03", "1", "2"), ("03", "12", ""), ("03", "", "12"), ("", "0312", ""), ("03", "1", "2,0")]]
+    values = [
+        Variant(exercise, seed).integer(key, 0, 2**60)
+        for exercise, seed, key in [
+            ("0", "31", "2"),
+            ("03", "1", "2"),
+            ("03", "12", ""),
+            ("03", "", "12"),
+            ("", "0312", ""),
+            ("03", "1", "2,0"),
+        ]
+    ]
     assert len(set(values)) == len(values)
 
 
@@ -77,14 +100,17 @@ def test_shuffles_are_even():
     assert sum((count - 1000) ** 2 / 1000 for count in counts.values()) < 20.5
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda case: case.choose("k", []), "'k': there is nothing to choose from"),
-    (lambda case: case.integer("k", 2, 1), "2 to 1 is an empty range"),
-    (lambda case: case.sample("k", "ab", 3), "3 of 2 cannot be drawn"),
-    (lambda case: case.subnet("k", "10.0.0.0/24", 8), "no /8 fits into 10.0.0.0/24"),
-    (lambda case: case.subnet("k", "10.0.0.0/24", 33), "no /33 fits"),
-    (lambda case: case.address("k", "10.0.0.0/31"), "10.0.0.0/31 has no host address"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda case: case.choose("k", []), "'k': there is nothing to choose from"),
+        (lambda case: case.integer("k", 2, 1), "2 to 1 is an empty range"),
+        (lambda case: case.sample("k", "ab", 3), "3 of 2 cannot be drawn"),
+        (lambda case: case.subnet("k", "10.0.0.0/24", 8), "no /8 fits into 10.0.0.0/24"),
+        (lambda case: case.subnet("k", "10.0.0.0/24", 33), "no /33 fits"),
+        (lambda case: case.address("k", "10.0.0.0/31"), "10.0.0.0/31 has no host address"),
+    ],
+)
 def test_what_cannot_be_drawn_is_a_clear_mistake(call, message):
     with pytest.raises(ModelError, match=message):
         call(Variant("03"))

@@ -135,7 +135,12 @@ def test_a_gateway_whose_only_certificate_is_missing_is_accepted_and_not_program
 def test_a_selector_that_is_not_there_selects_nothing_and_an_empty_one_everything():
     found = [
         reasons(edge(a_gateway(a_listener(more=f"allowedRoutes: {{namespaces: {{from: Selector{each}}}}}")), a_route()))[0]
-        for each in ("", ", selector: {}", ", selector: {matchLabels: {kubernetes.io/metadata.name: default}}", ", selector: {matchLabels: {a: b}}")
+        for each in (
+            "",
+            ", selector: {}",
+            ", selector: {matchLabels: {kubernetes.io/metadata.name: default}}",
+            ", selector: {matchLabels: {a: b}}",
+        )
     ]
     assert found == ["NotAllowedByListeners", "Accepted", "Accepted", "NotAllowedByListeners"]
 

@@ -90,7 +90,12 @@ def test_a_gateway_of_an_unknown_class_waits():
     assert str(line) == "Accepted=Unknown Pending: no GatewayClass 'nobody'"
 
 
-GRANT = an_object("ReferenceGrant", "g", "from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}], to: [{group: '', kind: Service}]", "other")
+GRANT = an_object(
+    "ReferenceGrant",
+    "g",
+    "from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}], to: [{group: '', kind: Service}]",
+    "other",
+)
 
 
 def test_a_grant_lets_a_route_refer_across_namespaces():
@@ -177,7 +182,11 @@ A_SET = an_object("ListenerSet", "more", "parentRef: {name: front}, listeners: [
 def test_listener_sets_only_where_the_gateway_lets_them_in():
     refused = edge(PLAIN, A_SET)
     assert [each.reason for each in refused.statuses.sets["default/more"]] == ["NotAllowed", "NotAllowed"]
-    made = edge(a_gateway(a_listener(), more=", allowedListeners: {namespaces: {from: Same}}"), A_SET, a_route(parent="{kind: ListenerSet, name: more}"))
+    made = edge(
+        a_gateway(a_listener(), more=", allowedListeners: {namespaces: {from: Same}}"),
+        A_SET,
+        a_route(parent="{kind: ListenerSet, name: more}"),
+    )
     assert [each.reason for each in made.statuses.sets["default/more"]] == ["Accepted", "Programmed"]
     assert (listener(made, owner="default/more").attached, listener(made).attached) == (1, 0)
     assert (made.statuses.attached_sets, refused.statuses.attached_sets) == ({"default/front": 1}, {"default/front": 0})
@@ -218,7 +227,9 @@ def test_a_listener_is_alone_with_its_routes():
     made = edge(
         a_gateway(a_listener("any"), a_listener("foo", more="hostname: a.foo.com")),
         a_route("{name: a, port: 80}", name="all", parent="{name: front, sectionName: any}"),
-        a_route("{name: b, port: 80}", name="foo", parent="{name: front, sectionName: foo}").replace("rules: [{", "rules: [{matches: [{path: {value: /b}}], "),
+        a_route("{name: b, port: 80}", name="foo", parent="{name: front, sectionName: foo}").replace(
+            "rules: [{", "rules: [{matches: [{path: {value: /b}}], "
+        ),
     )
     table = made.gateways["default/front"]
     found = [table.decide(request(url))[0] for url in ("http://x/", "http://a.foo.com/b", "http://a.foo.com/c")]
@@ -234,7 +245,11 @@ def test_a_connection_that_no_listener_is_for_gets_no_http_answer():
 
 def test_tls_passed_through_goes_by_its_server_name():
     gateway = a_gateway(a_listener("tls", 443, "TLS", "tls: {mode: Passthrough}"))
-    made = edge(gateway, a_route("{name: a, port: 80}", kind="TLSRoute", hosts="a.com"), a_route("{name: b, port: 80}", kind="TLSRoute", hosts="'*.b.com'", name="s"))
+    made = edge(
+        gateway,
+        a_route("{name: a, port: 80}", kind="TLSRoute", hosts="a.com"),
+        a_route("{name: b, port: 80}", kind="TLSRoute", hosts="'*.b.com'", name="s"),
+    )
     table = made.gateways["default/front"]
     found = [table.decide(request(f"https://{host}/secret"))[0] for host in ("a.com", "x.b.com", "c.com")]
     assert [each.backend.name if each.backend else None for each in found] == ["a", "b", None]

@@ -187,7 +187,9 @@ def test_the_older_ingress_goes_first():
     assert backend(table_of(new + old), "http://f.com/") == "old"
 
 
-INGRESS_CLASS = "---\napiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: NAME, annotations: {NOTE}}\nspec: {controller: a.b/c}\n"
+INGRESS_CLASS = (
+    "---\napiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: NAME, annotations: {NOTE}}\nspec: {controller: a.b/c}\n"
+)
 
 
 def test_the_class_says_who_answers():
@@ -205,7 +207,10 @@ def test_the_class_says_who_answers():
 def test_of_several_default_classes_the_newest_then_the_first_by_name():
     def classes(*stamps: tuple[str, int]) -> list[IngressClass]:
         default = '{ingressclass.kubernetes.io/is-default-class: "true"}'
-        texts = (INGRESS_CLASS.replace("NAME", f'{n}, creationTimestamp: "{year}-01-01T00:00:00Z"').replace("{NOTE}", default) for n, year in stamps)
+        texts = (
+            INGRESS_CLASS.replace("NAME", f'{n}, creationTimestamp: "{year}-01-01T00:00:00Z"').replace("{NOTE}", default)
+            for n, year in stamps
+        )
         return list(loads("".join(texts)).of(IngressClass))
 
     (nameless,) = loads(an_ingress("f.com / Prefix a")).of(Ingress)
@@ -215,7 +220,12 @@ def test_of_several_default_classes_the_newest_then_the_first_by_name():
 
 def test_an_ingress_controller_speaks_tls_at_443_and_plain_http_at_80():
     table = table_of(an_ingress("f.com / Prefix a"))
-    assert [backend(table, url) for url in ("http://f.com/", "https://f.com/", "http://f.com:443/", "https://f.com:80/")] == ["a", "a", "None", "None"]
+    assert [backend(table, url) for url in ("http://f.com/", "https://f.com/", "http://f.com:443/", "https://f.com:80/")] == [
+        "a",
+        "a",
+        "None",
+        "None",
+    ]
 
 
 def test_tls_ends_with_the_certificate_of_the_host():
@@ -324,7 +334,10 @@ def test_cors_answers_a_browsers_question_itself():
 
 def test_an_extension_filter_is_refused_when_a_request_meets_it():
     table = front_of(
-        a_route("{path: {value: /a}} -> filters: [{type: ExtensionRef, extensionRef: {group: a.b, kind: Auth, name: x}}]", "{path: {value: /b}} -> {name: b, port: 80}")
+        a_route(
+            "{path: {value: /a}} -> filters: [{type: ExtensionRef, extensionRef: {group: a.b, kind: Auth, name: x}}]",
+            "{path: {value: /b}} -> {name: b, port: 80}",
+        )
     )
     assert backend(table, "http://x/b") == "b"
     with pytest.raises(UnsupportedError, match="Auth"):
@@ -332,7 +345,9 @@ def test_an_extension_filter_is_refused_when_a_request_meets_it():
 
 
 def test_timeouts():
-    table = front_of(a_route("{} -> {name: a, port: 80}").replace("backendRefs", "timeouts: {request: 1s, backendRequest: 500ms}, backendRefs"))
+    table = front_of(
+        a_route("{} -> {name: a, port: 80}").replace("backendRefs", "timeouts: {request: 1s, backendRequest: 500ms}, backendRefs")
+    )
     (decision,) = table.decide(request("http://x/"))
     assert [answered(decision, takes=takes).status for takes in (0, Fraction(1, 2), 0.6)] == [200, 200, 504]
     assert str(answered(decision, takes=2)) == "504 Gateway Timeout"

@@ -170,7 +170,11 @@ spec:
   rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
 """
     made = applied(cluster, text)
-    assert (cluster.journey(URL).pod.name, made.journey(URL).pod.name, made.with_cni("bgp").journey(URL).pod.name) == ("api-1", "web", "web")
+    assert (cluster.journey(URL).pod.name, made.journey(URL).pod.name, made.with_cni("bgp").journey(URL).pod.name) == (
+        "api-1",
+        "web",
+        "web",
+    )
     with pytest.raises(ModelError, match="no Ingress and no Gateway"):
         deleted(made, "ingressclass/edge").journey(URL)
     for reference, words in (("pod/web", "what can be deleted"), ("ingress/nix", "there is no ingress/nix"), ("ingress", "what can be")):
@@ -247,7 +251,12 @@ def test_a_url_in_the_terminal(capsys):
     assert "delivered to api-1" in out and out.count("# the packets of connection") == 2
     code, out, _ = run(capsys, "--from", "client", "--to", URL.replace("https", "HTTPS"), "--reply")
     heads = [line.rpartition("n ")[2] for line in out.splitlines() if line.startswith("# the packets")]
-    assert code == 0 and heads == ["1, client → edge-1", "2, edge-1 → api-1", "2, edge-1 ← api-1, the answer", "1, client ← edge-1, the answer"]
+    assert code == 0 and heads == [
+        "1, client → edge-1",
+        "2, edge-1 → api-1",
+        "2, edge-1 ← api-1, the answer",
+        "1, client ← edge-1, the answer",
+    ]
 
 
 def test_a_url_as_json(capsys):
@@ -276,7 +285,9 @@ def test_own_manifests_need_a_controller(capsys, tmp_path):
     file.write_text(OWN)
     code, _, err = run(capsys, file, "--from", "client", "--to", "http://my.example.com/")
     assert code == 2 and "--controller" in err
-    code, out, err = run(capsys, file, "--from", "client", "--to", "http://my.example.com/", "--controller", "--entry", "ingress/nginx", "--short")
+    code, out, err = run(
+        capsys, file, "--from", "client", "--to", "http://my.example.com/", "--controller", "--entry", "ingress/nginx", "--short"
+    )
     assert code == 0 and "supplied here" in err and "200 OK" in out
 
 

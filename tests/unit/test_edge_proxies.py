@@ -65,8 +65,17 @@ def world(rule: dict, *more: dict) -> Cluster:
     ]  # fmt: skip
     for name in ("a", "b"):
         box = {"name": "c", "image": "x", "ports": [{"containerPort": 80}]}
-        objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": {"containers": [box]}})
-        objects.append({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"selector": {"app": name}, "ports": [{"port": 80}]}})
+        objects.append(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": {"containers": [box]}}
+        )
+        objects.append(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": name},
+                "spec": {"selector": {"app": name}, "ports": [{"port": 80}]},
+            }
+        )
     return Cluster.of(loads("\n".join(map(json.dumps, objects)), "a.json"), proxy="none")
 
 
@@ -121,14 +130,21 @@ def test_nginx_cannot_put_a_prefix_before_a_pattern():
     from k8snetlib.kube.edge.nginx import nginx_conf
     from k8snetlib.kube.edge.router import Router
 
-    table = world({"matches": [{"path": {"value": "/a"}}], **TO_A}, {"matches": [{"path": {"type": "RegularExpression", "value": "/a.*"}}], **TO_A})
+    table = world(
+        {"matches": [{"path": {"value": "/a"}}], **TO_A}, {"matches": [{"path": {"type": "RegularExpression", "value": "/a.*"}}], **TO_A}
+    )
     pattern, prefix = table.edge.gateways["default/g"].listeners[0].router.rules
     with pytest.raises(UnsupportedError, match="before a regular expression"):
         nginx_conf([Front(80, 8080, (Site("", Router({"a.com": (prefix,), "": (pattern,)})),))], Backends())
 
 
 def test_weights_are_spread_over_endpoints_in_whole_numbers():
-    text = written("nginx", world({"backendRefs": [{"name": "a", "port": 80, "weight": 9}, {"name": "b", "port": 80}, {"name": "nix", "port": 80, "weight": 2}]}))
+    text = written(
+        "nginx",
+        world(
+            {"backendRefs": [{"name": "a", "port": 80, "weight": 9}, {"name": "b", "port": 80}, {"name": "nix", "port": 80, "weight": 2}]}
+        ),
+    )
     assert [line.split()[-2] for line in text.splitlines() if "max_fails" in line] == ["weight=9", "weight=1", "weight=2"]
     assert "return 500;" in text
 
@@ -137,7 +153,17 @@ def test_listeners_that_are_no_http_are_refused():
     cluster = world(TO_A)
     objects = json.loads(json.dumps([{"name": "t", "port": 443, "protocol": "TLS", "tls": {"mode": "Passthrough"}}]))
     gateway = {"apiVersion": API, "kind": "Gateway", "metadata": {"name": "p"}, "spec": {"gatewayClassName": "e", "listeners": objects}}
-    made = Cluster.of(loads("\n".join([json.dumps(gateway), json.dumps({"apiVersion": API, "kind": "GatewayClass", "metadata": {"name": "e"}, "spec": {"controllerName": "a.b/c"}})])), proxy="none")
+    made = Cluster.of(
+        loads(
+            "\n".join(
+                [
+                    json.dumps(gateway),
+                    json.dumps({"apiVersion": API, "kind": "GatewayClass", "metadata": {"name": "e"}, "spec": {"controllerName": "a.b/c"}}),
+                ]
+            )
+        ),
+        proxy="none",
+    )
     assert cluster
     with pytest.raises(UnsupportedError, match="is not HTTP"):
         fronts(made.edge.gateways["default/p"], {443: 8443})

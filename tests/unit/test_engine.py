@@ -44,7 +44,7 @@ def test_arp_then_delivered_then_known() -> None:
     first = trace(network, "a", tcp(A, B, 80))
     assert first.delivered and [hop.netns for hop in first] == ["a", "b"]
     assert first.end.socket.process == "web"
-    assert [str(c.frame.payload) for c in captures(first) if c.netns == "a"][0].startswith("ARP who-has")
+    assert next(str(c.frame.payload) for c in captures(first) if c.netns == "a").startswith("ARP who-has")
     second = trace(after(network, first), "a", tcp(A, B, 80))
     assert second.delivered and not second.all(ev.Asked)
 

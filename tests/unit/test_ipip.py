@@ -95,7 +95,11 @@ def test_bare_packets_have_no_ethernet_header() -> None:
 
 def test_a_capture_file_says_that_a_tunnel_device_has_no_link_layer() -> None:
     data = pcap(send(o.build(pair())), netns="a")
-    kinds = [int.from_bytes(data[at + 8 : at + 10], "little") for at in range(0, len(data) - 12, 4) if data[at : at + 8] == b"\x01\0\0\0" + data[at + 4 : at + 8] and data[at + 4] in range(32, 64)]
+    kinds = [
+        int.from_bytes(data[at + 8 : at + 10], "little")
+        for at in range(0, len(data) - 12, 4)
+        if data[at : at + 8] == b"\x01\0\0\0" + data[at + 4 : at + 8] and data[at + 4] in range(32, 64)
+    ]
     assert {1, 101} <= set(kinds)
 
 
@@ -128,10 +132,20 @@ def lone(**sysctls: int) -> list[o.Op]:
     ops = [NetnsAdd("pod"), NetnsAdd("node"), NetnsAdd("net"), LinkAdd("pod", "eth0", "veth", peer=("node", "cali"))]
     ops += [LinkAdd("node", "eth0", "veth", peer=("net", "eth0"))]
     ops += [LinkSet(*end, up=True) for end in (("pod", "eth0"), ("node", "cali"), ("node", "eth0"), ("net", "eth0"))]
-    ops += [o.address("pod", "eth0", "10.0.0.1/32"), o.route("pod", "169.254.1.1/32", "eth0"), o.route("pod", "default", "eth0", "169.254.1.1")]
-    ops += [o.address("node", "eth0", "192.0.2.1/24"), o.address("net", "eth0", "192.0.2.2/24"), o.route("net", "default", "eth0", "192.0.2.1")]
+    ops += [
+        o.address("pod", "eth0", "10.0.0.1/32"),
+        o.route("pod", "169.254.1.1/32", "eth0"),
+        o.route("pod", "default", "eth0", "169.254.1.1"),
+    ]
+    ops += [
+        o.address("node", "eth0", "192.0.2.1/24"),
+        o.address("net", "eth0", "192.0.2.2/24"),
+        o.route("net", "default", "eth0", "192.0.2.1"),
+    ]
     ops += [o.route("node", "10.0.0.1/32", "cali"), o.route("node", "default", "eth0", "192.0.2.2")]
-    wanted = {"net.ipv4.ip_forward": 1, "net.ipv4.conf.cali.proxy_arp": 1} | {key.replace("__", "."): value for key, value in sysctls.items()}
+    wanted = {"net.ipv4.ip_forward": 1, "net.ipv4.conf.cali.proxy_arp": 1} | {
+        key.replace("__", "."): value for key, value in sysctls.items()
+    }
     return ops + [SysctlSet("node", key, value) for key, value in wanted.items()]
 
 

@@ -81,7 +81,11 @@ def test_why_the_lab_cannot_run(facts: Facts, phrases: tuple[str, ...]) -> None:
         (good(tools=frozenset(TOOLS) - {"nft"}, trials={**ALL, "nft": "No such file"}), "nft", ("nft is not installed", "nftables")),
         (good(tools=frozenset(TOOLS) - {"ip"}), "ip", ("ip is not installed", "package iproute2")),
         (good(tools=frozenset(TOOLS) - {"bridge"}), "ip", ("bridge is not installed",)),
-        (good(tools=frozenset(TOOLS) - {"bird"}, trials={**ALL, "bird": "No such file"}), "bird", ("bird is not installed", "package bird2")),
+        (
+            good(tools=frozenset(TOOLS) - {"bird"}, trials={**ALL, "bird": "No such file"}),
+            "bird",
+            ("bird is not installed", "package bird2"),
+        ),
         (without(bird="bird.conf:3:25 syntax error"), "bird", ("BIRD 2", "syntax error")),
         (without(iptables="table does not exist"), "iptables", ("iptables (table does not exist)",)),
     ],

@@ -19,7 +19,17 @@ MAC = "0a:58:00:00:00:01"
 
 def link(name: str, index: int, kind: str = "veth", **more: object) -> dict:
     usual = {"mac": MAC, "mtu": 1500, "up": True, "operstate": "UP", "master": None, "peer": None}
-    return {"index": index, "name": name, "kind": kind, **usual, "hairpin": False, "learning": True, "isolated": False, "proxy_arp": False, **more}
+    return {
+        "index": index,
+        "name": name,
+        "kind": kind,
+        **usual,
+        "hairpin": False,
+        "learning": True,
+        "isolated": False,
+        "proxy_arp": False,
+        **more,
+    }
 
 
 def via(dst: str | None, prefix: int, **more: object) -> dict:

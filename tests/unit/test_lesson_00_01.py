@@ -30,13 +30,59 @@ PARTS = [part for mode in MODES for group in mode.groups for part in group.parts
 # What the account that the course covers names, mode by mode.
 ACCOUNT = {
     "1": ["localhost", ":8080", "log sidecar", "same network namespace", "one address", "one port space", "nothing to configure"],
-    "2": ["CNI plug-in", "no NAT", "own addresses", "2.1 on one node", "veth pair", "cni0", "docker0", "layer 2",
-          "2.2 across nodes", "overlay: VXLAN", "Flannel", "overlay: IPIP", "Calico", "routed: BGP", "cloud: VPC", "AWS VPC CNI"],
-    "3": ["Service", "DNS name", "ClusterIP", "label selector", "kube-proxy", "rules", "userspace", "removed in 1.26", "iptables",
-          "the default", "long chains", "IPVS", "hash tables", "schedulers", "deprecated in 1.35", "nftables", "the successor",
-          "NodePort", "30000–32767", "LoadBalancer", "a cloud's balancer", "ExternalName", "a CNAME"],
-    "4": ["NodePort, LoadBalancer", "Ingress and its controller", "nginx, Traefik, HAProxy", "host and path", "ends TLS",
-          "Gateway API", "expressive", "with roles"],
+    "2": [
+        "CNI plug-in",
+        "no NAT",
+        "own addresses",
+        "2.1 on one node",
+        "veth pair",
+        "cni0",
+        "docker0",
+        "layer 2",
+        "2.2 across nodes",
+        "overlay: VXLAN",
+        "Flannel",
+        "overlay: IPIP",
+        "Calico",
+        "routed: BGP",
+        "cloud: VPC",
+        "AWS VPC CNI",
+    ],
+    "3": [
+        "Service",
+        "DNS name",
+        "ClusterIP",
+        "label selector",
+        "kube-proxy",
+        "rules",
+        "userspace",
+        "removed in 1.26",
+        "iptables",
+        "the default",
+        "long chains",
+        "IPVS",
+        "hash tables",
+        "schedulers",
+        "deprecated in 1.35",
+        "nftables",
+        "the successor",
+        "NodePort",
+        "30000–32767",
+        "LoadBalancer",
+        "a cloud's balancer",
+        "ExternalName",
+        "a CNAME",
+    ],
+    "4": [
+        "NodePort, LoadBalancer",
+        "Ingress and its controller",
+        "nginx, Traefik, HAProxy",
+        "host and path",
+        "ends TLS",
+        "Gateway API",
+        "expressive",
+        "with roles",
+    ],
 }
 
 
@@ -69,8 +115,11 @@ def test_every_part_leads_to_a_lesson_and_every_lesson_is_listed():
 
 def test_a_link_lies_over_each_box_whose_lesson_is_there_and_over_no_other():
     shown = course_map(FILES)
-    links = re.findall(r'<a href="([^"]+)" title="([^":]+):[^"]*" style="position:absolute;left:([\d.]+)%;top:([\d.]+)%;'
-                       r'width:([\d.]+)%;height:([\d.]+)%"></a>', shown.html())
+    links = re.findall(
+        r'<a href="([^"]+)" title="([^":]+):[^"]*" style="position:absolute;left:([\d.]+)%;top:([\d.]+)%;'
+        r'width:([\d.]+)%;height:([\d.]+)%"></a>',
+        shown.html(),
+    )
     assert sorted(title for _, title, *_ in links) == sorted(part.name for part in PARTS if set(part.lessons) & {"00", "01", "02"})
     by_key = {part.key: box for part, box in views._boxes(shown.figure.svg)}
     assert by_key.keys() == {part.key for part in PARTS} | {"client"}
@@ -117,8 +166,11 @@ def test_a_file_that_is_no_lesson_is_refused():
 
 def test_the_modes_are_compared_by_what_the_packets_went_through():
     cluster = shop()
-    traces = {"1": cluster.trace("pod/web", "127.0.0.1:8080"), "2.1": cluster.trace("pod/web", "pod/api-1"),
-              "2.2": cluster.trace("pod/web", "pod/db")}
+    traces = {
+        "1": cluster.trace("pod/web", "127.0.0.1:8080"),
+        "2.1": cluster.trace("pod/web", "pod/api-1"),
+        "2.2": cluster.trace("pod/web", "pod/db"),
+    }
     rows = {row[0].split()[0]: row for row in comparison(traces).rows}
     assert rows["1"][1] == "loopback lo" and "1 place, 1 namespace; TTL 64 → 64" in rows["1"][3]
     assert rows["2.1"][1] == "veth, bridge cni0" and "TTL 64 → 64" in rows["2.1"][3]
@@ -156,18 +208,23 @@ def seen(trace, pod="web", containers=("web", "log")) -> tuple[str, list[str]]:
 
 def test_a_pod_without_a_packet_shows_who_listens_on_what_and_the_devices():
     figure = pod_picture(shop().network, "web", ("web", "log"))
-    assert figure.alt == ("Pod web, one network namespace: container web listens on tcp *:8080; container log listens on nothing; "
-                          "devices lo 127.0.0.1, eth0 10.244.1.2.")
+    assert figure.alt == (
+        "Pod web, one network namespace: container web listens on tcp *:8080; container log listens on nothing; "
+        "devices lo 127.0.0.1, eth0 10.244.1.2."
+    )
     assert 'class="edge path"' not in figure.svg and "refused" not in figure.svg
 
 
-@pytest.mark.parametrize(("at", "process", "packet", "way", "numbers"), [
-    ("web", "log", tcp("127.0.0.1", "127.0.0.1", 8080), "container log, device lo, container web", ["1", "2"]),
-    ("web", "log", tcp("127.0.0.1", "127.0.0.1", 9090), "container log, device lo, drop", ["1", "2"]),
-    ("api-1", "api", tcp("10.244.1.3", "10.244.1.2", 8080), "device eth0, container web", ["1"]),
-    ("api-1", "api", tcp("10.244.1.3", "10.244.1.2", 9090), "device eth0, drop", ["1"]),
-    ("web", "log", tcp("10.244.1.2", "10.244.1.3", 8080), "container log, device eth0", ["1"]),
-])
+@pytest.mark.parametrize(
+    ("at", "process", "packet", "way", "numbers"),
+    [
+        ("web", "log", tcp("127.0.0.1", "127.0.0.1", 8080), "container log, device lo, container web", ["1", "2"]),
+        ("web", "log", tcp("127.0.0.1", "127.0.0.1", 9090), "container log, device lo, drop", ["1", "2"]),
+        ("api-1", "api", tcp("10.244.1.3", "10.244.1.2", 8080), "device eth0, container web", ["1"]),
+        ("api-1", "api", tcp("10.244.1.3", "10.244.1.2", 9090), "device eth0, drop", ["1"]),
+        ("web", "log", tcp("10.244.1.2", "10.244.1.3", 8080), "container log, device eth0", ["1"]),
+    ],
+)
 def test_the_way_of_a_packet_is_drawn_while_it_is_in_the_pod(at, process, packet, way, numbers):
     alt, drawn = seen(trace(shop().network, at, packet, process=process))
     assert alt.endswith(f"The packet's way: {way}.") and drawn == numbers
@@ -204,34 +261,39 @@ CASE = Variant("01", "test")
 POD = Crowd(CASE)
 LOST = POD.start(POD.sockets)[1]
 WON = [socket.process for socket in POD.sockets if socket.process not in LOST]
-RIGHT = {number: walk.end.socket.process if walk.delivered else REFUSED
-         for number, walk in enumerate((POD.call(POD.started, call) for call in POD.calls), 1)}
+RIGHT = {
+    number: walk.end.socket.process if walk.delivered else REFUSED
+    for number, walk in enumerate((POD.call(POD.started, call) for call in POD.calls), 1)
+}
 APP, ADMIN = wanted(CASE)
 OWN = [Socket("tcp", APP, None, "app"), Socket("tcp", ADMIN, LOOPBACK, "admin"), Socket("udp", APP, None, "stats")]
 ADMIN_OPEN, ON_THE_POD = Socket("tcp", ADMIN, None, "admin"), Socket("tcp", APP, POD.address, "app")
 
 
-@pytest.mark.parametrize(("key", "answer", "message"), [
-    ("01.1", "mail", "Write cannot_start"),
-    ("01.1", {"nobody"}, "names of this Pod's containers"),
-    ("01.1", {LOST[0][:-1] + "x"}, f"did you mean '{LOST[0]}'"),
-    ("01.1", {*LOST, WON[0]}, "one of them starts"),
-    ("01.1", set(LOST[1:]), "one more is refused"),
-    ("01.1", set(), "0 containers, and one more is refused"),
-    ("01.2", {1: "refused"}, "one answer for each of the calls 1 to 5"),
-    ("01.2", RIGHT | {2: "nobody"}, "call 2: 'nobody'"),
-    ("01.3", {}, "a new port for each container that has to move"),
-    ("01.3", {WON[0]: 20000}, "only those move that were refused"),
-    ("01.3", {LOST[0]: 80}, "port 80"),
-    ("01.3", {LOST[0]: "20000"}, "port '20000'"),
-    ("01.3", {LOST[0]: 20000}, "container.* refused after the change"),
-    ("01.4", [("tcp", APP)], "a list of Socket"),
-    ("01.4", [*OWN, OWN[0]], "1 container refused"),
-    ("01.4", OWN[1:], "the app, from another Pod: refused"),
-    ("01.4", [ON_THE_POD, *OWN[1:]], "the app, from inside the Pod: refused"),
-    ("01.4", [OWN[0], ADMIN_OPEN, OWN[2]], "the admin page, from another Pod: answered by admin"),
-    ("01.4", OWN[:2], "the statistics, from another Pod: refused"),
-])
+@pytest.mark.parametrize(
+    ("key", "answer", "message"),
+    [
+        ("01.1", "mail", "Write cannot_start"),
+        ("01.1", {"nobody"}, "names of this Pod's containers"),
+        ("01.1", {LOST[0][:-1] + "x"}, f"did you mean '{LOST[0]}'"),
+        ("01.1", {*LOST, WON[0]}, "one of them starts"),
+        ("01.1", set(LOST[1:]), "one more is refused"),
+        ("01.1", set(), "0 containers, and one more is refused"),
+        ("01.2", {1: "refused"}, "one answer for each of the calls 1 to 5"),
+        ("01.2", RIGHT | {2: "nobody"}, "call 2: 'nobody'"),
+        ("01.3", {}, "a new port for each container that has to move"),
+        ("01.3", {WON[0]: 20000}, "only those move that were refused"),
+        ("01.3", {LOST[0]: 80}, "port 80"),
+        ("01.3", {LOST[0]: "20000"}, "port '20000'"),
+        ("01.3", {LOST[0]: 20000}, "container.* refused after the change"),
+        ("01.4", [("tcp", APP)], "a list of Socket"),
+        ("01.4", [*OWN, OWN[0]], "1 container refused"),
+        ("01.4", OWN[1:], "the app, from another Pod: refused"),
+        ("01.4", [ON_THE_POD, *OWN[1:]], "the app, from inside the Pod: refused"),
+        ("01.4", [OWN[0], ADMIN_OPEN, OWN[2]], "the admin page, from another Pod: answered by admin"),
+        ("01.4", OWN[:2], "the statistics, from another Pod: refused"),
+    ],
+)
 def test_what_is_not_right_yet_is_told_without_the_answer(key, answer, message):
     with pytest.raises(NotYet, match=message) as caught:
         check(key, answer, CASE)
@@ -242,10 +304,17 @@ def test_what_is_not_right_yet_is_told_without_the_answer(key, answer, message):
         assert RIGHT[2] not in said.split("expected")[0].replace("refused'", "")
 
 
-@pytest.mark.parametrize(("key", "answer"), [
-    ("01.1", set(LOST)), ("01.1", list(LOST)), ("01.2", RIGHT), ("01.3", {name: 20000 + number for number, name in enumerate(LOST)}),
-    ("01.4", OWN), ("01.4", [OWN[0], Socket("tcp", ADMIN, ip_address("127.0.0.1"), "admin"), Socket("udp", APP, POD.address, "stats")]),
-])
+@pytest.mark.parametrize(
+    ("key", "answer"),
+    [
+        ("01.1", set(LOST)),
+        ("01.1", list(LOST)),
+        ("01.2", RIGHT),
+        ("01.3", {name: 20000 + number for number, name in enumerate(LOST)}),
+        ("01.4", OWN),
+        ("01.4", [OWN[0], Socket("tcp", ADMIN, ip_address("127.0.0.1"), "admin"), Socket("udp", APP, POD.address, "stats")]),
+    ],
+)
 def test_any_right_answer_is_accepted(key, answer, capsys):
     check(key, answer, CASE)
     assert capsys.readouterr().out.startswith(f"✓ {key}")

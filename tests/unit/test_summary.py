@@ -61,4 +61,4 @@ def test_a_matrix_needs_something():
     with pytest.raises(ModelError):
         matrix({}, {"a": "A"}, "x")
     figure = matrix({"g": {"row": ("a", "c"), "none": ()}}, {"a": "A", "b": "B", "c": "two\nlines"}, "words")
-    assert len(re.findall("<circle", figure.svg)) == 2 and "<path class=\"join\"" in figure.svg
+    assert len(re.findall("<circle", figure.svg)) == 2 and '<path class="join"' in figure.svg

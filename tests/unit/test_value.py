@@ -125,7 +125,11 @@ def test_pickles_and_copies(made):
 
 def test_it_is_a_dataclass_to_others():
     assert is_dataclass(Rich) and [each.name for each in fields(Rich)] == ["a", "b", "made", "hidden", "unhashed", "own", "fixed"]
-    assert list(inspect.signature(Plain).parameters) == ["a", "b"] and Plain.__init__.__annotations__ == {"a": "int", "b": "str", "return": None}
+    assert list(inspect.signature(Plain).parameters) == ["a", "b"] and Plain.__init__.__annotations__ == {
+        "a": "int",
+        "b": "str",
+        "return": None,
+    }
     match Plain(1, "x"):
         case Plain(a, b):
             assert (a, b) == (1, "x")

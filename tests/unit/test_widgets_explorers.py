@@ -100,6 +100,7 @@ def test_a_mistake_of_the_library_is_shown_as_its_message():
 
 # The map
 
+
 @pytest.mark.parametrize(("mode", "summary", "facts"), [
     ("1", "container ↔ container. One address", ["1 place, inside web", "64: nobody routed it"]),
     ("2.1", "Pod ↔ Pod, one node. Switched", ["5 places in web, node-a, api-1", "64: nobody routed it"]),
@@ -114,6 +115,7 @@ def test_map(mode, summary, facts):
 
 
 # Ports
+
 
 @pytest.mark.parametrize(("choices", "summary"), [
     ({}, "log reaches container web at 127.0.0.1:8080."),
@@ -141,6 +143,7 @@ def test_a_clash_is_shown_as_linux_and_kubernetes_show_it():
 
 # Two Pods
 
+
 @pytest.mark.parametrize(("choices", "summary"), [
     ({}, "No host routed it: TTL stays 64. 1 question for a MAC address on the way."),
     ({"target": "shop/db"}, "TTL 64 → 62: 2 hosts routed it. It went through a tunnel. 3 questions"),
@@ -163,7 +166,7 @@ def test_ports_follow_the_target_and_the_protocol():
     explorer = moved(PodPairExplorer(), target="shop/db")
     assert dict(explorer.controls["port"].options) == {"5432, where it listens": 5432, "9999, where nobody listens": 9999}
     moved(explorer, port=9999, target="shop/api-2")
-    assert explorer.controls["port"].value == 9999                          # still there: kept
+    assert explorer.controls["port"].value == 9999  # still there: kept
     moved(explorer, proto="icmp")
     assert dict(explorer.controls["port"].options) == {"none, ping has no ports": 0}
     moved(explorer, proto="tcp")
@@ -175,13 +178,14 @@ def test_pod_pair_of_any_cluster():
     pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: one, namespace: %s}\nspec: {containers: [{name: c, image: i}]}\n---\n"
     pods = pod % "a" + pod % "b"
     explorer = PodPairExplorer(Cluster.loads(pods, families=("IPv6",)))
-    assert [label for label, _ in explorer.controls["source"].options] == ["a/one", "b/one"]   # one name, two Pods
+    assert [label for label, _ in explorer.controls["source"].options] == ["a/one", "b/one"]  # one name, two Pods
     assert "is dropped" in explorer.value.summary
     with pytest.raises(ModelError, match="no Pod"):
         PodPairExplorer(Cluster.loads("apiVersion: v1\nkind: Namespace\nmetadata: {name: a}"))
 
 
 # The tunnel
+
 
 @pytest.mark.parametrize(("choices", "summary", "printed"), [
     ({}, "It fits: delivered in one piece. The tunnel adds 50 bytes", "1430 bytes from 10.244.2.2: icmp_seq=1 ttl=62"),
@@ -284,6 +288,7 @@ def test_the_plug_ins_of_the_dropdown_are_those_that_there_are():
 
 # A Service
 
+
 @pytest.mark.parametrize(("choices", "summary", "shown"), [
     ({}, "web calls api and reaches api-1 (chance 1/2) or api-2 (chance 1/2).", "10.244.1.3,10.244.2.2"),
     ({"caller": "api-1"}, "api-1 calls api and reaches itself, which sees 10.244.1.1 as the sender (chance 1/2) or", "10.244.1.1</td>"),
@@ -314,10 +319,14 @@ def test_service(choices, summary, shown):
 
 
 def test_service_where_one_pod_listens_and_another_does_not():
-    pod = ("apiVersion: v1\nkind: Pod\nmetadata: {{name: {0}, namespace: shop, labels: {{app: {2}}}}}\n"
-           "spec: {{containers: [{{name: c, image: i, ports: [{{containerPort: {1}}}]}}]}}\n---\n")
-    service = ("apiVersion: v1\nkind: Service\nmetadata: {name: api, namespace: shop}\n"
-               "spec: {selector: {app: api}, ports: [{port: 80, targetPort: 8080}]}")
+    pod = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {0}, namespace: shop, labels: {{app: {2}}}}}\n"
+        "spec: {{containers: [{{name: c, image: i, ports: [{{containerPort: {1}}}]}}]}}\n---\n"
+    )
+    service = (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: api, namespace: shop}\n"
+        "spec: {selector: {app: api}, ports: [{port: 80, targetPort: 8080}]}"
+    )
     cluster = Cluster.loads(pod.format("api-1", 8080, "api") + pod.format("api-2", 9090, "api") + pod.format("web", 80, "web") + service)
     explorer = moved(ServiceExplorer(cluster), target="8080")
     assert explorer.value.summary == "web calls api: api-1 (chance 1/2), refused by api-2 (chance 1/2)."

@@ -42,7 +42,7 @@ def test_headers_are_nested_outermost_first(across):
 
 def test_what_is_new_changed_and_gone_is_marked(across):
     data = walk_data(across)["steps"]
-    assert marks(data[0]) == ["", "", ""]                                   # nothing to compare with
+    assert marks(data[0]) == ["", "", ""]  # nothing to compare with
     assert (marks(data[3]), data[3]["gone"]) == (["changed", ""], ["Ethernet"])
     assert ["TTL", "63", "64"] in data[3]["headers"][0]["fields"]
     assert marks(data[4]) == ["new", "new", "new", "new", "", ""]
@@ -67,7 +67,7 @@ def test_what_decided_comes_with_its_command(across):
 
 
 def test_an_entry_that_decided_twice_is_told_once(cluster):
-    said = walk_data(cluster.trace("pod/web", "127.0.0.1:8080"))["steps"][0]["said"]   # routed out, and in again
+    said = walk_data(cluster.trace("pod/web", "127.0.0.1:8080"))["steps"][0]["said"]  # routed out, and in again
     entries = [item["entry"] for item in said if item["tool"]]
     assert entries == ["local 127.0.0.0/8 dev lo table local proto kernel scope host src 127.0.0.1"]
 
@@ -77,7 +77,7 @@ def test_the_question_to_a_neighbour_is_told_aside(across):
     asides = [item["aside"] for item in said if item["aside"]]
     assert len(asides) == 1
     assert any("answers: ARP: 10.244.1.1 is 0a:58:0a:f4:01:01" in line for line in asides[0]["lines"])
-    assert asides[0]["lines"][-1].startswith("eth0 of web:")                # the answer came back
+    assert asides[0]["lines"][-1].startswith("eth0 of web:")  # the answer came back
 
 
 def test_no_question_where_the_neighbours_are_known(cluster, across):

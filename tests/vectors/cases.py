@@ -24,7 +24,7 @@ def cases(name: str) -> list[dict]:
     found: dict[str, dict] = {}
     for folder in folders:
         for path in sorted([*folder.glob(f"{name}.jsonl"), *folder.glob(f"{name}.jsonl.gz")]):
-            opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+            opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")  # noqa: SIM115
             with opened as lines:
                 for line in filter(str.strip, lines):
                     case = json.loads(line)

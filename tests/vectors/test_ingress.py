@@ -23,6 +23,8 @@ def test_ingress(case):
         assert not made, case["id"]
         return
     asked = case["request"]
-    (decision,) = made[""].decide(Request(asked["host"], asked["path"], asked["method"], scheme=asked["scheme"], port=PORTS[asked["scheme"]]))
+    (decision,) = made[""].decide(
+        Request(asked["host"], asked["path"], asked["method"], scheme=asked["scheme"], port=PORTS[asked["scheme"]])
+    )
     found = [f"status {decision.status or 200}", f"backend {decision.backend.name if decision.backend else None}"]
     same(case, found, [f"status {case['status']}", f"backend {case.get('backend')}"])

@@ -24,7 +24,7 @@ TEXT = {
     "heads": "starts|container|kind|asks for",
     "caption": "Pod {name}, address {address}, in the order in which its containers start",
     "calls": "call|from|to",
-    "calls-caption": "Who answers? A container's name, or \"refused\".",
+    "calls-caption": 'Who answers? A container\'s name, or "refused".',
     "inside": "a container of Pod {name}",
     "outside": "Pod {name}",
     "sidecar": "native sidecar",
@@ -89,18 +89,31 @@ class Crowd:
         self.cluster = Cluster.loads(text, cni="bridge")
         self.address = self.cluster.find(f"pod/{self.name}").address(4)
         first, second = (case.integer(key, low, low + 80) for key, low in (("first", 8000), ("second", 9000)))
-        wishes = [("tcp", first, None), ("udp", first, None), ("tcp", first, LOOPBACK),
-                  ("tcp", second, LOOPBACK), ("tcp", second, self.address), ("tcp", second, None)]
+        wishes = [
+            ("tcp", first, None),
+            ("udp", first, None),
+            ("tcp", first, LOOPBACK),
+            ("tcp", second, LOOPBACK),
+            ("tcp", second, self.address),
+            ("tcp", second, None),
+        ]
         self.sockets = tuple(Socket(*wish, process=name) for wish, name in zip(case.shuffle("wishes", wishes), names, strict=True))
-        at = [(True, LOOPBACK, second), (True, self.address, second), (False, self.address, first), (False, self.address, second),
-              (False, LOOPBACK, first)]
+        at = [
+            (True, LOOPBACK, second),
+            (True, self.address, second),
+            (False, self.address, first),
+            (False, self.address, second),
+            (False, LOOPBACK, first),
+        ]
         self.calls = tuple(Call(*call) for call in case.shuffle("calls", at))
 
     @property
     def table(self) -> Table:
         """The containers in the order in which they start, and what each asks for."""
-        rows = ((str(number), socket.process, TEXT["sidecar" if number <= 2 else "app"], _wish(socket))
-                for number, socket in enumerate(self.sockets, 1))
+        rows = (
+            (str(number), socket.process, TEXT["sidecar" if number <= 2 else "app"], _wish(socket))
+            for number, socket in enumerate(self.sockets, 1)
+        )
         return Table(tuple(TEXT["heads"].split("|")), tuple(rows), TEXT["caption"].format(name=self.name, address=self.address))
 
     @property
@@ -155,10 +168,18 @@ def who_is_refused(cannot_start: Iterable[str], case: Variant) -> str:
     for name in strange:
         expect(False, got=f"{name!r}{suggestion(name, known)}", expected="names of this Pod's containers", hint="Copy them from the table.")
     right = set(pod.start(pod.sockets)[1])
-    expect(not given - right, got=f"{_count(given)}, and one of them starts", expected="only those whose port is taken when they ask",
-           hint="TCP and UDP count apart, and two different addresses do not overlap. Whoever asks first, gets the port.")
-    expect(not right - given, got=f"{_count(given)}, and one more is refused", expected="all of those whose port is taken when they ask",
-           hint="“Every address” overlaps with each single address, whichever comes first.")
+    expect(
+        not given - right,
+        got=f"{_count(given)}, and one of them starts",
+        expected="only those whose port is taken when they ask",
+        hint="TCP and UDP count apart, and two different addresses do not overlap. Whoever asks first, gets the port.",
+    )
+    expect(
+        not right - given,
+        got=f"{_count(given)}, and one more is refused",
+        expected="all of those whose port is taken when they ask",
+        hint="“Every address” overlaps with each single address, whichever comes first.",
+    )
     return f"{_count(right)}: you know when two sockets clash, and that order decides who loses"
 
 
@@ -167,12 +188,19 @@ def who_answers(answers: Mapping[int, str], case: Variant) -> str:
     """Call number → the container that answers, or "refused"."""
     pod = Crowd(case)
     numbers = range(1, len(pod.calls) + 1)
-    expect(isinstance(answers, Mapping) and set(answers) == set(numbers), got=f"answers = {answers!r}",
-           expected=f"one answer for each of the calls 1 to {len(pod.calls)}", hint="Write answers = {1: \"…\", 2: \"…\", …}.")
+    expect(
+        isinstance(answers, Mapping) and set(answers) == set(numbers),
+        got=f"answers = {answers!r}",
+        expected=f"one answer for each of the calls 1 to {len(pod.calls)}",
+        hint='Write answers = {1: "…", 2: "…", …}.',
+    )
     for number, call in zip(numbers, pod.calls, strict=True):
-        expect(answers[number] == _answer(pod.call(pod.started, call)), got=f"call {number}: {answers[number]!r}",
-               expected="the process whose socket has that protocol, port and address, if one is there",
-               hint="Which containers did get their sockets? Is the address of the call one that the socket listens on?")
+        expect(
+            answers[number] == _answer(pod.call(pod.started, call)),
+            got=f"call {number}: {answers[number]!r}",
+            expected="the process whose socket has that protocol, port and address, if one is there",
+            hint="Which containers did get their sockets? Is the address of the call one that the socket listens on?",
+        )
     return "you can tell who answers, and where “connection refused” comes from"
 
 
@@ -181,17 +209,33 @@ def new_ports(ports: Mapping[str, int], case: Variant) -> str:
     """Container → new port, for those that were refused; afterwards everybody starts."""
     pod = Crowd(case)
     refused = pod.start(pod.sockets)[1]
-    expect(isinstance(ports, Mapping) and ports, got=f"ports = {ports!r}", expected="a new port for each container that has to move",
-           hint="Write ports = {\"name\": 1234, …}.")
-    expect(set(ports) <= set(refused), got="a container moves that had its port", expected="only those move that were refused",
-           hint="Others call the containers that run, and know their ports.")
+    expect(
+        isinstance(ports, Mapping) and ports,
+        got=f"ports = {ports!r}",
+        expected="a new port for each container that has to move",
+        hint='Write ports = {"name": 1234, …}.',
+    )
+    expect(
+        set(ports) <= set(refused),
+        got="a container moves that had its port",
+        expected="only those move that were refused",
+        hint="Others call the containers that run, and know their ports.",
+    )
     bad = [port for port in ports.values() if not isinstance(port, int) or not 1024 <= port <= 65535]
-    expect(not bad, got=f"port {bad[0] if bad else 0!r}", expected="whole numbers from 1024 to 65535",
-           hint="A container without extra rights should not need the ports below 1024.")
+    expect(
+        not bad,
+        got=f"port {bad[0] if bad else 0!r}",
+        expected="whole numbers from 1024 to 65535",
+        hint="A container without extra rights should not need the ports below 1024.",
+    )
     moved = [Socket(s.proto, ports.get(s.process, s.port), s.address, s.process) for s in pod.sockets]
     left = pod.start(moved)[1]
-    expect(not left, got=f"{_count(left)} refused after the change", expected="a Pod in which everybody starts",
-           hint="Start them in order, in your head or with the model: which new port is taken when its container asks?")
+    expect(
+        not left,
+        got=f"{_count(left)} refused after the change",
+        expected="a Pod in which everybody starts",
+        hint="Start them in order, in your head or with the model: which new port is taken when its container asks?",
+    )
     return "everybody starts, and nobody moved without need"
 
 
@@ -199,8 +243,12 @@ def new_ports(ports: Mapping[str, int], case: Variant) -> str:
 def own_pod(sockets: Sequence[Socket], case: Variant) -> str:
     """Three sockets: the app for everybody, the admin page for the Pod alone, statistics over UDP on the app's port."""
     pod, (app, admin) = Crowd(case), wanted(case)
-    expect(isinstance(sockets, Sequence) and all(isinstance(socket, Socket) for socket in sockets), got=f"sockets = {sockets!r}",
-           expected="a list of Socket(proto, port, address, process)", hint="The address None stands for every address.")
+    expect(
+        isinstance(sockets, Sequence) and all(isinstance(socket, Socket) for socket in sockets),
+        got=f"sockets = {sockets!r}",
+        expected="a list of Socket(proto, port, address, process)",
+        hint="The address None stands for every address.",
+    )
     network, refused = pod.start(sockets)
     expect(not refused, got=f"{_count(refused)} refused", expected="sockets that do not clash", hint="Compare protocol, port and address.")
     tries = (
@@ -212,9 +260,12 @@ def own_pod(sockets: Sequence[Socket], case: Variant) -> str:
     )
     for what, call, proto, answer in tries:
         got = _answer(pod.call(network, call, proto))
-        expect(got == answer, got=f"{what}: {got if got == REFUSED else 'answered by ' + got}",
-               expected="refused" if answer == REFUSED else f"answered by {answer}",
-               hint="What does the socket listen on: which protocol, which port, which address?")
+        expect(
+            got == answer,
+            got=f"{what}: {got if got == REFUSED else 'answered by ' + got}",
+            expected="refused" if answer == REFUSED else f"answered by {answer}",
+            hint="What does the socket listen on: which protocol, which port, which address?",
+        )
     return "three processes in one network namespace, each reachable by those who should reach it"
 
 
@@ -225,8 +276,8 @@ def wanted(case: Variant) -> tuple[int, int]:
 
 def _names(given: object) -> set[str]:
     names = isinstance(given, (set, frozenset, list, tuple)) and all(isinstance(name, str) for name in given)
-    expect(names, got=f"cannot_start = {given!r}", expected="a set of names", hint="Write cannot_start = {\"name\", \"name\"}.")
-    return set(given)   # type: ignore[call-overload]
+    expect(names, got=f"cannot_start = {given!r}", expected="a set of names", hint='Write cannot_start = {"name", "name"}.')
+    return set(given)  # type: ignore[call-overload]
 
 
 def _count(names: Iterable[str]) -> str:

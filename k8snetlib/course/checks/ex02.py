@@ -99,9 +99,7 @@ def later(case: Variant) -> Network:
 def _bystander_frames(case: Variant) -> int:
     """How many copies of the packet, sent on the node as it is later, come in at Pods that are neither sender nor receiver."""
     others = set(attached_pods(case)) - set(pair(case))
-    return sum(
-        1 for seen in captures(trace(later(case), pair(case)[0], packet(case))) if seen.netns in others and seen.direction == "in"
-    )
+    return sum(1 for seen in captures(trace(later(case), pair(case)[0], packet(case))) if seen.netns in others and seen.direction == "in")
 
 
 @question("02.1")

@@ -37,20 +37,20 @@ QUESTIONS = {
         },
         answer="cni0, the bridge",
         why="With this CNI plug-in the Pods of a node hang on one bridge, which is a switch: it looks at the MAC address, and at "
-            "nothing else.",
+        "nothing else.",
     ),
     "00.across": Question(
         "`web` calls `db`, which is on the other node. Which source address does `db` see?",
         {
             "192.168.50.11, the address of node-a": "That is on the outer packet, which carries ours from node to node. It is taken "
-                "off before `db` sees anything.",
+            "off before `db` sees anything.",
             "10.244.1.1, the address of cni0 on node-a": "A router sends a packet on without putting its own address into it.",
             "10.244.2.1, the address of cni0 on node-b": "A router sends a packet on without putting its own address into it.",
             "10.244.1.2, the address of web": "",
         },
         answer="10.244.1.2, the address of web",
         why="The network model of Kubernetes asks for exactly that: Pods reach Pods without NAT, so the address on arrival is the "
-            "one at departure.",
+        "one at departure.",
     ),
     "00.break": Question(
         "We delete one line of node-a: its route to 10.244.2.0/24, the Pods of node-b. `web` calls `db` again. Where does the packet end?",
@@ -62,14 +62,14 @@ QUESTIONS = {
         },
         answer="at the router below the nodes",
         why="The default route takes what no other route wants. It leads to the data centre's router, and that one has never heard "
-            "of a Pod range.",
+        "of a Pod range.",
     ),
     "00.clusterip": Question(
         "The Service `api` has the address 10.96.20.80. In our cluster kube-proxy is not there yet. `web` sends a packet to "
         "10.96.20.80. What happens?",
         {
             "one of the two api Pods gets it": "Somebody would have to know which Pods belong to the Service. That is the work of "
-                "kube-proxy.",
+            "kube-proxy.",
             "node-a gets it": "No device of node-a has that address: see the cell above.",
             "it leaves the cluster and is lost": "",
         },

@@ -9,7 +9,7 @@ QUESTIONS = {
         "Pod `web` has two containers, `web` and `log`. How many network namespaces are made for it?",
         {
             "two, one for each container": "That is Docker's way with two containers of their own. A Pod exists so that its "
-                "containers need not be apart.",
+            "containers need not be apart.",
             "one": "",
             "none, it uses the node's": "Only a Pod with `hostNetwork: true` does that.",
         },
@@ -43,7 +43,7 @@ QUESTIONS = {
             "web": "",
             "log": "It would be so if `log` came second. A native sidecar starts before the app.",
             "both: the API server refuses the Pod": "The API server warns where both ports are declared, and takes the Pod. Ports "
-                "that nobody declares it cannot see.",
+            "that nobody declares it cannot see.",
             "neither: each container has its own ports": "Ports belong to the network namespace, and there is one.",
         },
         answer="web",
@@ -69,19 +69,19 @@ QUESTIONS = {
         },
         answer="the same",
         why="The address is on a device of the network namespace, and the namespace stays as long as the Pod's sandbox does. "
-            "Containers come and go in it.",
+        "Containers come and go in it.",
     ),
     "01.bind": Question(
         "`web` now listens on `127.0.0.1:8080` instead of on every address. From where can it still be reached?",
         {
             "from every Pod on node-a": "Those Pods have a 127.0.0.1 of their own, and at 10.244.1.2 nobody listens.",
             "from its own Pod, at 127.0.0.1 and at 10.244.1.2": "At 127.0.0.1, yes. But a socket bound to one address hears that "
-                "address alone.",
+            "address alone.",
             "from its own Pod, at 127.0.0.1 alone": "",
             "from node-a, where the kubelet probes it": "A probe over TCP or HTTP goes to the Pod's address, 10.244.1.2.",
         },
         answer="from its own Pod, at 127.0.0.1 alone",
         why="The socket is bound to one address of one network namespace. No other address leads to it, and no other namespace has "
-            "this one.",
+        "this one.",
     ),
 }

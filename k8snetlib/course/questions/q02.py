@@ -10,8 +10,7 @@ QUESTIONS = {
         {
             "in `api-1`": "Then three Pods would need three cables each. One cable goes to one place: the node.",
             "in the node, as `veth-web`": "",
-            "nowhere, a Pod's interface is not a cable": "It is: a veth is always a pair. What goes in at one end comes out at the "
-            "other.",
+            "nowhere, a Pod's interface is not a cable": "It is: a veth is always a pair. What goes in at one end comes out at the other.",
         },
         answer="in the node, as `veth-web`",
         why="A veth pair has one end in the Pod's namespace and one in the node's. The node plugs its end into the bridge `cni0`.",
@@ -27,7 +26,7 @@ QUESTIONS = {
         why="Both Pods are in 10.244.1.0/24, so `web` asks for the MAC address of 10.244.1.3 itself and writes it on the frame.",
     ),
     "02.flood": Question(
-        "`web` asks \"who has 10.244.1.3?\". Who on the node gets to see the question?",
+        '`web` asks "who has 10.244.1.3?". Who on the node gets to see the question?',
         {
             "only `api-1`": "The bridge cannot know yet who that is: finding out is what the question is for.",
             "only the node": "The node gets it, on `cni0`. But a broadcast goes to everyone on the segment.",

@@ -29,7 +29,7 @@ QUESTIONS = {
         why="The outer packet goes from node to node, between addresses that the underlay knows. What is inside is no business of its.",
     ),
     "03.entries": Question(
-        "`node-a` must turn \"a packet for 10.244.2.2\" into \"a datagram to 192.168.50.12\". In how many tables must it look, "
+        '`node-a` must turn "a packet for 10.244.2.2" into "a datagram to 192.168.50.12". In how many tables must it look, '
         "until `flannel.1` can send?",
         {
             "one": "One would do if the route named the node. It names a device and a next hop; the rest is looked up as for any "

@@ -23,6 +23,11 @@ def _no_address(names: list[str]) -> bool:
 
 
 _ROUTE = Resource(
-    struct(required="hostnames rules", parentRefs=PARENT_REFS, hostnames=array(HOSTNAME, 1024, Rule("Hostnames cannot contain an IP", _no_address), least=1), rules=RULES)
+    struct(
+        required="hostnames rules",
+        parentRefs=PARENT_REFS,
+        hostnames=array(HOSTNAME, 1024, Rule("Hostnames cannot contain an IP", _no_address), least=1),
+        rules=RULES,
+    )
 )
 decode, default, problems = _ROUTE.decode, _ROUTE.default, _ROUTE.problems

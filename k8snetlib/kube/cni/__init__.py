@@ -31,7 +31,9 @@ def _later(module: str, name: str) -> Callable:
 
 
 def _vpc(title: str, allocate: str, register: str) -> Plugin:
-    plan, veth, answers, fabric, uplinks, joined = (_later("vpc", name) for name in ("plan", "veth", "answers", "fabric", "uplinks", register))
+    plan, veth, answers, fabric, uplinks, joined = (
+        _later("vpc", name) for name in ("plan", "veth", "answers", "fabric", "uplinks", register)
+    )
     return Plugin(title, plan, _later("vpc_ipam", allocate), True, veth, answers, fabric, uplinks, joined, ipv6=False)
 
 

@@ -116,7 +116,9 @@ def pool(rule: Rule, backends: Backends, version: int) -> Pool:
     shares: list[Share] = []
     for backend, found in zip(wanted, places, strict=True):
         each = backend.weight * common // (len(found) or 1)
-        status = 0 if found else rule.unavailable if backend.problem and backend.status == 500 else backend.status if backend.problem else 503
+        status = (
+            0 if found else rule.unavailable if backend.problem and backend.status == 500 else backend.status if backend.problem else 503
+        )
         shares += [Share(backend, place, each) for place in found] or [Share(backend, None, each, status)]
     if all(share.upstream is None for share in shares) and len({share.status for share in shares}) == 1:
         return Pool((), shares[0].status)

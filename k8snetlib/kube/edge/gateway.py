@@ -171,7 +171,8 @@ def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
             gateway,
             tuple(
                 Attached(counted[id(each)], router(world, each, attached.get(id(each), ())))
-                for each in homes[gateway.key] if not _unsupported(gateway)
+                for each in homes[gateway.key]
+                if not _unsupported(gateway)
             ),
         )
         for gateway in gateways

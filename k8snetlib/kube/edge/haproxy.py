@@ -237,5 +237,3 @@ def _servers(found: Pool, rule: Rule) -> Iterator[str]:
 
 def _answer(status: int, name: str = "") -> str:
     return f"\nbackend {name or f'answer-{status}'}\n    http-request return status {status}\n"
-
-

@@ -126,5 +126,3 @@ def notes(ingresses: Iterable[Ingress], classes: Sequence[IngressClass]) -> Iter
         for key in sorted(each.annotations):
             if key.startswith(_FOREIGN):
                 yield f"{each.location} {each}: {FOREIGN.format(key=key)}"
-
-

@@ -71,7 +71,12 @@ def _controller(name: str, labels: dict[str, str], ports: set[int]) -> Iterator[
     boxes = [{"name": "proxy", "image": "registry.example/edge:1", "ports": [{"containerPort": each} for each in inside.values()]}]
     template = {"metadata": {"labels": app}, "spec": {"containers": boxes}}
     meta = {"name": name, "namespace": NAMESPACE}
-    yield {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": {"selector": {"matchLabels": app}, "template": template}}
+    yield {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": meta,
+        "spec": {"selector": {"matchLabels": app}, "template": template},
+    }
     listed = [{"name": f"p{port}", "port": port, "targetPort": target} for port, target in inside.items()]
     spec = {"type": "LoadBalancer", "selector": app, "ports": listed}
     yield {"apiVersion": "v1", "kind": "Service", "metadata": {**meta, "labels": labels}, "spec": spec}

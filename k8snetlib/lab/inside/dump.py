@@ -99,7 +99,10 @@ class Dump:
         (neigh_dump_info), by a flag that pyroute2 leaves out of a question."""
         self.spaces.enter(netns)
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as raw:
-            raw.send(struct.pack("=IHHII", 28, RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + struct.pack("=B3xiHBB", family, 0, 0, NTF_PROXY, 0))
+            raw.send(
+                struct.pack("=IHHII", 28, RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP, 1, 0)
+                + struct.pack("=B3xiHBB", family, 0, 0, NTF_PROXY, 0)
+            )
             found, data = [], raw.recv(1 << 16)
             while data:
                 length, kind = struct.unpack_from("=IH", data)

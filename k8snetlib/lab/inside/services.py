@@ -89,9 +89,7 @@ class Services:
     def said(self, name: str) -> str:
         return self.running[name].said()
 
-    def exchange(
-        self, netns: str, version: int, address: str, port: int, data: bytes, secure: bool, sni: str, timeout: float
-    ) -> dict:
+    def exchange(self, netns: str, version: int, address: str, port: int, data: bytes, secure: bool, sni: str, timeout: float) -> dict:
         """Connect, send ``data`` and read until the far end closes: the bytes, and with TLS the certificate (DER) that was shown."""
         self.spaces.enter(netns)
         client = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_STREAM)

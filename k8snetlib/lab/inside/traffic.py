@@ -163,7 +163,13 @@ class Ring:
                 data = self._whole() or data
             struct.pack_into("I", self.memory, start, 0)
             self.at = (self.at + 1) % self.SLOTS
-            yield seconds * 10**9 + nanoseconds, self._name(dev), "out" if kind == PACKET_OUTGOING else "in", data, hardware == ARPHRD_TUNNEL
+            yield (
+                seconds * 10**9 + nanoseconds,
+                self._name(dev),
+                "out" if kind == PACKET_OUTGOING else "in",
+                data,
+                hardware == ARPHRD_TUNNEL,
+            )
 
     def forget(self) -> None:
         """Throw away what has come since the last call."""
