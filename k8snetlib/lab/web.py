@@ -16,8 +16,13 @@ from ..value import value
 
 START_LIMIT, ASK_LIMIT = 10.0, 5.0  # seconds
 CERTIFICATE = "certificate.pem"
+PROXIES = {
+    "nginx": ("nginx", "-p", "{folder}", "-c", "{folder}/proxy.conf", "-e", "{folder}/error.log"),
+    "haproxy": ("haproxy", "-db", "-f", "{folder}/proxy.conf"),
+}
 CLOSED = "closed"  # without an answer
 TEXT = {
+    "kind": "the lab has no proxy {kind!r}: nginx or haproxy",
     "answer": "no HTTP answer: {data!r}",
     "openssl": "making a certificate needs the program openssl, from Debian's package openssl",
 }
@@ -49,13 +54,19 @@ class Web:
 
     def proxy(self, netns: str, kind: str, conf: str, ports: Sequence[int], *, certificate: str = "", version: int = 4) -> None:
         """Start ``nginx`` or ``haproxy`` with a configuration, in which ``{folder}`` stands for its own folder and ``certificate.pem`` in it
-        for ``certificate``; wait until it listens at ``ports``. LabError with its own words where it does not like the configuration."""
-        argv = {
-            "nginx": ["nginx", "-p", "{folder}", "-c", "{folder}/proxy.conf", "-e", "{folder}/error.log"],
-            "haproxy": ["haproxy", "-db", "-f", "{folder}/proxy.conf"],
-        }[kind]
+        for ``certificate``; wait until it listens at ``ports``. LabError with its own words where it does not like the configuration, and
+        for another kind."""
+        if kind not in PROXIES:
+            raise LabError(TEXT["kind"].format(kind=kind))
         files = {"proxy.conf": conf.encode()} | ({CERTIFICATE: certificate.encode()} if certificate else {})
-        wanted = {"name": f"proxy {netns}", "netns": netns, "argv": argv, "files": files, "ports": list(ports), "version": version}
+        wanted = {
+            "name": f"proxy {netns}",
+            "netns": netns,
+            "argv": list(PROXIES[kind]),
+            "files": files,
+            "ports": list(ports),
+            "version": version,
+        }
         self._ask("service_start", f"{kind} in {netns}", START_LIMIT + 10, **wanted, limit=START_LIMIT)
 
     def stop_proxy(self, netns: str) -> None:

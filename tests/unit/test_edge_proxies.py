@@ -15,7 +15,7 @@ from k8snetlib.kube.edge.haproxy import haproxy_conf
 from k8snetlib.kube.edge.nginx import nginx_conf
 from k8snetlib.kube.manifests import loads
 from k8snetlib.lab.proxied import ProxiedExperiment
-from k8snetlib.lab.web import _answer, subject
+from k8snetlib.lab.web import Web, _answer, subject
 
 NGINX_SERVER = """    server {
         listen 8080;
@@ -203,3 +203,8 @@ def test_a_recording_answers_only_its_own_question(tmp_path, monkeypatch):
         through(cluster, "nginx", "http://www.example.com/api", experiment="nothing-recorded")
     made = ProxiedExperiment("x", (), "edge", "nginx", "conf", (80,), (), ())
     assert made.digest() != ProxiedExperiment("x", (), "edge", "nginx", "other", (80,), (), ()).digest()
+
+
+def test_the_lab_names_the_proxies_it_has():
+    with pytest.raises(LabError, match="nginx or haproxy"):
+        Web().proxy("edge", "squid", "", [80])
