@@ -9,7 +9,8 @@ import pytest
 from k8snetlib.errors import ModelError, UnsupportedError
 from k8snetlib.kube.edge import gateway, ingress
 from k8snetlib.kube.edge.filters import Cors, HeaderModifier, PathModifier, Redirect, Rewrite, at_once
-from k8snetlib.kube.edge.http import PathMatch, Response, host_matches, request
+from k8snetlib.kube.edge.hostnames import host_matches
+from k8snetlib.kube.edge.http import PathMatch, Response, request
 from k8snetlib.kube.edge.objects import Gateway, GatewayClass, Ingress, IngressClass, Route
 from k8snetlib.kube.edge.routing import answered, pick
 from k8snetlib.kube.edge.translate import DIFFERENCES, http_routes

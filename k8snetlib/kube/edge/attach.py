@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 
 from ...value import value
-from .http import host_matches
+from .hostnames import host_matches
 from .objects import GATEWAY_GROUP, FromNamespaces, Gateway, Listener, ListenerSet, ObjectRef, ParentRef, ReferenceGrant, Route
 
 PROTOCOLS: dict[str, tuple[str, ...]] = {

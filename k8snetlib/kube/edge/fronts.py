@@ -14,7 +14,8 @@ from ...errors import UnsupportedError
 from ...value import value
 from .backends import Backends, Upstream
 from .gateway import GatewayTable
-from .http import Backend, Rule, specificity, wider
+from .hostnames import specificity, wider
+from .http import Backend, Rule
 from .ingress import IngressTable
 from .router import Router
 

@@ -20,7 +20,8 @@ from .attach import (
     conflicts,
     listener_status,
 )
-from .http import Request, Response, host_matches, specificity
+from .hostnames import host_matches, specificity
+from .http import Request, Response
 from .objects import (
     GATEWAY_GROUP,
     Gateway,

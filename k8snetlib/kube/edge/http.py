@@ -9,7 +9,7 @@ Paths are compared as they were sent: no decoding of ``%2F``, no merging of ``//
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from fractions import Fraction
 from functools import lru_cache
@@ -292,33 +292,3 @@ class Rule:
         """The status where no backend can be used: 500 by ``httproute_types.go``; a gRPC call gets 503, which its client takes for
         UNAVAILABLE (gRPC, "HTTP to gRPC Status Code Mapping"), as ``grpcroute_types.go`` asks."""
         return 503 if self.origin.kind == "GRPCRoute" else 500
-
-
-# --- hosts
-
-
-def host_matches(pattern: str, host: str, one_label: bool = False) -> bool:
-    """Whether a host fits a rule's host: ``""`` is any; ``*.foo.com`` one label before the dot, or, unless ``one_label``, one or more."""
-    if not pattern or pattern == host:
-        return True
-    if not pattern.startswith("*."):
-        return False
-    head, suffix = host[: len(host) - len(pattern) + 1], pattern[1:]
-    return host.endswith(suffix) and bool(head) and not (one_label and "." in head)
-
-
-def wider(host: str) -> Iterator[str]:
-    """The host, and every wildcard whose names include its own, the most specific first; ``""``, any, is the last."""
-    yield host
-    rest = host.partition(".")[2]
-    while rest:
-        if f"*.{rest}" != host:
-            yield f"*.{rest}"
-        rest = rest.partition(".")[2]
-    if host:
-        yield ""
-
-
-def specificity(host: str) -> tuple:
-    """Sorts hosts from specific to general: names, then wildcards by their length, then any."""
-    return (not host, host.startswith("*."), -len(host), host)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from .attach import Condition, ListenerStatus, ParentStatus, admits, effective
-from .http import wider
+from .hostnames import wider
 from .objects import GATEWAY_GROUP, ParentRef, Route
 from .route_rules import GatewayWorld, resolved
 

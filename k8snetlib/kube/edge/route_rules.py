@@ -9,7 +9,8 @@ from ...value import replace, value
 from .attach import Condition, ListenerStatus, effective, granted, intersection
 from .backends import Backends
 from .filters import Mirror
-from .http import Action, Backend, Match, Origin, Rule, specificity
+from .hostnames import specificity
+from .http import Action, Backend, Match, Origin, Rule
 from .objects import BackendRef, Gateway, GatewayClass, ListenerSet, ReferenceGrant, Route, RouteRule
 from .router import Router
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
 from ...value import value
-from .http import MATCHED, Match, Request, Rule, host_matches, pattern_of, query_parameters, specificity
+from .hostnames import host_matches, specificity
+from .http import MATCHED, Match, Request, Rule, pattern_of, query_parameters
 
 FEW = 16
 """As many rules are looked at one by one; more are found by what they ask for."""
