@@ -10,8 +10,9 @@ from k8snetlib.course.proxies import configuration, through
 from k8snetlib.errors import LabError, ModelError, UnsupportedError
 from k8snetlib.kube.cast import INGRESS, shop
 from k8snetlib.kube.cluster import Cluster
-from k8snetlib.kube.edge.fronts import covers, fronts
+from k8snetlib.kube.edge.fronts import fronts
 from k8snetlib.kube.edge.haproxy import haproxy_conf
+from k8snetlib.kube.edge.hostnames import covers
 from k8snetlib.kube.edge.nginx import nginx_conf
 from k8snetlib.kube.manifests import loads
 from k8snetlib.lab.proxied import ProxiedExperiment

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 
 from ...value import value
-from .hostnames import host_matches
+from .hostnames import covers
 from .objects import GATEWAY_GROUP, FromNamespaces, Gateway, Listener, ListenerSet, ObjectRef, ParentRef, ReferenceGrant, Route
 
 PROTOCOLS: dict[str, tuple[str, ...]] = {
@@ -108,12 +108,7 @@ def granted(source: Route | Gateway | ListenerSet, ref: ObjectRef, grants: Itera
 
 def intersection(listener: str, hostname: str) -> str | None:
     """The hosts that a listener and a route have in common: the more specific of both, or None. ``""`` is any."""
-    for wide, narrow in ((listener, hostname), (hostname, listener)):
-        if not wide or wide == narrow:
-            return narrow
-        if wide.startswith("*.") and host_matches(wide, narrow.removeprefix("*.") if narrow.startswith("*.") else narrow):
-            return narrow
-    return None
+    return next((narrow for wide, narrow in ((listener, hostname), (hostname, listener)) if covers(wide, narrow)), None)
 
 
 def effective(listener: Listener, route: Route) -> tuple[str, ...]:

@@ -78,11 +78,6 @@ def following(router: Router, host: str) -> Iterator[Rule]:
             yield from router.table(each).rules
 
 
-def covers(wide: str, host: str) -> bool:
-    """Whether every name of a host, which may have a wildcard, is one of another's (with any number of labels)."""
-    return not wide or wide == host or (wide.startswith("*.") and host.removeprefix("*").endswith(wide[1:]))
-
-
 def refuse(proxy: str, rule: Rule, why: str) -> UnsupportedError:
     """The error for a rule that a proxy cannot have, with its place."""
     place = rule.origin.location

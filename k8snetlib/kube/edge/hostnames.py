@@ -16,6 +16,11 @@ def host_matches(pattern: str, host: str, one_label: bool = False) -> bool:
     return host.endswith(suffix) and bool(head) and not (one_label and "." in head)
 
 
+def covers(wide: str, host: str) -> bool:
+    """Whether every name of a host, which may have a wildcard, is one of another's (with any number of labels)."""
+    return not wide or wide == host or (wide.startswith("*.") and host.removeprefix("*").endswith(wide[1:]))
+
+
 def wider(host: str) -> Iterator[str]:
     """The host, and every wildcard whose names include its own, the most specific first; ``""``, any, is the last."""
     yield host

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from .backends import Backends
 from .filters import Cors, Mirror, PathModifier, Redirect, RequestHeaders, ResponseHeaders, Rewrite
-from .fronts import Front, Pool, Site, covers, following, hosts, pool, refuse, sites
+from .fronts import Front, Pool, Site, following, hosts, pool, refuse, sites
+from .hostnames import covers
 from .http import PORTS, Rule
 from .locations import Paths
 from .router import Router
