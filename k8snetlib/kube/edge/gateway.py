@@ -75,6 +75,12 @@ class GatewayTable:
         """The listener of the port with the most specific hostname that the name fits."""
         return most_specific(self.on_port(port), name)
 
+    def certificate(self, server_name: str, port: int = 443) -> str:
+        """The Secret whose certificate is shown to a client that asks for this name at a port; ``""``: none, as no listener has one."""
+        chosen = self.listener_for(port, server_name)
+        refs = chosen.listener.certificates if chosen else ()
+        return f"{refs[0].namespace}/{refs[0].name}" if refs else ""
+
     def decide(self, request: Request) -> tuple[Decision, ...]:
         """Every outcome for a request, shares summing to 1. One with neither backend nor response: there is no HTTP answer, as the
         connection or its handshake fails. UnsupportedError where client certificates are asked for."""

@@ -37,9 +37,9 @@ class IngressTable:
     router: Router
     certificates: Mapping[str, str] = field(default_factory=dict)
 
-    def certificate(self, server_name: str) -> str:
-        """The Secret whose certificate is shown to a client that asks for this name; ``""``: the controller's own, which no browser
-        trusts."""
+    def certificate(self, server_name: str, port: int = 443) -> str:
+        """The Secret whose certificate is shown to a client that asks for this name, by whichever port; ``""``: the controller's own, which
+        no browser trusts."""
         exact = self.certificates.get(server_name)
         wild = self.certificates.get("*." + server_name.partition(".")[2])
         return exact or wild or self.certificates.get("", "")

@@ -19,9 +19,7 @@ from ..objects import Pod
 from ..proxy.userspace import PROCESS
 from .backends import Upstream
 from .entry import Entry, door, entry, receiver
-from .gateway import GatewayTable
 from .http import Pairs, Request, Response, request
-from .ingress import IngressTable
 from .routing import Decision, answered, pick
 
 if TYPE_CHECKING:
@@ -127,8 +125,8 @@ def journey(
     """The journey of one request: ``journey(cluster, "https://www.example.com/api")``.
 
     ``name`` chooses the way in where there are several (``ingress/CLASS``, ``gateway/NAMESPACE/NAME``, or ``service/NAMESPACE/NAME`` for
-    a Service straight, without a controller), ``via`` the controller's Service
-    where it is not known, ``node`` a node by whose port to come in. ``to`` is what the controller sends to: a Pod's own address, as nearly
+    a Service straight, without a controller), ``via`` the controller's Service where it is not known,
+    ``node`` a node by whose port to come in. ``to`` is what the controller sends to: a Pod's own address, as nearly
     all do, or the Service's. ``draw``, in [0, 1), chooses a backend by weight, ``endpoint`` one of its endpoints, ``chance`` answers what
     rules leave to chance; ``status`` is what the Pod answers; ``network`` is another state of the machines than the cluster's own.
     ModelError for a URL, entry or sender that there is not; UnsupportedError for what only a controller understands.
@@ -145,13 +143,7 @@ def journey(
     begun = _decided(begun, pick(found.table.decide(sent), draw))
     if not begun.goes_on:
         return begun
-    places = cluster.edge.backends.upstreams(begun.decision.backend, there.end.packet.dst.version)
-    if not places:
-        return _nowhere(begun)
-    chosen = places[endpoint % len(places)]
-    target = str(chosen) if to == "endpoints" else _service_target(begun)
-    onward = cluster.trace(_here(begun), target, network=after(network, there), chance=chance)
-    return _onward(cluster, begun, chosen if to == "endpoints" else None, onward, status)
+    return _sent_on(cluster, begun, to, endpoint, status, after(network, there), chance)
 
 
 def journeys(
@@ -185,6 +177,15 @@ def journeys(
     return out
 
 
+def _sent_on(cluster: Cluster, begun: Journey, to: To, endpoint: int, status: int, network: Network, chance: Chance) -> Journey:
+    places = cluster.edge.backends.upstreams(begun.decision.backend, begun.connections[0].there.end.packet.dst.version)
+    if not places:
+        return _nowhere(begun)
+    chosen = places[endpoint % len(places)] if to == "endpoints" else None
+    target = str(chosen) if chosen else _service_target(begun)
+    return _onward(cluster, begun, chosen, cluster.trace(_here(begun), target, network=network, chance=chance), status)
+
+
 def _ends(cluster: Cluster, begun: Journey, to: To, status: int) -> Iterator[tuple[Fraction, Journey]]:
     there = begun.connections[0].there
     places = cluster.edge.backends.upstreams(begun.decision.backend, there.end.packet.dst.version)
@@ -212,7 +213,9 @@ def _arrived(cluster: Cluster, begun: Journey, source: str, there: Trace) -> Jou
     begun = replace(begun, connections=(first,), controller=controller)
     if not there.delivered:
         return replace(begun, why=_reason("lost", there))
-    return replace(begun, sees=str(there.end.packet.src), certificate=_certificate(begun.entry, begun.request))
+    table, sent = begun.entry.table, begun.request
+    certificate = table.certificate(sent.server_name, sent.port) if table and sent.scheme == "https" else ""
+    return replace(begun, sees=str(there.end.packet.src), certificate=certificate)
 
 
 def _straight(begun: Journey, status: int) -> Journey:
@@ -291,14 +294,3 @@ def _told(trace: Trace) -> bool:
 def _reason(key: str, trace: Trace) -> str:
     end = trace.end if not trace.delivered or trace.reply is None else trace.reply.end
     return TEXT[key].format(reason=getattr(end, "reason", ""), where=end.netns)
-
-
-def _certificate(found: Entry, sent: Request) -> str:
-    if sent.scheme != "https" or found.table is None:
-        return ""
-    if isinstance(found.table, IngressTable):
-        return found.table.certificate(sent.server_name)
-    assert isinstance(found.table, GatewayTable)
-    chosen = found.table.listener_for(sent.port, sent.server_name)
-    refs = chosen.listener.certificates if chosen else ()
-    return f"{refs[0].namespace}/{refs[0].name}" if refs else ""
