@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
+from ..linux.addresses import endpoint
 from ..linux.draft import build
 from ..linux.engine import Chance, always
 from ..linux.engine import trace as trace_packet
@@ -196,8 +197,7 @@ class Cluster:
         if not conf.nameservers:
             raise ModelError(f"Pod {pod.key} has no name server in its /etc/resolv.conf")
         server = conf.nameservers[0]
-        target = f"[{server}]:53" if server.version == 6 else f"{server}:53"
-        return self.trace(source, target, "udp", namespace, network, data=message(name, type), **fields)
+        return self.trace(source, endpoint(server, 53), "udp", namespace, network, data=message(name, type), **fields)
 
     def _pod(self, source: str, namespace: str) -> Pod:
         pod = self.find(source, namespace).pod

@@ -30,3 +30,8 @@ def network_around(address: IPv4Address | IPv6Address, length: int) -> IPv4Netwo
     """The network of that prefix length in which the address lies."""
     kind = IPv4Network if address.version == 4 else IPv6Network
     return kind((int(address), length), strict=False)
+
+
+def endpoint(address: IPv4Address | IPv6Address, port: int) -> str:
+    """An address with a port as text: ``10.0.0.1:80``, ``[fd00::1]:80`` (RFC 3986, 3.2.2)."""
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

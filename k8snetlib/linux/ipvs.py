@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from ..errors import ModelError, UnsupportedError
 from ..value import value
+from .addresses import endpoint
 from .packet import IPAddress, Packet
 
 GOLDEN_RATIO_32 = 0x61C88647
@@ -33,10 +34,6 @@ class ServerKey(NamedTuple):
 
     def __str__(self) -> str:
         return endpoint(self.address, self.port)
-
-
-def endpoint(address: IPAddress, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 @value

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple, Union
 
 from ..value import replace, value
-from .addresses import ip_address
+from .addresses import endpoint, ip_address
 
 IPAddress = Union[IPv4Address, IPv6Address]
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -39,11 +39,7 @@ class Flow(NamedTuple):
         return Flow(self.proto, self.dst, self.dport, self.src, self.sport)
 
     def __str__(self) -> str:
-        return f"{self.proto} {_socket(self.src, self.sport)} → {_socket(self.dst, self.dport)}"
-
-
-def _socket(address: IPAddress, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+        return f"{self.proto} {endpoint(self.src, self.sport)} → {endpoint(self.dst, self.dport)}"
 
 
 @value
@@ -453,7 +449,7 @@ def describe(item) -> str:
     if kind is Packet:
         payload, name = item.payload, "IP" if item.version == 4 else "IP6"
         if type(payload) in (Tcp, Udp, Sctp):
-            return f"{name} {_socket(item.src, payload.sport)} > {_socket(item.dst, payload.dport)}: {_describe_payload(payload)}"
+            return f"{name} {endpoint(item.src, payload.sport)} > {endpoint(item.dst, payload.dport)}: {_describe_payload(payload)}"
         return f"{name} {item.src} > {item.dst}: {_describe_payload(payload)}"
     return _describe_payload(item)
 

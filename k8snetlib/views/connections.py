@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..kube.edge.journey import Connection, Journey
+from ..linux.addresses import endpoint
 from .figure import Figure
 from .journey import TEXT as WORDS
 from .journey import response
-from .journey_picture import _address, _pair, _short
+from .journey_picture import end_address, short
 from .render import canvas
 from .routes import words
 
@@ -45,8 +46,8 @@ def connections_picture(found: Journey, caption: str = "") -> Figure:
     graph.attr("node", margin="0.16,0.09")
     first = found.connections[0]
     sent = found.request
-    names = {"name": first.tail, "address": first.there.sent.src, "method": sent.method, "path": _short(sent.path, 22)}
-    label = TEXT["sender"].format(**names, site=_short(f"{sent.scheme}://{sent.host}", 28))
+    names = {"name": first.tail, "address": first.there.sent.src, "method": sent.method, "path": short(sent.path, 22)}
+    label = TEXT["sender"].format(**names, site=short(f"{sent.scheme}://{sent.host}", 28))
     graph.node("0", label, **{"class": "outside" if first.tail == "client" else "pod"})
     for number, each in enumerate(found.connections, 1):
         _draw(graph, found, number, each)
@@ -68,12 +69,12 @@ def _draw(graph: graphviz.Digraph, found: Journey, number: int, each: Connection
 def _receiver(found: Journey, number: int, each: Connection) -> list[str]:
     """The lines of the box at the end of a connection."""
     trace = each.there
-    lines = [TEXT["receiver"].format(name=each.head, address=_address(trace, trace.end.netns), peer=trace.end.packet.src)]
+    lines = [TEXT["receiver"].format(name=each.head, address=end_address(trace, trace.end.netns), peer=trace.end.packet.src)]
     if ends_tls(found, number):
         lines.append(TEXT["ends"].format(key=_certificate(found)))
     last, decision = number == len(found.connections), found.decision
     if number == 1 and decision and decision.rule and decision.sent:
-        lines.append(TEXT["rule"].format(rule=_short(words(decision.rule.match).replace("\n", ", "), 26), backend=decision.backend))
+        lines.append(TEXT["rule"].format(rule=short(words(decision.rule.match).replace("\n", ", "), 26), backend=decision.backend))
     if number == 2 and each.request is not None:
         lines += [TEXT["header"].format(name=name, content=content) for name, content in each.request.headers if name == SHOWN]
     if last:
@@ -104,7 +105,7 @@ def _kind(number: int, each: Connection) -> str:
 
 
 def _to(each: Connection) -> str:
-    return _pair(each.there.sent.dst, each.there.sent.dport)
+    return endpoint(each.there.sent.dst, each.there.sent.dport)
 
 
 def alt(found: Journey) -> str:

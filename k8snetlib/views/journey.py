@@ -8,8 +8,9 @@ from html import escape
 from ..kube.cni.sandbox import UNDERLAY
 from ..kube.edge.entry import Entry
 from ..kube.edge.journey import Connection, Journey
+from ..linux.addresses import endpoint
 from ..linux.events import Encapsulated, Rewritten, Trace
-from ..linux.packet import IPAddress, Packet
+from ..linux.packet import Packet
 from .outcomes import share
 from .routes import words
 from .tables import Table, table
@@ -85,8 +86,8 @@ def _legs(label: str, trace: Trace, back: bool) -> Iterator[tuple[str, ...]]:
         yield (
             label,
             way,
-            _pair(packet.src, packet.sport),
-            _pair(packet.dst, packet.dport),
+            endpoint(packet.src, packet.sport),
+            endpoint(packet.dst, packet.dport),
             changed,
             TEXT["yes"] if _tunnelled(trace, leg.tail, leg.head) else "",
         )
@@ -121,10 +122,6 @@ def _balanced(trace: Trace) -> bool:
 
     ends = (trace.sent.dst, trace.sent.src) if trace.sent else ()
     return any(address in network for address in ends for network in BALANCERS.values() if network.version == address.version)
-
-
-def _pair(address: IPAddress, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def response(found: Journey) -> str:
@@ -167,7 +164,7 @@ def facts(found: Journey) -> list[tuple[str, str]]:
         rows.append((TEXT["decided"], decided(found)))
     if len(found.connections) > 1:
         onward = found.connections[1]
-        target = found.upstream or _pair(onward.there.sent.dst, onward.there.sent.dport)
+        target = found.upstream or endpoint(onward.there.sent.dst, onward.there.sent.dport)
         rows.append((TEXT["upstream"], TEXT["upstream-words"].format(pod=onward.head, address=target)))
         if onward.request:
             rows.append(("", f"{onward.request.method} {onward.request.path}, Host: {onward.request.host}"))

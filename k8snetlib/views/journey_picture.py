@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..kube.cni.sandbox import UNDERLAY
 from ..kube.edge.journey import Connection, Journey
 from ..kube.outside import CLIENT
+from ..linux.addresses import endpoint
 from ..linux.events import Encapsulated, Rewritten, Trace
 from .figure import Figure
 from .journey import TEXT as WORDS
@@ -120,7 +121,7 @@ class _Drawing:
 
     def _machine(self, number: int, netns: str, trace: Trace) -> tuple[str, str]:
         kind = KINDS[role(trace.network, netns)]
-        address = _address(trace, netns)
+        address = end_address(trace, netns)
         lines = list(dict.fromkeys(_rewrites(trace, netns)))
         found = self.found
         if netns == UNDERLAY:
@@ -129,7 +130,7 @@ class _Drawing:
             kind = "outside" if name == WORDS["balancer"] else "underlay"
         elif netns == trace.start and number == 0:
             key = "client" if netns == CLIENT else "sender"
-            label = TEXT[key].format(name=netns, address=address, request=_short(str(found.request)))
+            label = TEXT[key].format(name=netns, address=address, request=short(str(found.request)))
         elif trace.delivered and netns == trace.end.netns:
             label = TEXT["pod"].format(name=netns, address=address, peer=trace.end.packet.src, response=found.response)
         else:
@@ -139,7 +140,7 @@ class _Drawing:
     def _controller(self) -> tuple[str, str]:
         found, first = self.found, self.found.connections[0]
         name = found.controller.name if found.controller else first.there.end.netns
-        lines = [TEXT["controller"].format(name=name, address=_address(first.there, first.there.end.netns), peer=found.sees)]
+        lines = [TEXT["controller"].format(name=name, address=end_address(first.there, first.there.end.netns), peer=found.sees)]
         passed = len(found.connections) > 1 and found.connections[1].request is None
         if first.secure and found.heard and (found.certificate or not passed):
             lines.append(TEXT["tls"].format(key=found.certificate or TEXT["own"]))
@@ -148,19 +149,15 @@ class _Drawing:
         if passed:
             lines.append(TEXT["passed"].format(backend=decision.backend))
         elif decision and decision.rule and decision.sent:
-            lines.append(TEXT["rule"].format(rule=_short(words(decision.rule.match).replace("\n", ", ")), backend=decision.backend))
+            lines.append(TEXT["rule"].format(rule=short(words(decision.rule.match).replace("\n", ", ")), backend=decision.backend))
         if len(found.connections) < 2:
             lines.append(TEXT["says"].format(response=found.response or WORDS["no-answer"]))
         return "\n".join(lines), "service"
 
 
 def _ends(packet, tunnelled: bool) -> str:
-    shown = f"{packet.src} →\n{_pair(packet.dst, packet.dport)}"
+    shown = f"{packet.src} →\n{endpoint(packet.dst, packet.dport)}"
     return f"{shown}\n({TEXT['tunnel']})" if tunnelled else shown
-
-
-def _pair(address, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def _tunnelled(trace: Trace, tail: str) -> bool:
@@ -170,18 +167,19 @@ def _tunnelled(trace: Trace, tail: str) -> bool:
 def _rewrites(trace: Trace, netns: str) -> list[str]:
     found = [event for event in trace.all(Rewritten, 0) if event.netns == netns and event.what in ("DNAT", "SNAT")]
     return [
-        TEXT["dnat"].format(dst=_pair(e.new.dst, e.new.dport)) if e.what == "DNAT" else TEXT["snat"].format(src=e.new.src) for e in found
+        TEXT["dnat"].format(dst=endpoint(e.new.dst, e.new.dport)) if e.what == "DNAT" else TEXT["snat"].format(src=e.new.src) for e in found
     ]
 
 
-def _address(trace: Trace, netns: str) -> str:
+def end_address(trace: Trace, netns: str) -> str:
     devices = trace.network[netns].interfaces.values()
     version = trace.sent.dst.version
     own = (str(a.ip) for i in devices if i.name == "eth0" for a in i.addresses if a.ip.version == version and not a.ip.is_link_local)
     return next(own, "")
 
 
-def _short(text: str, most: int = 44) -> str:
+def short(text: str, most: int = 44) -> str:
+    """A text that has room for so many characters."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
+from ..linux.addresses import endpoint
 from ..linux.events import Delivered, Dropped, Learned, Matched, Rewritten, Trace
 from ..linux.ops import ConntrackAdd
 from ..linux.state import Conntrack
@@ -50,7 +51,7 @@ def outcome(weight: Fraction, trace: Trace) -> Outcome:
     way = tuple(hop.netns for hop in trace)
     if isinstance(end, Delivered):
         who = f" {end.socket.process}" if end.socket and end.socket.process else ""
-        return Outcome(weight, "delivered", "", _pair(end.packet.dst, end.packet.dport) + who, str(end.packet.src), way, trace)
+        return Outcome(weight, "delivered", "", endpoint(end.packet.dst, end.packet.dport) + who, str(end.packet.src), way, trace)
     refused = isinstance(end, Dropped) and (end.detail.startswith(("REJECT", "reject")) or end.reason == "NO_SOCKET")
     return Outcome(weight, "refused" if refused else "dropped", end.reason if end else "", "", "", way, trace)
 
@@ -95,10 +96,6 @@ def _verdict(o: Outcome) -> str:
     return TEXT[o.verdict].format(reason=o.reason)
 
 
-def _pair(address, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
-
-
 def examined(trace: Trace, netns: str = "") -> int:
     """How many rules one namespace (default: the first that has any, the sender's node) looked at for this packet, from rule to rule.
 
@@ -139,7 +136,7 @@ def translated(entries: Iterable[Conntrack]) -> tuple[str, ...]:
     for entry in entries:
         original, reply = entry.original, entry.reply
         if original.proto == "tcp":
-            asked, answers = _pair(original.dst, original.dport), _pair(reply.src, reply.sport)
+            asked, answers = endpoint(original.dst, original.dport), endpoint(reply.src, reply.sport)
             lines.append(TEXT["translated"].format(client=original.src, asked=asked, answers=answers, to=reply.dst))
     return tuple(sorted(lines))
 

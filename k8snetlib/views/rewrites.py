@@ -8,8 +8,9 @@ from itertools import groupby
 
 from ..kube.cni.sandbox import UNDERLAY
 from ..kube.edge.journey import Connection, Journey
+from ..linux.addresses import endpoint
 from ..linux.events import Decapsulated, Encapsulated, Rewritten, Trace, Transmitted
-from ..linux.packet import IPAddress, Packet
+from ..linux.packet import Packet
 from .journey import place
 from .tables import Table
 
@@ -94,9 +95,9 @@ def _ends(event: Rewritten) -> str:
     old, new = event.old, event.new
     parts = []
     if (old.dst, old.dport) != (new.dst, new.dport):
-        parts.append(TEXT["dst"].format(old=_pair(old.dst, old.dport), new=_pair(new.dst, new.dport)))
+        parts.append(TEXT["dst"].format(old=endpoint(old.dst, old.dport), new=endpoint(new.dst, new.dport)))
     if (old.src, old.sport) != (new.src, new.sport):
-        parts.append(TEXT["src"].format(old=_pair(old.src, old.sport), new=_pair(new.src, new.sport)))
+        parts.append(TEXT["src"].format(old=endpoint(old.src, old.sport), new=endpoint(new.src, new.sport)))
     return "\n".join(parts)
 
 
@@ -119,8 +120,4 @@ def _controller(first: Connection, second: Connection) -> Iterator[tuple[str, ..
 
 
 def _flow(packet: Packet) -> str:
-    return f"{_pair(packet.src, packet.sport)} → {_pair(packet.dst, packet.dport)}"
-
-
-def _pair(address: IPAddress, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    return f"{endpoint(packet.src, packet.sport)} → {endpoint(packet.dst, packet.dport)}"

@@ -6,6 +6,7 @@ routing and netfilter, or a segment of the underlay; in a Pod, its interface sta
 
 from __future__ import annotations
 
+from ..linux.addresses import endpoint
 from ..linux.events import (
     Answered,
     Asked,
@@ -263,12 +264,8 @@ def _say_rewritten(event: Rewritten) -> str:
     if event.what == "TTL":
         return TEXT["ttl"].format(old=old.ttl, new=new.ttl)
     if (old.dst, old.dport) != (new.dst, new.dport):
-        return TEXT["rewritten"].format(what=event.what, old=_end(old.dst, old.dport), new=_end(new.dst, new.dport))
-    return TEXT["rewritten"].format(what=event.what, old=_end(old.src, old.sport), new=_end(new.src, new.sport))
-
-
-def _end(address, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+        return TEXT["rewritten"].format(what=event.what, old=endpoint(old.dst, old.dport), new=endpoint(new.dst, new.dport))
+    return TEXT["rewritten"].format(what=event.what, old=endpoint(old.src, old.sport), new=endpoint(new.src, new.sport))
 
 
 def _say_rest(event: Event) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..kube.cni.sandbox import UNDERLAY
 from ..kube.outside import BALANCERS, CLIENT
+from ..linux.addresses import endpoint
 from ..linux.events import Decapsulated, Delivered, Dropped, Encapsulated, Hop, Rewritten, Trace
 from ..linux.packet import IPAddress, Packet
 from ..linux.state import Network
@@ -63,8 +64,8 @@ class Leg:
         """From whom to whom; of the client's side, whose port is no news, the address alone."""
         src, dst = self.packet.src, self.packet.dst
         if self.back:
-            return TEXT["ends"].format(src=pair(src, self.packet.sport), dst=dst)
-        return TEXT["ends"].format(src=src, dst=pair(dst, self.packet.dport))
+            return TEXT["ends"].format(src=endpoint(src, self.packet.sport), dst=dst)
+        return TEXT["ends"].format(src=src, dst=endpoint(dst, self.packet.dport))
 
 
 def way_picture(connections: Trace | Iterable[tuple[Fraction, Trace]], *, back: bool = True, caption: str = "") -> Figure:
@@ -169,7 +170,7 @@ class _Drawing:
             if type(event) is not Rewritten or event.netns != netns or depth:
                 continue
             if event.what == "DNAT":
-                self._add(netns, TEXT["dnat"].format(dst=pair(event.new.dst, event.new.dport)))
+                self._add(netns, TEXT["dnat"].format(dst=endpoint(event.new.dst, event.new.dport)))
             elif event.what == "SNAT":
                 self._add(netns, TEXT["snat"].format(src=event.new.src))
 
@@ -219,10 +220,6 @@ def _way(trace: Trace) -> str:
 def between(trace: Trace) -> str:
     """What the underlay's router is to this connection."""
     return TEXT["between"] if _of_balancer(trace.sent.dst) or _of_balancer(trace.end.packet.src) else TEXT["router"]
-
-
-def pair(address, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def _id(name: str) -> str:

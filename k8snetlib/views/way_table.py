@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..kube.cni.sandbox import UNDERLAY
+from ..linux.addresses import endpoint
 from ..linux.events import Delivered, Dropped, Rewritten, Trace
 from .tables import Table
-from .way_picture import Leg, between, pair, stretches
+from .way_picture import Leg, between, stretches
 
 TEXT = {
     "heads": "way|from|to|source|destination|what happens there",
@@ -42,7 +43,7 @@ def _rows(trace: Trace, request: Trace, back: bool) -> Iterator[tuple[str, ...]]
     for at, (leg, changes) in enumerate(found):
         after = found[at + 1][0].head if at + 1 < len(found) else ""
         packet = leg.packet
-        ends = pair(packet.src, packet.sport), pair(packet.dst, packet.dport)
+        ends = endpoint(packet.src, packet.sport), endpoint(packet.dst, packet.dport)
         words = [*_changed(changes, back), *_other(leg, changes, after, trace, request, back)]
         tail = _named(leg.tail, request) if leg.tail else TEXT["nobody"]
         yield TEXT["back" if back else "there"], tail, _named(leg.head, request), *ends, "\n".join(words)
@@ -57,9 +58,9 @@ def _changed(changes: Iterable[Rewritten], back: bool) -> Iterator[str]:
     for event in changes:
         old, new = event.old, event.new
         if (old.dst, old.dport) != (new.dst, new.dport):
-            yield TEXT[f"{undone}dst"].format(address=pair(new.dst, new.dport))
+            yield TEXT[f"{undone}dst"].format(address=endpoint(new.dst, new.dport))
         if (old.src, old.sport) != (new.src, new.sport):
-            yield TEXT[f"{undone}src"].format(address=pair(new.src, new.sport))
+            yield TEXT[f"{undone}src"].format(address=endpoint(new.src, new.sport))
 
 
 def _other(leg: Leg, changes: list[Rewritten], after: str, trace: Trace, request: Trace, back: bool) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ...linux.addresses import endpoint
 from ...linux.packet import IPAddress
 from ...value import replace, value
 from ..objects import Service, ServicePort
@@ -25,7 +26,7 @@ class Upstream:
     pod: str = ""
 
     def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if self.address.version == 6 else f"{self.address}:{self.port}"
+        return endpoint(self.address, self.port)
 
 
 class Backends:

@@ -125,10 +125,10 @@ def journey(
     """The journey of one request: ``journey(cluster, "https://www.example.com/api")``.
 
     ``name`` chooses the way in where there are several (``ingress/CLASS``, ``gateway/NAMESPACE/NAME``, or ``service/NAMESPACE/NAME`` for
-    a Service straight, without a controller), ``via`` the controller's Service where it is not known,
-    ``node`` a node by whose port to come in. ``to`` is what the controller sends to: a Pod's own address, as nearly
-    all do, or the Service's. ``draw``, in [0, 1), chooses a backend by weight, ``endpoint`` one of its endpoints, ``chance`` answers what
-    rules leave to chance; ``status`` is what the Pod answers; ``network`` is another state of the machines than the cluster's own.
+    a Service straight, without a controller), ``via`` the controller's Service where it is not known, ``node`` a node by whose port to
+    come in. ``to`` is what the controller sends to: a Pod's own address, as nearly all do, or the Service's. ``draw``, in [0, 1), chooses
+    a backend by weight, ``endpoint`` one of its endpoints, ``chance`` answers what rules leave to chance; ``status`` is what the Pod
+    answers; ``network`` is another state of the machines than the cluster's own.
     ModelError for a URL, entry or sender that there is not; UnsupportedError for what only a controller understands.
     """
     sent = url if isinstance(url, Request) else request(url, method, headers)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 
 from ...errors import ModelError
+from ...linux.addresses import endpoint
 from ...linux.engine import after, trace
 from ...linux.events import Delivered, Trace
 from ...linux.fib import source_for
@@ -93,7 +94,7 @@ def compile(services: Iterable[Service], slices: Iterable[EndpointSlice], config
 def _rules(proxy: ProxyPort, config: ProxyConfig, chains: dict[str, list[str]]) -> None:
     """Packets of Pods are redirected, those of the node itself go by DNAT to its address: REDIRECT would make that 127.0.0.1."""
     info, proto = proxy.info, proxy.info.protocol
-    redirect, dnat = f"-j REDIRECT --to-ports {proxy.port}", f"-j DNAT --to-destination {_pair(config.node_ip, proxy.port)}"
+    redirect, dnat = f"-j REDIRECT --to-ports {proxy.port}", f"-j DNAT --to-destination {endpoint(config.node_ip, proxy.port)}"
     bits = 32 if config.version == 4 else 128
 
     def match(port: int, ip: IPAddress | None = None) -> str:
@@ -112,10 +113,6 @@ def _rules(proxy: ProxyPort, config: ProxyConfig, chains: dict[str, list[str]]) 
         chains["NODEPORT-CONTAINER"].append(f"{match(info.node_port)} {redirect}")
         chains["NODEPORT-HOST"].append(f"{match(info.node_port)} {dnat}")
         chains["NON-LOCAL"].append(f"{match(proxy.port)} -m state --state NEW -j ACCEPT")
-
-
-def _pair(ip: IPAddress, port: int) -> str:
-    return f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"
 
 
 def ops(netns: str, services: Iterable[Service], slices: Iterable[EndpointSlice], configs: Iterable[ProxyConfig]) -> Iterable[Op]:
