@@ -7,6 +7,7 @@ import random
 import re
 import select
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,36 @@ def test_one_bird_for_each_namespace(lab: Lab) -> None:
     lab.bird("one", conf)
     assert len(lab._birds) == 1
     lab.stop_bird("one", kill=True)
+
+
+SLOW_TO_END = """#!{python} -IS
+import socket, sys, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[sys.argv.index("-s") + 1])
+listener.listen()
+while True:
+    client, _ = listener.accept()
+    client.send(b"0001 BIRD 2 ready.\\n")
+    if client.recv(99) != b"show status\\n":
+        break
+    client.send(b"0013 Daemon is up and running\\n")
+client.close()
+listener.close()
+time.sleep(0.4)
+"""
+
+
+def test_another_takes_its_place_though_it_is_slow_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process closes its sockets before it has ended; the stand-in takes its time for that."""
+    program = tmp_path / "bird"
+    program.write_text(SLOW_TO_END.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with Lab([NetnsAdd("one")]) as lab:
+        for _ in range(2):
+            lab.bird("one", "")
+            with pytest.raises(LabError, match="BIRD in one has ended"):
+                lab.birdc("one", "down")
 
 
 def test_sessions_that_never_come_up_are_named() -> None:

@@ -73,7 +73,7 @@ class Birds:
     def _answers(self, netns: str, deadline: float) -> bool:
         """Whether it has read its configuration: the control socket is there before that, but nothing is said through it."""
         try:
-            return bool(self.ask(netns, ["show status"], max(0.01, deadline - time.monotonic())))
+            return bool(self._asked(netns, ["show status"], deadline))
         except OSError:
             return False
 
@@ -88,19 +88,25 @@ class Birds:
 
     def ask(self, netns: str, commands: list[str], limit: float) -> list[str]:
         """The answers to commands, as ``birdc`` shows them."""
-        path = self._bird(netns).control
         deadline = time.monotonic() + limit
+        try:
+            return self._asked(netns, commands, deadline)
+        except ConnectionError as error:
+            # A process closes its files before it counts as ended: only then may another take its place.
+            self.loop.wait(self._bird(netns).watch, max(0.0, deadline - time.monotonic()))
+            raise OSError(error.errno, f"BIRD in {netns} has ended") from None
+
+    def _asked(self, netns: str, commands: list[str], deadline: float) -> list[str]:
+        """The answers; ConnectionError when nobody is at the other end of the control socket (any more)."""
+        path = self._bird(netns).control
         with socket.socket(socket.AF_UNIX) as control:
             control.setblocking(False)
-            try:
-                control.connect(path)
-                self._answer(control, deadline)
-                found = []
-                for command in commands:
-                    control.send(command.encode() + b"\n")
-                    found.append(_plain(self._answer(control, deadline)))
-            except ConnectionError as error:
-                raise OSError(error.errno, f"BIRD in {netns} has ended") from None
+            control.connect(path)
+            self._answer(control, deadline)
+            found = []
+            for command in commands:
+                control.send(command.encode() + b"\n")
+                found.append(_plain(self._answer(control, deadline)))
         return found
 
     def log(self, netns: str) -> str:
