@@ -89,9 +89,11 @@ def gateway(data: Data, meta: ObjectMeta, location: Location) -> Gateway:
     found = tuple(each.get("value", "") for each in (data.get("status") or {}).get("addresses", ()))
     sets = (spec.get("allowedListeners") or {}).get("namespaces") or {"from": "None"}
     listeners = _listeners(spec["listeners"], meta)
+    ref = (spec.get("infrastructure") or {}).get("parametersRef")
     return Gateway(
-        meta, spec["gatewayClassName"], listeners, addresses, _namespaces(sets, ("spec",)), found, bool(spec.get("tls")), location
-    )
+        meta, spec["gatewayClassName"], listeners, addresses, _namespaces(sets, ("spec",)), found, bool(spec.get("tls")),
+        ObjectRef(ref["kind"], ref["name"], meta.namespace, ref["group"]) if ref else None, location,
+    )  # fmt: skip
 
 
 def _listeners(data: list[Data], meta: ObjectMeta) -> tuple[Listener, ...]:

@@ -118,11 +118,11 @@ def _to_classes(gateways: tuple[Gateway, ...], classes: tuple[GatewayClass, ...]
 
 
 def _to_gateways(cluster: Cluster, sets: tuple[ListenerSet, ...]) -> Iterator[Reference]:
+    there = {key(each) for each in cluster.manifests.of(Gateway)}
     for each in sets:
-        lines = {line.type: line for line in cluster.edge.statuses.sets.get(each.key, ())}
-        accepted = lines.get("Accepted")
-        reason = accepted.reason if accepted else TEXT["no-parent"].format(kind=each.parent.kind)
-        yield Reference(key(each), key(each.parent), bool(accepted and accepted.status == "True"), reason)
+        accepted = next(line for line in cluster.edge.statuses.sets[each.key] if line.type == "Accepted")
+        reason = accepted.reason if key(each.parent) in there else TEXT["no-parent"].format(kind=each.parent.kind)
+        yield Reference(key(each), key(each.parent), accepted.status == "True", reason)
 
 
 def _to_parents(cluster: Cluster, routes: tuple[Route, ...]) -> Iterator[Reference]:

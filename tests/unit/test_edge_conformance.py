@@ -119,7 +119,11 @@ def test_two_sets_on_one_port_the_older_one_wins():
 def test_kinds_of_other_groups_are_no_parents():
     assert reasons(edge(PLAIN, a_route(parent="{name: front, group: example.com}"))) == []
     gateway = a_gateway(a_listener(), more=", allowedListeners: {namespaces: {from: Same}}")
-    assert edge(gateway, A_SET.replace("{name: front}", "{name: front, group: example.com}")).statuses.sets == {}
+    made = edge(gateway, A_SET.replace("{name: front}", "{name: front, group: example.com}"))
+    assert [str(line) for line in made.statuses.sets["default/more"]] == [
+        "Accepted=Unknown Pending: no controller has example.com/Gateway default/front",
+        "Programmed=Unknown Pending",
+    ]
 
 
 def test_a_gateway_whose_only_certificate_is_missing_is_accepted_and_not_programmed():

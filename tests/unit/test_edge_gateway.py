@@ -86,8 +86,10 @@ def test_a_parent_that_is_not_there_says_nothing():
 def test_a_gateway_of_an_unknown_class_waits():
     made = edge(PLAIN.replace("edge", "nobody"), a_route())
     assert not made.gateways
-    (line,) = made.statuses.gateways["default/front"]
-    assert str(line) == "Accepted=Unknown Pending: no GatewayClass 'nobody'"
+    assert [str(line) for line in made.statuses.gateways["default/front"]] == [
+        "Accepted=Unknown Pending: no GatewayClass 'nobody'",
+        "Programmed=Unknown Pending",
+    ]
 
 
 GRANT = an_object(
@@ -194,11 +196,57 @@ def test_listener_sets_only_where_the_gateway_lets_them_in():
     assert [table.decide(request(f"http://x:{port}/"))[0].status for port in (80, 81)] == [404, None]
 
 
+LETS_IN = ", allowedListeners: {namespaces: {from: Same}}"
+NO_SECRET = a_listener("https", 443, "HTTPS", TLS)
+PARENTS = [
+    ("not let in", PLAIN, ["NotAllowed", "NotAllowed"], ["NoMatchingParent", "ResolvedRefs"]),
+    ("an address of a kind of its own", a_gateway(a_listener(), more=LETS_IN + ", addresses: [{type: a.b/c, value: x}]"), ["ParentNotAccepted", "ParentNotProgrammed"], ["Accepted", "ResolvedRefs"]),
+    ("parameters that are not there", a_gateway(a_listener(), more=LETS_IN + ", infrastructure: {parametersRef: {group: invalid.io, kind: Parameters, name: none}}"), ["ParentNotAccepted", "ParentNotProgrammed"], ["Accepted", "ResolvedRefs"]),
+    ("no listener of its own is valid", a_gateway(a_listener(protocol="a.b/QUIC"), more=LETS_IN), ["ParentNotAccepted", "ParentNotProgrammed"], ["Accepted", "ResolvedRefs"]),
+    ("none of its own listeners works", a_gateway(NO_SECRET, more=LETS_IN), ["Accepted", "ParentNotProgrammed"], ["Accepted", "ResolvedRefs"]),
+    ("of no class", a_gateway(a_listener(), more=LETS_IN).replace("edge", "nobody"), ["Pending", "Pending"], []),
+    ("of another name", a_gateway(a_listener(), more=LETS_IN, name="other"), ["Pending", "Pending"], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("gateway", "of_set", "of_route"), [each[1:] for each in PARENTS], ids=[each[0] for each in PARENTS])
+def test_what_becomes_of_a_gateway_becomes_of_its_sets(gateway, of_set, of_route):
+    made = edge(gateway, A_SET, a_route(parent="{kind: ListenerSet, name: more}"), secrets=frozenset())
+    found = made.statuses.sets["default/more"]
+    assert [line.reason for line in found] == of_set
+    assert {line.status for line in found if line.reason not in ("Accepted", "Pending")} <= {"False"}
+    assert reasons(made) == of_route
+    assert not any(each.works for each in made.statuses.listeners if each.owner.key == "default/more")
+    for table in made.gateways.values():
+        assert [each.why for each in table.decide(request("http://x:81/"))] == ["nothing listens on port 81"]
+    assert set(made.statuses.attached_sets.values()) <= {int(of_set[0] == "Accepted")}
+
+
+def test_a_set_whose_one_listener_may_not_use_its_certificate_is_not_accepted():
+    """The conformance test ListenerSetReferenceGrant asks for it; a Gateway in the same position is accepted."""
+    text = A_SET.replace("{name: http, port: 81, protocol: HTTP}", NO_SECRET)
+    made = edge(a_gateway(a_listener(), more=LETS_IN), text, secrets=frozenset())
+    assert [str(line) for line in made.statuses.sets["default/more"]] == [
+        "Accepted=False ListenersNotValid",
+        "Programmed=False ListenersNotValid",
+    ]
+    assert lines(listener(made, "https", owner="default/more"))["ResolvedRefs"] == "InvalidCertificateRef"
+    assert made.statuses.attached_sets == {"default/front": 0}
+
+
+def test_parameters_that_are_there_are_named_as_unread():
+    there = "---\napiVersion: example.io/v1\nkind: Parameters\nmetadata: {name: some}\nspec: {}\n"
+    made = edge(a_gateway(a_listener(), more=", infrastructure: {parametersRef: {group: example.io, kind: Parameters, name: some}}"), there)
+    assert [line.reason for line in made.statuses.gateways["default/front"]] == ["Accepted", "Programmed"]
+    assert any("Parameters default/some says to its implementation" in note for note in made.notes)
+
+
 def test_the_gateways_own_listener_wins_over_a_sets():
     text = A_SET.replace("port: 81", "port: 80")
     made = edge(a_gateway(a_listener(), more=", allowedListeners: {namespaces: {from: All}}"), text)
     assert lines(listener(made))["Conflicted"] == "NoConflicts"
-    assert lines(listener(made, owner="default/more"))["Conflicted"] == "HostnameConflict"
+    lost = lines(listener(made, owner="default/more"))
+    assert (lost["Conflicted"], lost["Accepted"]) == ("HostnameConflict", "Conflicted")
 
 
 HOSTS = [

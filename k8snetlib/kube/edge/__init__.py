@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ASSUMED = "{place} {owner}: Secret {key} is not among the manifests and is taken to be there, as no Secret is"
 
+PARAMETERS = "{place} {owner}: {ref} says to its implementation what no model can know, and is not read"
+
 RETRIES = "{place} {owner} rule {rule}: retry is not modelled, each request is sent to a backend once"
 
 
@@ -45,9 +47,10 @@ def edge_of(cluster: Cluster, secrets: frozenset[str] | None = None) -> Edge:
     if secrets is None:
         found = frozenset(f"{each.namespace or 'default'}/{each.name}" for each in cluster.skipped if each.kind == "Secret")
         secrets = found or None
+    others = frozenset((each.kind, each.namespace or "default", each.name) for each in cluster.skipped)
     world = GatewayWorld(
         manifests.of(Gateway), manifests.of(GatewayClass), manifests.of(ListenerSet), manifests.of(Route), manifests.of(ReferenceGrant),
-        {each.name: each.labels for each in cluster.namespaces}, secrets, backends,
+        {each.name: each.labels for each in cluster.namespaces}, secrets, others, backends,
     )  # fmt: skip
     tables, statuses = gateway.tables(world)
     assumed = [
@@ -55,10 +58,14 @@ def edge_of(cluster: Cluster, secrets: frozenset[str] | None = None) -> Edge:
         for each in statuses.listeners if secrets is None
         for ref in each.listener.certificates
     ]  # fmt: skip
+    untold = [
+        PARAMETERS.format(place=each.location, owner=each, ref=each.parameters)
+        for each in world.gateways if each.parameters and (each.parameters.kind, each.parameters.namespace, each.parameters.name) in others
+    ]  # fmt: skip
     retried = [
         RETRIES.format(place=each.location, owner=each, rule=rule.name or number)
         for each in world.routes
         for number, rule in enumerate(each.rules) if rule.retries
     ]  # fmt: skip
-    notes = (*ingress.notes(ingresses, classes), *assumed, *retried)
+    notes = (*ingress.notes(ingresses, classes), *assumed, *untold, *retried)
     return Edge(ingress.tables(ingresses, classes, backends), tables, statuses, backends, notes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 
-from ...value import value
+from ...value import replace, value
 from .hostnames import covers
 from .objects import GATEWAY_GROUP, FromNamespaces, Gateway, Listener, ListenerSet, ObjectRef, ParentRef, ReferenceGrant, Route
 
@@ -21,6 +21,9 @@ PROTOCOLS: dict[str, tuple[str, ...]] = {
     "UDP": ("UDPRoute",),
 }
 """Which kinds of routes fit which protocol of a listener."""
+PENDING = "Pending"
+CONFLICTED = {"Gateway": "Invalid", "ListenerSet": "Conflicted"}
+"""The reason for which a listener in conflict is not accepted: the API leaves it open, its conformance tests expect these."""
 
 
 @value
@@ -60,6 +63,13 @@ class ListenerStatus:
     def works(self) -> bool:
         """Whether it is programmed: connections to it are answered."""
         return any(each.type == "Programmed" and each.status == "True" for each in self.conditions)
+
+    def stopped(self, why: str) -> ListenerStatus:
+        """The same listener, not programmed for a reason that lies outside it."""
+        if not self.works:
+            return self
+        stopped = Condition("Programmed", "False", PENDING, why)
+        return replace(self, conditions=tuple(stopped if each.type == "Programmed" else each for each in self.conditions))
 
 
 @value
@@ -212,7 +222,7 @@ def listener_status(
     if not known:
         accepted = Condition("Accepted", "False", "UnsupportedProtocol", f"protocol {listener.protocol}")
     elif clash:
-        accepted = Condition("Accepted", "False", "Invalid", clash)
+        accepted = Condition("Accepted", "False", CONFLICTED[owner.kind], clash)
     resolved = Condition("ResolvedRefs", "False", reason, words) if reason else Condition("ResolvedRefs", "True", "ResolvedRefs")
     fine = known and not clash and (not reason or (reason == "InvalidRouteKinds" and bool(kinds)))
     programmed = Condition("Programmed", "True", "Programmed") if fine else Condition("Programmed", "False", "Invalid")

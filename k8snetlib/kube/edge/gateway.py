@@ -7,28 +7,15 @@ implementations: regular expressions stand between Exact and Prefix here, as in 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from ...errors import UnsupportedError
 from ...value import replace, value
-from .attach import (
-    Condition,
-    ListenerStatus,
-    Statuses,
-    admits,
-    conflicts,
-    listener_status,
-)
+from .attach import ListenerStatus, Statuses
 from .hostnames import host_matches, specificity
 from .http import Request, Response
-from .objects import (
-    GATEWAY_GROUP,
-    Gateway,
-    Listener,
-    ListenerSet,
-    ObjectRef,
-)
+from .listener_sets import merged, refused, unclaimed
+from .objects import Gateway, Listener
 from .parents import attach
 from .route_rules import GatewayWorld, router
 from .router import Router
@@ -44,8 +31,6 @@ PASSED = {
     "Terminate": "TLS ends here; what was in it is passed on, unread, by its server name",
     "": "passed on, unread, by its port",
 }
-ADDRESS_TYPES = ("IPAddress", "Hostname")
-Owner = Gateway | ListenerSet
 
 
 @value
@@ -157,74 +142,21 @@ def _passed(chosen: Attached, request: Request) -> tuple[Decision, ...]:
 
 def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
     """A table for each Gateway whose class is there, and the statuses of everything."""
-    names = {each.name for each in world.classes}
-    gateways = [each for each in world.gateways if each.gateway_class in names]
-    conditions: dict[str, tuple[Condition, ...]] = {}
-    sets: dict[str, tuple[Condition, ...]] = {}
-    listeners: list[ListenerStatus] = []
-    homes: dict[str, list[ListenerStatus]] = {}
-    for gateway in gateways:
-        found = _listeners(gateway, world, sets)
-        homes[gateway.key] = found
-        listeners += found
-        own = [each for each in found if each.owner is gateway]
-        conditions[gateway.key] = _unsupported(gateway) or _gateway_conditions(own)
-    for each in world.gateways:
-        conditions.setdefault(each.key, (Condition("Accepted", "Unknown", "Pending", f"no GatewayClass {each.gateway_class!r}"),))
-    attached, routes = attach(world, listeners)
+    classes = {each.name for each in world.classes}
+    made = [merged(each, world) for each in world.gateways if each.gateway_class in classes]
+    conditions = {each.gateway.key: each.conditions for each in made}
+    sets = {key: lines for each in made for key, lines in each.sets.items()}
+    for thing, lines in unclaimed(world):
+        (conditions if thing.kind == Gateway.kind else sets)[thing.key] = lines
+    listeners = [status for each in made for status in each.listeners]
+    attached, routes = attach(world, listeners, refused(sets))
     counted = {id(each): replace(each, attached=len(attached.get(id(each), ()))) for each in listeners}
-    made = {
-        gateway.key: GatewayTable(
-            gateway,
-            tuple(
-                Attached(counted[id(each)], router(world, each, attached.get(id(each), ())))
-                for each in homes[gateway.key]
-                if not _unsupported(gateway)
-            ),
+    found = {
+        each.gateway.key: GatewayTable(
+            each.gateway,
+            tuple(Attached(counted[id(status)], router(world, status, attached.get(id(status), ()))) for status in each.listeners),
         )
-        for gateway in gateways
+        for each in made
     }
-    accepted = {key for key, lines in sets.items() if any(line.type == "Accepted" and line.status == "True" for line in lines)}
-    parents = Counter((each.parent.namespace, each.parent.name) for each in world.sets if each.key in accepted)
-    let_in = {each.key: parents[each.namespace, each.name] for each in gateways}
-    return made, Statuses(conditions, sets, tuple(counted.values()), routes, let_in)
-
-
-def _unsupported(gateway: Gateway) -> tuple[Condition, ...]:
-    """The conditions of a Gateway that asks for an address of a type that is known to its implementation alone: it does nothing."""
-    other = next((kind for kind, _ in gateway.addresses if kind not in ADDRESS_TYPES), "")
-    if not other:
-        return ()
-    words = f"addresses of type {other} mean what an implementation says"
-    return Condition("Accepted", "False", "UnsupportedAddress", words), Condition("Programmed", "False", "Invalid")
-
-
-def _gateway_conditions(own: Sequence[ListenerStatus], unfit: str = "Invalid") -> tuple[Condition, ...]:
-    """Of a Gateway or ListenerSet with these listeners; ``unfit`` is the reason if none of them works."""
-    working = [each for each in own if each.works]
-    reason = "Accepted" if len(working) == len(own) else "ListenersNotValid"
-    accepted = Condition("Accepted", "True" if any(each.accepted for each in own) else "False", reason)
-    return accepted, Condition("Programmed", "True", "Programmed") if working else Condition("Programmed", "False", unfit)
-
-
-def _listeners(gateway: Gateway, world: GatewayWorld, sets: dict[str, tuple[Condition, ...]]) -> list[ListenerStatus]:
-    """The Gateway's own listeners, then those of the ListenerSets that it lets in, the oldest first; ``sets`` gets their conditions."""
-    owned: list[tuple[Owner, Listener]] = [(gateway, each) for each in gateway.listeners]
-    me = ObjectRef(gateway.kind, gateway.name, gateway.namespace, GATEWAY_GROUP)
-    asking = [each for each in world.sets if each.parent == me]
-    let_in = []
-    for each in sorted(asking, key=lambda each: (each.metadata.creation_timestamp, each.key)):
-        if admits(gateway.allowed_sets, gateway.namespace, each.namespace, world.labels):
-            owned += [(each, listener) for listener in each.listeners]
-            let_in.append(each)
-        else:
-            words = f"{gateway} lets in no ListenerSet of namespace {each.namespace}"
-            sets[each.key] = (Condition("Accepted", "False", "NotAllowed", words), Condition("Programmed", "False", "NotAllowed"))
-    clashes = conflicts(owned)
-    found = [
-        listener_status(owner, listener, clashes.get(index, ""), world.secrets, world.grants)
-        for index, (owner, listener) in enumerate(owned)
-    ]
-    for each in let_in:
-        sets[each.key] = _gateway_conditions([status for status in found if status.owner is each], "ListenersNotValid")
-    return found
+    let_in = {each.gateway.key: sum(lines[0].status == "True" for lines in each.sets.values()) for each in made}
+    return found, Statuses(conditions, sets, tuple(counted.values()), routes, let_in)

@@ -137,6 +137,7 @@ class Gateway(Named):
     allowed_sets: FromNamespaces = FromNamespaces("None")
     status_addresses: tuple[str, ...] = ()
     client_certificates: bool = False  # spec.tls: what it asks of clients' certificates, and shows to backends
+    parameters: ObjectRef | None = None  # spec.infrastructure.parametersRef
     location: Location = field(default=NOWHERE, compare=False, repr=False)
     kind: ClassVar[str] = "Gateway"
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from .attach import Condition, ListenerStatus, ParentStatus, admits, effective
 from .hostnames import wider
-from .objects import GATEWAY_GROUP, ParentRef, Route
+from .objects import GATEWAY_GROUP, ListenerSet, ParentRef, Route
 from .route_rules import GatewayWorld, resolved
 
 SHARED = "an older route of the other kind has these hosts (since Gateway API 1.6 an implementation may as well take both)"
+REFUSED = "{parent} adds no listener to its Gateway, which does not let it in"
 OTHER = {"HTTPRoute": "GRPCRoute", "GRPCRoute": "HTTPRoute"}
 
 
 def attach(
-    world: GatewayWorld, listeners: Sequence[ListenerStatus]
+    world: GatewayWorld, listeners: Sequence[ListenerStatus], refused: Collection[str] = ()
 ) -> tuple[dict[int, list[Route]], dict[tuple[str, str], tuple[ParentStatus, ...]]]:
-    """Listener (by identity) → routes attached to it, the oldest first; and each route's statuses."""
+    """Listener (by identity) → routes attached to it, the oldest first; and each route's statuses. ``refused`` are the keys of
+    the ListenerSets that their Gateway does not let in: their routes have no listener to attach to."""
     attached: dict[int, list[Route]] = {}
     taken: dict[tuple[int, str], _Hosts] = {}
     statuses: dict[tuple[str, str], tuple[ParentStatus, ...]] = {}
@@ -27,6 +29,10 @@ def attach(
         found = []
         for parent in route.parents:
             own = by_owner.get((parent.kind, parent.key))
+            if parent.group == GATEWAY_GROUP and parent.kind == ListenerSet.kind and parent.key in refused:
+                accepted = Condition("Accepted", "False", "NoMatchingParent", REFUSED.format(parent=parent))
+                found.append(ParentStatus(parent, (accepted, resolved(route, world))))
+                continue
             if own is None or parent.group != GATEWAY_GROUP:
                 continue  # another controller's, or nobody's
             status, chosen = _status(world, route, parent, own, taken)
