@@ -15,10 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..errors import UnsupportedError
-from ..linux.addresses import ANY, ip_network
-from ..linux.ops import Op, RouteAdd, RuleAdd, RulesRestore, SysctlSet
+from ..linux.addresses import ANY, ip_interface, ip_network
+from ..linux.ops import AddrAdd, Listen, Op, RouteAdd, RuleAdd, RulesRestore, SysctlSet
 from ..linux.packet import IPAddress
-from ..linux.state import PolicyRule, Route
+from ..linux.state import PolicyRule, Route, Socket
 from ..value import value
 from .cni.sandbox import UNDERLAY, Host, segment_of, segments
 from .objects import LoadBalancerIngress, Service
@@ -35,6 +35,7 @@ MARK = "0x1/0x1"
 """What a proxying balancer marks, so that it replaces the source address of its own connections alone."""
 SHIFT, BITS = 8, 0xFFFF00
 """Where a mark has the number of the node that a passed-on connection goes to: node 1 is 0x100."""
+NAT = ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING")
 RULES, TABLES = 1000, 1000  # priority and table of node 0
 TEXT = {"pods": "a balancer that sends to Pods replaces addresses: give its pool ip_mode Proxy, not {mode}"}
 Door = tuple[str, int, tuple[tuple[IPAddress, int], ...]]
@@ -193,6 +194,13 @@ def router_ops(ways: Iterable[Balanced], versions: Iterable[int], hosts: Sequenc
                 yield RuleAdd(UNDERLAY, PolicyRule(RULES + number, table, fwmark=number << SHIFT, fwmask=BITS, version=version))
 
 
+def process_ops(ip: IPAddress, port: int, dev: str, process: str) -> Iterator[Op]:
+    """What makes the router end connections to a balancer's address itself, in a process, in place of the rules that stand for it."""
+    yield RulesRestore(UNDERLAY, _table("nat", (), (), NAT), version=ip.version)
+    yield AddrAdd(UNDERLAY, dev, ip_interface(ip))
+    yield Listen(UNDERLAY, Socket("tcp", port, ip, process))
+
+
 def _route(ip: IPAddress, host: Host, links: dict) -> Route:
     return Route(ip_network(ip), segment_of(host, links), host.address(ip.version))
 
@@ -249,4 +257,4 @@ def _proxy_rules(ways: Iterable[Balanced]) -> str:
     if not lines:
         return ""
     lines.append(f"-A POSTROUTING -m mark --mark {MARK} -j MASQUERADE")
-    return _table("nat", (), lines, ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"))
+    return _table("nat", (), lines, NAT)

@@ -20,6 +20,7 @@ TEXT = {
     "rules": "rules ({what})",
     "routing": "routing",
     "journey": "{connections}, {places} in all; the client's ends in Pod {controller}, and the Pod behind it sees {peer}",
+    "balanced": "{connections}, {places} in all; the balancer's ends in Pod {controller}, and the Pod behind it sees {peer}",
     "alone": "{connections}, {places}; Pod {controller} answers {response}",
     "lost": "{connections}, {places}; lost in {where}",
     "controller": "controller {name}",
@@ -91,7 +92,7 @@ def _carried(found: Journey) -> str:
     """What a request passed, connection by connection, with the controller between them."""
     parts = [_components(each.there) for each in found.connections]
     if found.controller:
-        parts.insert(1, TEXT["controller"].format(name=found.controller.name))
+        parts.insert(1 + found.balanced, TEXT["controller"].format(name=found.controller.name))
     return "; ".join(parts)
 
 
@@ -102,7 +103,7 @@ def _visited(found: Journey) -> str:
     numbers = {"connections": _many(len(found.connections), "connection"), "places": _many(count, "place")}
     if controller is None:
         return TEXT["lost"].format(**numbers, where=last.end.netns)
-    key = "journey" if len(found.connections) > 1 else "alone"
+    key = ("balanced" if found.balanced else "journey") if found.onward else "alone"
     return TEXT[key].format(**numbers, controller=controller.name, peer=last.end.packet.src, response=found.response)
 
 

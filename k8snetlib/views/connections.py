@@ -56,8 +56,7 @@ def connections_picture(found: Journey, caption: str = "") -> Figure:
 
 def _draw(graph: graphviz.Digraph, found: Journey, number: int, each: Connection) -> None:
     if each.there.delivered:
-        kind = "service" if number == 1 and (found.controller or len(found.connections) > 1) else "pod"
-        graph.node(str(number), "\n".join(_receiver(found, number, each)), **{"class": kind})
+        graph.node(str(number), "\n".join(_receiver(found, number, each)), **{"class": _class(found, each)})
     else:
         lost = TEXT["lost"].format(reason=each.there.end.reason, where=each.there.end.netns)
         graph.node(str(number), lost, **{"class": "drop"})
@@ -69,17 +68,25 @@ def _draw(graph: graphviz.Digraph, found: Journey, number: int, each: Connection
 def _receiver(found: Journey, number: int, each: Connection) -> list[str]:
     """The lines of the box at the end of a connection."""
     trace = each.there
-    lines = [TEXT["receiver"].format(name=each.head, address=end_address(trace, trace.end.netns), peer=trace.end.packet.src)]
+    address = end_address(trace, trace.end.netns) or trace.end.packet.dst  # a balancer has it on another device
+    lines = [TEXT["receiver"].format(name=each.head, address=address, peer=trace.end.packet.src)]
     if ends_tls(found, number):
         lines.append(TEXT["ends"].format(key=_certificate(found)))
     last, decision = number == len(found.connections), found.decision
-    if number == 1 and decision and decision.rule and decision.sent:
+    if each is found.incoming and decision and decision.rule and decision.sent:
         lines.append(TEXT["rule"].format(rule=short(words(decision.rule.match).replace("\n", ", "), 26), backend=decision.backend))
-    if number == 2 and each.request is not None:
+    if each is found.onward and each.request is not None:
         lines += [TEXT["header"].format(name=name, content=content) for name, content in each.request.headers if name == SHOWN]
     if last:
         lines += _wrapped(TEXT["answers"].format(response=found.response or WORDS["no-answer"]))
     return lines
+
+
+def _class(found: Journey, each: Connection) -> str:
+    """How the receiver's box looks: a load balancer, a controller, or the Pod at the end."""
+    if found.balanced and each is found.connections[0]:
+        return "outside"
+    return "service" if each is found.incoming and (found.controller or found.onward) else "pod"
 
 
 def ends_tls(found: Journey, number: int) -> bool:

@@ -32,6 +32,7 @@ TEXT = {
     "answers": "answers itself",
     "connection": "{n}. {tail} → {head}{tls}",
     "tls": ", TLS", "plain": ", plain HTTP", "unread": ", passed on unread",
+    "balanced": "ends the client's connection and opens its own, from {address}",
     "seen": "{head} takes {peer} for its client",
     "cert": "TLS ends here, with the certificate of Secret {key}",
     "cert-own": "TLS ends here, with the controller's own certificate: no Secret is named for this host",
@@ -114,7 +115,8 @@ def place(netns: str, trace: Trace) -> str:
     if netns != UNDERLAY:
         return netns
     acted = any(event.netns == UNDERLAY and event.what != "TTL" for event in trace.all(Rewritten, 0))
-    return TEXT["balancer" if acted or _balanced(trace) else "router"]
+    is_end = UNDERLAY in (trace.start, trace.end.netns if trace.delivered else "")
+    return TEXT["balancer" if acted or is_end or _balanced(trace) else "router"]
 
 
 def _balanced(trace: Trace) -> bool:
@@ -146,6 +148,8 @@ def facts(found: Journey) -> list[tuple[str, str]]:
     """(what, in words): the journey on one page."""
     entry: Entry = found.entry
     rows = [(TEXT["asked"], str(found.request)), (TEXT["entry"], TEXT["via"].format(name=entry.name, service=entry.service.key))]
+    if found.balanced and found.connections[0].works:
+        rows.append((TEXT["balancer"], TEXT["balanced"].format(address=found.incoming.there.sent.src)))
     if found.controller:
         seen = TEXT["seen"].format(head=found.controller.name, peer=found.sees)
         rows.append((TEXT["controller"], f"{TEXT['pod-words'].format(key=found.controller.key, node=found.controller.node_name)}; {seen}"))
@@ -153,17 +157,12 @@ def facts(found: Journey) -> list[tuple[str, str]]:
         seen = TEXT["seen"].format(head=found.pod.name, peer=found.sees)
         rows.append((TEXT["receiver"], f"{TEXT['pod-words'].format(key=found.pod.key, node=found.pod.node_name)}; {seen}"))
         rows += [("TLS", TEXT["cert-pod"])] if found.request.scheme == "https" else []
-    elif (
-        found.request.scheme == "https"
-        and found.connections[0].there.delivered
-        and found.heard
-        and (found.certificate or not _passed(found))
-    ):
+    elif found.request.scheme == "https" and found.incoming.there.delivered and found.heard and (found.certificate or not _passed(found)):
         rows.append(("TLS", TEXT["cert"].format(key=found.certificate) if found.certificate else TEXT["cert-own"]))
     if found.decision:
         rows.append((TEXT["decided"], decided(found)))
-    if len(found.connections) > 1:
-        onward = found.connections[1]
+    onward = found.onward
+    if onward is not None:
         target = found.upstream or endpoint(onward.there.sent.dst, onward.there.sent.dport)
         rows.append((TEXT["upstream"], TEXT["upstream-words"].format(pod=onward.head, address=target)))
         if onward.request:
@@ -174,7 +173,7 @@ def facts(found: Journey) -> list[tuple[str, str]]:
 
 
 def _passed(found: Journey) -> bool:
-    return len(found.connections) > 1 and found.connections[1].request is None
+    return found.onward is not None and found.onward.request is None
 
 
 def journey_text(found: Journey) -> str:

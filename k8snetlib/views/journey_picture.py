@@ -14,7 +14,6 @@ from .figure import Figure
 from .journey import TEXT as WORDS
 from .journey import place, response
 from .render import canvas
-from .rewrites import ended_before
 from .routes import words
 from .topology import role
 from .way_picture import BESIDE, KINDS, legs
@@ -69,10 +68,14 @@ class _Drawing:
         return self.graph
 
     def _key(self, number: int, netns: str) -> str:
-        """A machine's box: one for each connection, save the controller's, which both share."""
-        first = self.found.connections[0].there
-        controller = first.end.netns if first.delivered and self.found.entry.table is not None else ""
-        return "controller" if netns == controller else f"{number} {netns}"
+        """A machine's box: one for each connection, save those in which one connection ends and the next begins."""
+        found = self.found
+        came = found.incoming.there
+        controller = came.end.netns if came.delivered and found.entry.table is not None else ""
+        if netns == controller and number >= found.balanced:
+            return "controller"
+        shared = found.balanced and netns == UNDERLAY and number < 2
+        return "balancer" if shared else f"{number} {netns}"
 
     def _connection(self, number: int, each: Connection) -> None:
         trace = each.there
@@ -126,7 +129,10 @@ class _Drawing:
         found = self.found
         if netns == UNDERLAY:
             name = place(netns, trace)
-            label = TEXT["balancer"].format(address=trace.sent.dst) if name == WORDS["balancer"] else TEXT["router"]
+            label = TEXT["router"]
+            if name == WORDS["balancer"]:
+                label = TEXT["balancer"].format(address=found.connections[0].there.sent.dst)
+                lines += [TEXT["ends"]] if found.balanced and found.connections[0].works else []
             kind = "outside" if name == WORDS["balancer"] else "underlay"
         elif netns == trace.start and number == 0:
             key = "client" if netns == CLIENT else "sender"
@@ -138,19 +144,19 @@ class _Drawing:
         return "\n".join([label, *lines]), kind
 
     def _controller(self) -> tuple[str, str]:
-        found, first = self.found, self.found.connections[0]
+        found, first = self.found, self.found.incoming
         name = found.controller.name if found.controller else first.there.end.netns
         lines = [TEXT["controller"].format(name=name, address=end_address(first.there, first.there.end.netns), peer=found.sees)]
-        passed = len(found.connections) > 1 and found.connections[1].request is None
+        passed = found.onward is not None and found.onward.request is None
         if first.secure and found.heard and (found.certificate or not passed):
             lines.append(TEXT["tls"].format(key=found.certificate or TEXT["own"]))
-        lines.append(TEXT["ends-second" if ended_before(first.there) else "ends"])
+        lines.append(TEXT["ends-second" if found.balanced else "ends"])
         decision = found.decision
         if passed:
             lines.append(TEXT["passed"].format(backend=decision.backend))
         elif decision and decision.rule and decision.sent:
             lines.append(TEXT["rule"].format(rule=short(words(decision.rule.match).replace("\n", ", ")), backend=decision.backend))
-        if len(found.connections) < 2:
+        if found.onward is None:
             lines.append(TEXT["says"].format(response=found.response or WORDS["no-answer"]))
         return "\n".join(lines), "service"
 

@@ -19,11 +19,12 @@ TEXT = {
     "caption": "{request}, by {n} ways",
     "same": "the same everywhere?", "yes": "yes", "differs": "{n} different",
     "waits": "nothing: it waits, then gives up", "refused": "“connection refused”",
+    "closed": "nothing: the balancer takes its connection, and closes it",
     "none": "–", "nobody": "nobody", "bytes": "{bytes} bytes", "way": "{first}\n{second}",
     "unknown": "there is no aspect {name!r}: choose from {names}",
     "breaks": "station|what is wrong there|the client gets|connections made|because",
     "breaks-caption": "{url}, with one thing broken at a time",
-    "intact": "nothing is wrong", "everywhere": "–", "made": "{n} of 2",
+    "intact": "nothing is wrong", "everywhere": "–", "made": "{n} of {all}",
 }  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def heard(found: Journey) -> str:
     """What the client hears: the answer's status, that its connection is refused, or nothing."""
     if found.response is not None:
         return str(found.response)
-    return TEXT["refused" if found.refused else "waits"]
+    return TEXT["refused" if found.refused else "closed" if found.closed else "waits"]
 
 
 # --- aspects of one journey
@@ -58,8 +59,8 @@ def _translators(found: Journey) -> str:
 
 
 def _looked_at(found: Journey) -> str:
-    """Rules that the machine looks at which changes the first connection's destination."""
-    first = found.connections[0].there
+    """Rules that the machine looks at which changes the destination of the connection that comes in."""
+    first = found.incoming.there
     who = next((event.netns for event in changes(first)), "")
     return str(examined(first, who)) if who else TEXT["none"]
 
@@ -138,4 +139,4 @@ def _cells(found: Journey) -> tuple[str, str, str]:
     made = sum(each.works for each in found.connections)
     failed = next((each.there.end for each in found.connections if not each.there.delivered), None)
     detail = getattr(failed, "detail", "")
-    return heard(found), TEXT["made"].format(n=made), "\n".join(filter(None, [found.why, detail])) or TEXT["none"]
+    return heard(found), TEXT["made"].format(n=made, all=2 + found.balanced), "\n".join(filter(None, [found.why, detail])) or TEXT["none"]

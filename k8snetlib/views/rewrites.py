@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from ..kube.cni.sandbox import UNDERLAY
 from ..kube.edge.journey import Connection, Journey
 from ..linux.addresses import endpoint
 from ..linux.events import Decapsulated, Encapsulated, Rewritten, Trace, Transmitted
@@ -37,7 +36,7 @@ def rewrites(found: Journey) -> Table:
     rows: list[tuple[str, ...]] = []
     for number, each in enumerate(found.connections):
         if number:
-            rows += _controller(found.connections[number - 1], each)
+            rows += _between(found.connections[number - 1], each)
         on = TEXT["connection"].format(tail=each.tail, head=each.head)
         rows += [(on, *cells) for cells in _connection(each)]
     heads = tuple(TEXT["heads"].split("|"))
@@ -64,11 +63,6 @@ def _connection(each: Connection) -> Iterator[tuple[str, ...]]:
         yield TEXT["ttl"], text, names, TEXT["anew"], TEXT["none"]
     links = [pair for pair, _ in groupby((e.frame.src, e.frame.dst) for e in there.all(Transmitted, 0) if e.frame.src)]
     yield TEXT["frame"], TEXT["frames"].format(n=len(dict.fromkeys(links))), TEXT["sender"], TEXT["anew"], TEXT["none"]
-
-
-def ended_before(trace: Trace) -> bool:
-    """Whether a balancer that ends connections is on the way. It is traced as a change of addresses; others change none."""
-    return any(event.netns == UNDERLAY for event in changes(trace))
 
 
 def changes(trace: Trace) -> Iterator[Rewritten]:
@@ -101,8 +95,8 @@ def _ends(event: Rewritten) -> str:
     return "\n".join(parts)
 
 
-def _controller(first: Connection, second: Connection) -> Iterator[tuple[str, ...]]:
-    """What the controller, in which one connection ends and the other begins, does to the request."""
+def _between(first: Connection, second: Connection) -> Iterator[tuple[str, ...]]:
+    """What the one in whom one connection ends and the other begins, a balancer or the controller, does to the request."""
     who = first.head
     text = TEXT["ended"].format(old=_flow(first.there.end.packet), new=_flow(second.there.sent))
     yield who, TEXT["tcp"], text, who, who, TEXT["proxy"]

@@ -25,7 +25,7 @@ TEXT = {
     "selector": "the Service's selector finds no Pod", "unready": "no Pod of the Service is ready",
     "controller": "the controller's Pod is not ready",
     "no-answer": "no answer", "refused": "“connection refused”",
-    "none": "–", "of": "{n} of 2",
+    "none": "–", "of": "{n} of {all}",
     "only": "{url}: no rule of an Ingress answers it here, so there is nothing to break",
 }  # fmt: skip
 
@@ -64,7 +64,13 @@ def _row(cause: str, cluster: Cluster, sent: Request) -> tuple[str, ...]:
     lost = TEXT["refused" if refused else "no-answer"]
     made = sum(each.works for each in call.connections)
     address = _addresses(cluster, f"ingress/{_class(cluster)}")
-    return TEXT[cause], str(call.response or lost), call.why or TEXT["none"], TEXT["of"].format(n=made), address or TEXT["none"]
+    return (
+        TEXT[cause],
+        str(call.response or lost),
+        call.why or TEXT["none"],
+        TEXT["of"].format(n=made, all=2 + call.balanced),
+        address or TEXT["none"],
+    )
 
 
 def _class(cluster: Cluster) -> str:

@@ -11,6 +11,7 @@ import ipywidgets
 from ..kube.cast import GATEWAY, INGRESS, shop
 from ..kube.cluster import Cluster
 from ..kube.cni import CNIS
+from ..kube.cni.sandbox import UNDERLAY
 from ..kube.edge.journey import Connection, Journey, journeys
 from ..kube.objects import Service
 from ..kube.outside import serving
@@ -23,7 +24,7 @@ from ..linux.packet import IPAddress
 from ..views.journey import layers, place
 from ..views.journey_picture import journey_picture
 from ..views.journeys import heard
-from ..views.rewrites import ended_before, rewrites
+from ..views.rewrites import rewrites
 from ..views.way_picture import legs
 from .base import Answer, Explorer
 
@@ -42,19 +43,21 @@ TEXT = {
     "by-pod": "{who} calls it by its own address, {address}. ",
     "by-service": "{who} calls the ClusterIP, {address}, and a rule chooses the Pod. ",
     "sees": "{name} sees {peer}{kind}",
-    "is-client": ", the client itself", "is-node": ", an address of {node}", "is-other": ", the controller",
+    "is-client": ", the client itself", "is-node": ", an address of {node}", "is-other": ", the controller", "is-balancer": ", the balancer",
+    "balancer-name": "the balancer",
     "reads": ", and reads X-Forwarded-For: {chain}",
     "counts": " {n}, {nodes}{tunnels}.",
     "1": "One connection", "2": "Two connections", "3": "Three connections",
     "tunnel 1": ", one tunnel", "tunnel 2": ", two tunnels", "tunnel 0": ", no tunnel",
-    "ends": " The balancer is an end of the client's connection, and opens the next; it is drawn as a change of addresses.",
+    "ends": " The balancer is an end of the client's connection, and opens the next.",
     "nodes 0": "no node", "nodes 1": "one node", "nodes 2": "two nodes",
     "not-there": "{node} fails the balancer's health check, so it sends to {other}. ",
     "elected": "{other} was elected to answer for the address. ",
     "passes-by": "The balancer sends straight to the Pods: no node is chosen. ",
     "pending": "EXTERNAL-IP stays <pending>: {why}. So the client calls the port of {node}. ",
-    "follow": "Follow:", "picture": "the whole journey", "there": "{n}: {tail} → {head}", "back": "{n}: {tail} ← {head}, the answer",
-    "first": "connection 1", "second": "connection 2", "second-back": "connection 2, the answer", "first-back": "connection 1, the answer",
+    "follow": "Follow:", "picture": "the whole journey",
+    "first": "connection 1", "second": "connection 2", "third": "connection 3, behind a balancer that ends connections",
+    "third-back": "connection 3, the answer", "second-back": "connection 2, the answer", "first-back": "connection 1, the answer",
     "no-way": " There is no such way here.",
     "fold": "Everything that is rewritten, and who restores it",
 }  # fmt: skip
@@ -68,7 +71,10 @@ PLAIN = URLS[1]
 """What the client asks for where no controller is in between: no Pod of the shop speaks TLS."""
 FRONT = {"Ingress": ("edge", "edge"), "Gateway": ("front-edge", "edge")}
 NODES = ("node-a", "node-b")
-FOLLOW = {"picture": None, "first": (0, False), "second": (1, False), "second-back": (1, True), "first-back": (0, True)}
+FOLLOW = {
+    "picture": None, "first": (0, False), "second": (1, False), "third": (2, False),
+    "third-back": (2, True), "second-back": (1, True), "first-back": (0, True),
+}  # fmt: skip
 """What can be followed step by step, in the order of time: a connection, and whether it is the answer's way."""
 
 
@@ -165,7 +171,7 @@ def _front(made: Cluster, entry: str) -> Service:
 
 def _first_node(found: Journey) -> str:
     """The node by which the request comes in; "" if it comes to none."""
-    return next((leg.head for leg in legs(found.connections[0].there) if leg.head in NODES), "")
+    return next((leg.head for leg in legs(found.incoming.there) if leg.head in NODES), "")
 
 
 # --- in words
@@ -193,7 +199,8 @@ def summary(found: Journey) -> str:
 def _seen(found: Journey, each: Connection) -> str:
     """Whom the receiver of a connection sees."""
     source = each.there.end.packet.src
-    return TEXT["sees"].format(name=each.head, peer=source, kind=_kind(found, each.there, source))
+    name = TEXT["balancer-name"] if found.balanced and each is found.connections[0] else each.head
+    return TEXT["sees"].format(name=name, peer=source, kind=_kind(found, each.there, source))
 
 
 def _kind(found: Journey, there: Trace, source: IPAddress) -> str:
@@ -204,12 +211,13 @@ def _kind(found: Journey, there: Trace, source: IPAddress) -> str:
         return TEXT["is-client"]
     if found.controller and owner == found.controller.name:
         return TEXT["is-other"]
+    if found.balanced and owner == UNDERLAY:
+        return TEXT["is-balancer"]
     return TEXT["is-node"].format(node=place(owner, there)) if owner else ""
 
 
 def _counts(found: Journey) -> str:
     passed = {leg.head for each in found.connections for leg in legs(each.there)} & set(NODES)
     tunnels = sum(len(each.there.all(Encapsulated, 0)) for each in found.connections)
-    own = ended_before(found.connections[0].there)
-    words = {"n": TEXT[str(len(found.connections) + own)], "nodes": TEXT[f"nodes {len(passed)}"]}
-    return TEXT["counts"].format(**words, tunnels=TEXT[f"tunnel {tunnels}"]) + (TEXT["ends"] if own else "")
+    words = {"n": TEXT[str(len(found.connections))], "nodes": TEXT[f"nodes {len(passed)}"]}
+    return TEXT["counts"].format(**words, tunnels=TEXT[f"tunnel {tunnels}"]) + (TEXT["ends"] if found.balanced else "")

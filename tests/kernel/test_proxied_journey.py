@@ -7,11 +7,19 @@ import shutil
 
 import pytest
 
-from k8snetlib.course.proxies import through
+from k8snetlib.course.proxies import _conf, _controller, _ports, _served, through
 from k8snetlib.kube.apply import applied
+from k8snetlib.kube.balancers import process_ops
 from k8snetlib.kube.cast import GATEWAY, INGRESS, shop
+from k8snetlib.kube.cni.sandbox import UNDERLAY
+from k8snetlib.kube.edge.http import request
 from k8snetlib.kube.edge.journey import journeys
+from k8snetlib.kube.outside import INTERNET
 from k8snetlib.kube.patch import patched
+from k8snetlib.lab import Lab
+from k8snetlib.lab.web import make_certificate
+from k8snetlib.linux.addresses import endpoint
+from k8snetlib.linux.ops import Listen
 
 URLS = [
     "http://www.example.com/api/items?x=1", "https://www.example.com/web", "http://www.example.com/apiary", "http://example.org/",
@@ -87,3 +95,58 @@ spec: {selector: {app: gone}, ports: [{port: 80}]}
     cluster = applied(shop("vxlan", INGRESS, proxy="iptables", outside=True, balancer=True), text)
     found = through(cluster, "nginx", "http://old.example.com/")
     assert found.agree and found.result.answers[0].status == 503, str(found)
+
+
+BALANCER = """defaults
+  mode tcp
+  timeout connect 3s
+  timeout client 5s
+  timeout server 5s
+{listens}
+"""
+
+
+def balancer_conf(ip, ports: dict[int, list[str]]) -> str:
+    """A balancer that ends connections, as HAProxy is one below HTTP."""
+    bind = f"[{ip}]" if ip.version == 6 else str(ip)
+    listens = (
+        "\n".join([f"listen port-{port}", f"  bind {bind}:{port}", *(f"  server s{n} {each}" for n, each in enumerate(targets))])
+        for port, targets in ports.items()
+    )
+    return BALANCER.format(listens="\n".join(listens))
+
+
+@pytest.mark.needs("vxlan", "iptables", "ip6tables", "br_netfilter", "haproxy", "nginx")
+@pytest.mark.parametrize(("balancer", "cni", "family"), [("Proxy", "vxlan", "IPv4"), ("Proxy", "host-gw", "IPv6"), ("Pods", "vpc", "IPv4")])
+@pytest.mark.parametrize("policy", ["Cluster", "Local"])
+def test_three_connections_with_a_real_balancer_that_ends_them(balancer, cni, family, policy):
+    """HAProxy ends the client's connections on the router, nginx the balancer's in its Pod: who sees whom is what the journey says."""
+    installed("openssl")
+    cluster = patched(
+        shop(cni, INGRESS, proxy="iptables", outside=True, balancer=balancer, families=(family,)), "svc/edge", "edge",
+        external_traffic_policy=policy,
+    )  # fmt: skip
+    expected = {url: [each for _, each in journeys(cluster, url)] for url in URLS}
+    ip = expected[URLS[0]][0].connections[0].there.sent.dst
+    ports = {
+        port: sorted({endpoint(each.there.sent.dst, each.there.sent.dport) for url in URLS if request(url).port == port
+                      for found in expected[url] for each in [found.incoming]})
+        for port in (80, 443)
+    }  # fmt: skip
+    found, served = _served(cluster, "")
+    at = _controller(cluster, found)
+    ops = [op for op in (*cluster.ops(), *process_ops(ip, 443, INTERNET, "")) if not isinstance(op, Listen)]
+    with Lab(ops) as lab:
+        for pod in cluster.pods:
+            if cluster.netns(pod) != at and _ports(pod):
+                lab.web(cluster.netns(pod), _ports(pod), cluster.netns(pod), ip.version)
+        names = tuple({request(url).hostname for url in URLS})
+        conf = _conf(cluster, "nginx", served, root=True)
+        lab.proxy(at, "nginx", conf, [each.listen for each in served], certificate=make_certificate(*names), version=ip.version)
+        lab.proxy(UNDERLAY, "haproxy", balancer_conf(ip, ports), list(ports), version=ip.version)
+        for url in URLS:
+            sent = request(url)
+            answer = lab.http("client", ip, sent.port, sent.path, host=sent.host, secure=sent.scheme == "https")
+            peers = {(each.response.status, each.pod.name if each.pod else "", each.sees if each.pod else "") for each in expected[url]}
+            read = {name.title(): content for name, content in answer.asked.get("headers", ())} if answer.asked else {}
+            assert (answer.status, answer.pod, read.get("X-Forwarded-For", "")) in peers, (url, answer, peers)

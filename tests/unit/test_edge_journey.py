@@ -18,9 +18,13 @@ from k8snetlib.kube.edge.journey import forwarded, journeys
 from k8snetlib.kube.edge.supplied import with_controllers
 from k8snetlib.kube.manifests import loads
 from k8snetlib.kube.patch import patched
+from k8snetlib.linux.events import Rewritten
 from k8snetlib.value import replace
-from k8snetlib.views.journey import journey_text
+from k8snetlib.views.connections import connections_picture
+from k8snetlib.views.journey import journey_text, layers
 from k8snetlib.views.journey_picture import journey_picture
+from k8snetlib.views.journeys import compared, heard
+from k8snetlib.views.rewrites import rewrites
 
 URL = "https://www.example.com/api/items"
 
@@ -308,3 +312,96 @@ def test_a_supplied_controller_listens_at_every_port_each_with_one_of_its_own():
     made = Cluster.of(with_controllers(loads(text)))
     (service,) = (each for each in made.services if each.namespace == "k8snet-edge")
     assert [(each.port, each.target_port) for each in service.ports] == [(80, 8081), (81, 8082), (8080, 8080)]
+
+
+# --- behind a balancer that ends connections
+
+ENDING = [("Proxy", "vxlan", "IPv4"), ("Proxy", "bgp", "IPv6"), ("Pods", "vpc", "IPv4"), ("Pods", "bgp-tor", "IPv6")]
+
+
+@pytest.mark.parametrize("policy", ["Cluster", "Local"])
+@pytest.mark.parametrize(("kind", "cni", "family"), ENDING)
+def test_a_balancer_that_ends_connections_makes_three_of_two(kind, cni, family, policy):
+    cluster = shop(cni, INGRESS, proxy="iptables", outside=True, balancer=kind, families=(family,))
+    cluster = patched(cluster, "svc/edge", "edge", external_traffic_policy=policy)
+    found = cluster.journey(URL)
+    first, second, third = found.connections
+    assert [(each.tail, each.head, each.secure, each.works) for each in found.connections] == [
+        ("client", "load balancer", True, True), ("load balancer", "edge-1", True, True), ("edge-1", found.pod.name, False, True),
+    ]  # fmt: skip
+    assert (found.balanced, found.incoming, found.onward, found.answered) == (True, second, third, True)
+    router = {"IPv4": "192.168.50.1", "IPv6": "fd00:50::1"}[family]
+    assert (str(second.there.sent.src), first.there.sent.dst) == (router, found.entry.service.load_balancer_ingress[0].ip)
+    if policy == "Local" or kind == "Pods":
+        assert found.sees == third.request.header("X-Forwarded-For") == router
+    assert not [event for event in first.there.all(Rewritten, 0) if event.what != "TTL"], "nobody translates the client's connection"
+
+
+@pytest.mark.parametrize("policy", ["Cluster", "Local"])
+@pytest.mark.parametrize(("kind", "cni", "family"), ENDING)
+def test_it_sends_where_the_rules_that_stand_for_it_send(kind, cni, family, policy):
+    """A packet's trace has such a balancer as rules, which the kernel's own are held against; the journey has it as a process."""
+    cluster = shop(cni, INGRESS, proxy="iptables", outside=True, balancer=kind, families=(family,))
+    cluster = patched(cluster, "svc/edge", "edge", external_traffic_policy=policy)
+
+    def seen(trace) -> tuple:
+        return trace.end.netns, trace.end.packet.src, trace.end.packet.dst, trace.end.packet.dport, trace.end.packet.ttl
+
+    as_rules, as_process = Counter(), Counter()
+    for weight, trace in cluster.traces("client", "lb/edge/edge:443"):
+        as_rules[seen(trace)] += weight
+    for weight, found in journeys(cluster, URL):
+        as_process[seen(found.incoming.there)] += weight
+    assert {key[:4]: weight for key, weight in as_rules.items()} == {key[:4]: weight for key, weight in as_process.items()}
+    assert {key[4] for key in as_process} == {key[4] + 1 for key in as_rules}, "a process sends a packet of its own, with a TTL of its own"
+
+
+def test_chance_chooses_among_those_behind_it():
+    cluster = shop_with(balancer="Proxy")
+    called = [str(cluster.journey(URL, chance=lambda _, p, yes=yes: yes).incoming.there.sent.dst) for yes in (True, False)]
+    assert called == ["192.168.50.11", "192.168.50.12"]
+
+
+def test_a_balancer_whose_own_connection_fails_closes_the_clients():
+    cluster = patched(shop_with(balancer="Proxy"), "svc/edge", "edge", selector={"app": "nobody"})
+    found = cluster.journey(URL)
+    assert [each.works for each in found.connections] == [True, False]
+    assert (found.answered, found.refused, found.closed) == (False, False, True)
+    assert found.why.startswith("the balancer's own connection fails: ") and found.controller is None
+    assert heard(found) == "nothing: the balancer takes its connection, and closes it"
+    assert "load balancer" in journey_picture(found).alt and journey_text(found)
+
+
+def test_with_nobody_behind_it_no_connection_is_made():
+    cluster = patched(shop_with(balancer="Proxy"), "svc/edge", "edge", selector={"app": "nobody"}, external_traffic_policy="Local")
+    found = cluster.journey(URL)
+    assert [each.works for each in found.connections] == [False] and not found.balanced and not found.answered
+    assert [not each.answered for _, each in journeys(cluster, URL)] == [True]
+
+
+def test_without_a_controller_the_balancers_connection_leads_to_the_pod():
+    cluster = patched(shop_with(balancer="Proxy"), "svc/api", "shop", type="LoadBalancer", external_traffic_policy="Local")
+    found = cluster.journey("http://www.example.com/", name="service/shop/api")
+    assert [(each.tail, each.head) for each in found.connections] == [("client", "load balancer"), ("load balancer", found.pod.name)]
+    assert (found.sees, found.onward, found.response.status) == ("192.168.50.1", None, 200)
+
+
+def test_every_view_shows_three_connections():
+    found = shop_with(balancer="Proxy").journey(URL)
+    html = layers(found)
+    assert "connections: 3" in html and "3. edge-1 → api-1, plain HTTP" in html and "2. load balancer → edge-1, TLS" in html
+    assert journey_picture(found).alt.count("Connection ") == 3
+    picture = connections_picture(found)
+    assert "Connection 3, plain HTTP: edge-1 to" in picture.alt
+    assert "received by load balancer, which sees 203.0.113.7" in picture.alt and "TLS ends in edge-1" in picture.alt
+    rows = rewrites(found).rows
+    assert [row[3] for row in rows if row[1] == "connection"] == ["load balancer", "edge-1"]
+    assert [row[3] for row in rows if row[1] == "TLS"] == ["edge-1"]
+    assert compared({"it": found}, "connections", "TLS ends at").rows == (("it", "3", "edge-1"),)
+    assert "load balancer      ends the client's connection and opens its own, from 192.168.50.1" in journey_text(found)
+
+
+def test_in_the_terminal_a_balancer_that_ends_connections_is_a_connection_more(capsys):
+    code, out, _ = run(capsys, "--from", "client", "--to", URL, "--balancer-kind", "Proxy", "--json")
+    ends = [(each["from"], each["to"]) for each in json.loads(out)["connections"]]
+    assert (code, ends) == (0, [("client", "load balancer"), ("load balancer", "edge-1"), ("edge-1", "api-1")])

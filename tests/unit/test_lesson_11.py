@@ -198,14 +198,14 @@ INGRESS_VXLAN = {"entry": "Ingress", "cni": "vxlan", "policy": "Cluster", "node"
     (INGRESS_VXLAN | {"url": URLS[2]}, "from web. edge-1 calls it", "Prefix /web"),
     ({"node": "node-a"}, "node-a fails the balancer's health check, so it sends to node-b.", "node-b"),
     ({"balancer": "ARP", "node": "node-a"}, "node-b was elected to answer for the address.", "node-b"),
-    ({"balancer": "Proxy"}, "front-edge-1 sees 192.168.50.1, an address of load balancer", "load balancer"),
-    ({"balancer": "Proxy"}, "Three connections, two nodes, no tunnel. The balancer is an end of", "the balancer's connection ends here"),
+    ({"balancer": "Proxy"}, "the balancer sees 203.0.113.7, the client itself; front-edge-1 sees 192.168.50.1, the balancer; ", "load balancer"),
+    ({"balancer": "Proxy"}, "Three connections, two nodes, no tunnel. The balancer is an end of the client's connection, and opens the next.", "the balancer's connection ends here"),
     ({"balancer": "Pods"}, "EXTERNAL-IP stays <pending>: the load balancer sends to Pod addresses", "router"),
-    ({"balancer": "Pods", "cni": "vpc"}, "front-edge-1 sees 192.168.50.1", "load balancer"),
+    ({"balancer": "Pods", "cni": "vpc"}, "front-edge-1 sees 192.168.50.1, the balancer", "load balancer"),
     ({"balancer": "ARP", "cni": "vpc"}, "EXTERNAL-IP stays <pending>: nodes cannot answer ARP for it", "node-b"),
     ({"entry": "NodePort"}, "from api-2. api-2 sees 203.0.113.7, the client itself. One connection, one node, no tunnel.", "api-2"),
     ({"entry": "NodePort", "policy": "Cluster", "cni": "vxlan"}, "sees 10.244.2.0, an address of node-b. One connection, two", "DNAT"),
-    ({"entry": "LoadBalancer", "balancer": "Proxy"}, "api-2 sees 192.168.50.1, an address of load balancer", "198.51.100.9"),
+    ({"entry": "LoadBalancer", "balancer": "Proxy"}, "api-2 sees 192.168.50.1, the balancer. Two connections, one node", "198.51.100.9"),
     (INGRESS_VXLAN | {"balancer": "Pods", "policy": "Local"}, "gets nothing: it waits, then gives up. The connection", "NETFILTER_DROP"),
 ])  # fmt: skip
 def test_explorer(choices, words, shown):
@@ -232,8 +232,14 @@ def test_each_way_can_be_followed_step_by_step():
         starts[follow] = explorer.walk.trace and (explorer.walk.trace.start, explorer.walk.trace.end.netns)
     assert starts == {
         "picture": None, "first": ("client", "edge-1"), "second": ("edge-1", "api-1"), "second-back": ("api-1", "edge-1"),
-        "first-back": ("edge-1", "client"),
+        "first-back": ("edge-1", "client"), "third": None, "third-back": None,
     }  # fmt: skip
+    explorer.controls["balancer"].value = "Proxy"
+    for follow, ends in {"first": ("client", "underlay"), "second": ("underlay", "edge-1"), "third": ("edge-1", "api-1"),
+                         "third-back": ("api-1", "edge-1"), "first-back": ("underlay", "client")}.items():  # fmt: skip
+        explorer.controls["follow"].value = follow
+        assert (explorer.walk.trace.start, explorer.walk.trace.end.netns) == ends
+    explorer.controls["balancer"].value = "VIP"
     assert explorer.walk.layout.display is None
     explorer.controls["entry"].value = "NodePort"
     explorer.controls["follow"].value = "second"

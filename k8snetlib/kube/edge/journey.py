@@ -17,6 +17,7 @@ from ...linux.state import Network
 from ...value import replace, value
 from ..objects import Pod
 from ..proxy.userspace import PROCESS
+from .arrival import BALANCER, Arrival, arrival, arrivals
 from .backends import Upstream
 from .entry import Entry, door, entry, receiver
 from .http import Pairs, Request, Response, request
@@ -31,6 +32,7 @@ TEXT = {
     "lost": "the connection fails: {reason} in {where}",
     "back": "the controller's answer does not arrive: {reason} in {where}",
     "upstream": "the controller's own connection fails: {reason} in {where}",
+    "balancer": "the balancer's own connection fails: {reason} in {where}",
     "silent": "nobody answers {who}",
     "no-answer": "no HTTP answer",
     "userspace": "kube-proxy's userspace mode, removed in Kubernetes 1.26, ends the connection on {node} and opens one of its own: a journey "
@@ -67,7 +69,7 @@ class Connection:
 class Journey:
     """A request from end to end: by ``entry``, over ``connections``, answered with ``response`` (None: no HTTP answer comes), and ``why``
     if that is not a backend's. ``sees`` is whom the controller took for the client, ``certificate`` the Secret shown to it, ``upstream``
-    where the second connection went."""
+    where the controller's own connection went; ``balanced``: a load balancer ends the client's connection and opens the next."""
 
     request: Request
     entry: Entry
@@ -80,6 +82,7 @@ class Journey:
     certificate: str = ""
     upstream: Upstream | None = None
     pod: Pod | None = None
+    balanced: bool = False
 
     def __repr__(self) -> str:
         way = " → ".join([self.connections[0].tail, *(each.head for each in self.connections)]) if self.connections else ""
@@ -90,9 +93,25 @@ class Journey:
         return self.response is not None
 
     @property
+    def incoming(self) -> Connection:
+        """The connection over which the controller, or without one the Pod, gets the request; the last one made where it does not come so
+        far."""
+        return self.connections[int(self.balanced and len(self.connections) > 1)]
+
+    @property
+    def onward(self) -> Connection | None:
+        """The controller's own connection to a backend."""
+        return next(iter(self.connections[1 + self.balanced :]), None)
+
+    @property
     def refused(self) -> bool:
-        """Whether the client is told at once that its connection fails. Neither answered nor refused, it waits until it gives up."""
+        """Whether the client is told at once that its connection fails. Neither answered, refused nor closed, it waits until it gives up."""
         return not self.answered and bool(self.connections) and self.connections[0].refused
+
+    @property
+    def closed(self) -> bool:
+        """Whether a balancer has taken the client's connection and cannot make its own: it closes the client's, which has no answer."""
+        return not self.answered and self.balanced and self.connections[0].works and not self.incoming.works
 
     @property
     def heard(self) -> bool:
@@ -134,16 +153,16 @@ def journey(
     sent = url if isinstance(url, Request) else request(url, method, headers)
     found = entry(cluster, sent, name, via)
     network = cluster.network if network is None else network
-    there = cluster.trace(source, door(cluster, found, source, sent, node), network=network, chance=chance)
-    begun = _arrived(cluster, Journey(sent, found), source, there)
-    if not there.delivered:
+    came = arrival(cluster, found.service, source, door(cluster, found, source, sent, node), network, chance)
+    begun = _arrived(cluster, Journey(sent, found), source, came)
+    if not came.last.delivered:
         return begun
     if found.table is None:
         return _straight(begun, status)
     begun = _decided(begun, pick(found.table.decide(sent), draw))
     if not begun.goes_on:
         return begun
-    return _sent_on(cluster, begun, to, endpoint, status, after(network, there), chance)
+    return _sent_on(cluster, begun, to, endpoint, status, after(came.last.network, came.last), chance)
 
 
 def journeys(
@@ -165,10 +184,10 @@ def journeys(
     found = entry(cluster, sent, name, via)
     decisions = found.table.decide(sent) if found.table else ()
     out: list[tuple[Fraction, Journey]] = []
-    for weight, there in cluster.traces(source, door(cluster, found, source, sent, node)):
-        begun = _arrived(cluster, Journey(sent, found), source, there)
-        if not there.delivered or found.table is None:
-            out.append((weight, _straight(begun, status) if there.delivered else begun))
+    for weight, came in arrivals(cluster, found.service, source, door(cluster, found, source, sent, node)):
+        begun = _arrived(cluster, Journey(sent, found), source, came)
+        if not came.last.delivered or found.table is None:
+            out.append((weight, _straight(begun, status) if came.last.delivered else begun))
             continue
         for decision in decisions:
             made = _decided(begun, decision)
@@ -178,7 +197,7 @@ def journeys(
 
 
 def _sent_on(cluster: Cluster, begun: Journey, to: To, endpoint: int, status: int, network: Network, chance: Chance) -> Journey:
-    places = cluster.edge.backends.upstreams(begun.decision.backend, begun.connections[0].there.end.packet.dst.version)
+    places = cluster.edge.backends.upstreams(begun.decision.backend, begun.incoming.there.end.packet.dst.version)
     if not places:
         return _nowhere(begun)
     chosen = places[endpoint % len(places)] if to == "endpoints" else None
@@ -187,9 +206,9 @@ def _sent_on(cluster: Cluster, begun: Journey, to: To, endpoint: int, status: in
 
 
 def _ends(cluster: Cluster, begun: Journey, to: To, status: int) -> Iterator[tuple[Fraction, Journey]]:
-    there = begun.connections[0].there
+    there = begun.incoming.there
     places = cluster.edge.backends.upstreams(begun.decision.backend, there.end.packet.dst.version)
-    network = after(cluster.network, there)
+    network = after(there.network, there)
     if not places:
         yield Fraction(1), _nowhere(begun)
     elif to == "service":
@@ -204,15 +223,18 @@ def _ends(cluster: Cluster, begun: Journey, to: To, status: int) -> Iterator[tup
 # --- step by step
 
 
-def _arrived(cluster: Cluster, begun: Journey, source: str, there: Trace) -> Journey:
-    """With the client's connection to the controller. UnsupportedError where kube-proxy itself ends it and opens another."""
+def _arrived(cluster: Cluster, begun: Journey, source: str, came: Arrival) -> Journey:
+    """With the connections on the way in. UnsupportedError where kube-proxy itself ends one and opens another."""
+    there = came.last
     if there.delivered and there.end.socket is not None and there.end.socket.process == PROCESS:
         raise UnsupportedError(TEXT["userspace"].format(node=there.end.netns))
-    controller = receiver(cluster, there)
-    first = _connection(source, controller.name if controller else there.end.netns, there, begun.request)
-    begun = replace(begun, connections=(first,), controller=controller)
+    controller = None if came.ended and len(came.traces) < 2 else receiver(cluster, there)
+    heads = [*([BALANCER] if came.ended else []), controller.name if controller else there.end.netns]
+    ends = zip([source, *heads], heads, came.traces, strict=False)
+    made = tuple(_connection(tail, head, each, begun.request) for tail, head, each in ends)
+    begun = replace(begun, connections=made, controller=controller, balanced=came.ended)
     if not there.delivered:
-        return replace(begun, why=_reason("lost", there))
+        return replace(begun, why=_reason("balancer" if len(made) > 1 else "lost", there))
     table, sent = begun.entry.table, begun.request
     certificate = table.certificate(sent.server_name, sent.port) if table and sent.scheme == "https" else ""
     return replace(begun, sees=str(there.end.packet.src), certificate=certificate)
@@ -231,14 +253,14 @@ def _decided(begun: Journey, decision: Decision) -> Journey:
 
 
 def _nowhere(begun: Journey) -> Journey:
-    version = begun.connections[0].there.end.packet.dst.version
+    version = begun.incoming.there.end.packet.dst.version
     words = TEXT["no-family"].format(key=begun.decision.backend.key, version=version)
     return _finished(replace(begun, why=words), Response(503))
 
 
 def _here(begun: Journey) -> str:
     """From where the controller opens its own connection."""
-    return f"pod/{begun.controller.key}" if begun.controller else f"node/{begun.connections[0].there.end.netns}"
+    return f"pod/{begun.controller.key}" if begun.controller else f"node/{begun.incoming.there.end.netns}"
 
 
 def _service_target(begun: Journey) -> str:
@@ -246,27 +268,27 @@ def _service_target(begun: Journey) -> str:
 
 
 def _onward(cluster: Cluster, begun: Journey, upstream: Upstream | None, there: Trace, status: int) -> Journey:
-    """With the second connection, and the answer."""
-    decision, first = begun.decision, begun.connections[0]
+    """With the controller's own connection, and the answer."""
+    decision, first = begun.decision, begun.incoming
     passed = decision.rule is not None and decision.rule.origin.kind in ("TLSRoute", "TCPRoute", "UDPRoute")
     pod = receiver(cluster, there)
-    second = _connection(first.head, pod.name if pod else there.end.netns, there, None if passed else forwarded(decision.sent, begun.sees))
+    onward = _connection(first.head, pod.name if pod else there.end.netns, there, None if passed else forwarded(decision.sent, begun.sees))
     through = passed and not begun.certificate  # a connection of the controller's own is plain, as is what it has decrypted
-    second = replace(second, secure=through and decision.request.scheme == "https")
-    begun = replace(begun, connections=(first, second), upstream=upstream, pod=pod)
-    if not second.works:
-        status = CONNECT_FAILED if second.refused else CONNECT_TIMED_OUT
+    onward = replace(onward, secure=through and decision.request.scheme == "https")
+    begun = replace(begun, connections=(*begun.connections, onward), upstream=upstream, pod=pod)
+    if not onward.works:
+        status = CONNECT_FAILED if onward.refused else CONNECT_TIMED_OUT
         return _finished(replace(begun, why=_reason("upstream", there)), Response(status))
     return _finished(begun, answered(decision, status))
 
 
 def _finished(begun: Journey, response: Response | None) -> Journey:
     """With the answer, if it finds its way to the client."""
-    back = begun.connections[0].back
-    if back is None:
-        return replace(begun, why=TEXT["silent"].format(who=begun.connections[0].tail))
-    if not back.delivered:
-        return replace(begun, why=_reason("back", back))
+    for each in reversed(begun.connections[: 1 + begun.balanced]):
+        if each.back is None:
+            return replace(begun, why=TEXT["silent"].format(who=each.tail))
+        if not each.back.delivered:
+            return replace(begun, why=_reason("back", each.back))
     return replace(begun, response=response)
 
 
