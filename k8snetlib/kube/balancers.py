@@ -3,7 +3,8 @@
 A balancer keeps to the targets that pass its health check, and spreads new connections over them evenly. One that passes packets on
 (``ipMode: VIP``) chooses a node and leaves the addresses as they are: the router marks the connection with the node's number, and a routing
 table for each mark leads there. One that ends connections (``ipMode: Proxy``) opens its own, from an address on the nodes' side, to a node
-port or, past kube-proxy, to a Pod. Which nodes are asked at all: those without the label that excludes them (KEP-1143).
+port or, past kube-proxy, to a Pod: in a packet's trace the router replaces both addresses, and in a request's journey a process there listens
+and calls (:mod:`.edge.arrival`). Which nodes are asked at all: those without the label that excludes them (KEP-1143).
 
 Not as in real ones: a connection's target is drawn by chance, where many balancers hash its addresses and ports; and what a proxying one
 asks of HTTP or TLS is not there.

@@ -21,7 +21,7 @@ TEXT = {
     "dst": "destination\n{old} → {new}", "src": "source\n{old} → {new}",
     "wrapped": "+{n} bytes around the packet: {old} → {new}",
     "hops": "{old} → {new}",
-    "frames": "new MAC addresses on {n} links",
+    "frames": "new MAC addresses on {n} links", "frame-once": "new MAC addresses on 1 link",
     "sender": "each sender on its link",
     "ended": "{old} ends\n{new} begins", "plain": "encrypted → plain",
     "kept": "{what}: {old} → {new}", "added": "{name}: {content}",
@@ -62,7 +62,8 @@ def _connection(each: Connection) -> Iterator[tuple[str, ...]]:
         names = ", ".join(name for name, _ in groupby(place(event.netns, there) for event in routers))
         yield TEXT["ttl"], text, names, TEXT["anew"], TEXT["none"]
     links = [pair for pair, _ in groupby((e.frame.src, e.frame.dst) for e in there.all(Transmitted, 0) if e.frame.src)]
-    yield TEXT["frame"], TEXT["frames"].format(n=len(dict.fromkeys(links))), TEXT["sender"], TEXT["anew"], TEXT["none"]
+    count = len(dict.fromkeys(links))
+    yield TEXT["frame"], TEXT["frames" if count != 1 else "frame-once"].format(n=count), TEXT["sender"], TEXT["anew"], TEXT["none"]
 
 
 def changes(trace: Trace) -> Iterator[Rewritten]:
