@@ -44,7 +44,7 @@ TEXT = {
     "by-service": "{who} calls the ClusterIP, {address}, and a rule chooses the Pod. ",
     "sees": "{name} sees {peer}{kind}",
     "is-client": ", the client itself", "is-node": ", an address of {node}", "is-other": ", the controller", "is-balancer": ", the balancer",
-    "balancer-name": "the balancer",
+    "balancer-name": "The balancer",
     "reads": ", and reads X-Forwarded-For: {chain}",
     "counts": " {n}, {nodes}{tunnels}.",
     "1": "One connection", "2": "Two connections", "3": "Three connections",

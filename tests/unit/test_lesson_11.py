@@ -198,7 +198,7 @@ INGRESS_VXLAN = {"entry": "Ingress", "cni": "vxlan", "policy": "Cluster", "node"
     (INGRESS_VXLAN | {"url": URLS[2]}, "from web. edge-1 calls it", "Prefix /web"),
     ({"node": "node-a"}, "node-a fails the balancer's health check, so it sends to node-b.", "node-b"),
     ({"balancer": "ARP", "node": "node-a"}, "node-b was elected to answer for the address.", "node-b"),
-    ({"balancer": "Proxy"}, "the balancer sees 203.0.113.7, the client itself; front-edge-1 sees 192.168.50.1, the balancer; ", "load balancer"),
+    ({"balancer": "Proxy"}, "The balancer sees 203.0.113.7, the client itself; front-edge-1 sees 192.168.50.1, the balancer; ", "load balancer"),
     ({"balancer": "Proxy"}, "Three connections, two nodes, no tunnel. The balancer is an end of the client's connection, and opens the next.", "the balancer's connection ends here"),
     ({"balancer": "Pods"}, "EXTERNAL-IP stays <pending>: the load balancer sends to Pod addresses", "router"),
     ({"balancer": "Pods", "cni": "vpc"}, "front-edge-1 sees 192.168.50.1, the balancer", "load balancer"),
