@@ -116,7 +116,7 @@ class _Drawing:
             mine = [(number, each) for number, each in fitting if each.host == host]
             self.last = before
             taken = any(each is answers for _, each in mine)
-            self._step(f"host{place}", TEXT["host"].format(host=host or TEXT["any"]), "bridge", taken, asked=True)
+            self._step(f"host{place}", TEXT["host"].format(host=host) if host else TEXT["any"], "bridge", taken, asked=True)
             self.last = f"host{place}"
             node = self._host_rules(place, mine) or node
         self.last = before

@@ -239,7 +239,7 @@ def view(made: Made, choices: Mapping[str, Any]) -> Answer:
     found = routed(cluster, sent)
     good = all(each.backend and not each.response for each in found.decisions)
     notes = "".join(f"<p>{escape(note)}</p>" for note in _notes(cluster, found, made.api))
-    blocks = (notes, picture(cluster, found), why_table(found).html(), _listed(cluster, text, made.api))
+    blocks = (notes, picture(cluster, found), why_table(found).html() if found.rules else "", _listed(cluster, text, made.api))
     return Answer(summary(found, choices["class"]), blocks, tone="good" if good else "bad")
 
 

@@ -14,7 +14,6 @@ from k8snetlib.kube.cast import GATEWAY, INGRESS, shop
 from k8snetlib.kube.cni.sandbox import UNDERLAY
 from k8snetlib.kube.edge.http import request
 from k8snetlib.kube.edge.journey import journeys
-from k8snetlib.kube.outside import INTERNET
 from k8snetlib.kube.patch import patched
 from k8snetlib.lab import Lab
 from k8snetlib.lab.web import make_certificate
@@ -135,7 +134,7 @@ def test_three_connections_with_a_real_balancer_that_ends_them(balancer, cni, fa
     }  # fmt: skip
     found, served = _served(cluster, "")
     at = _controller(cluster, found)
-    ops = [op for op in (*cluster.ops(), *process_ops(ip, 443, INTERNET, "")) if not isinstance(op, Listen)]
+    ops = [op for op in (*cluster.ops(), *process_ops(ip, 443, "lo", "")) if not isinstance(op, Listen)]
     with Lab(ops) as lab:
         for pod in cluster.pods:
             if cluster.netns(pod) != at and _ports(pod):

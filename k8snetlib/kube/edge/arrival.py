@@ -23,7 +23,6 @@ from ...value import value
 from ..balancers import balanced, process_ops
 from ..cni.sandbox import UNDERLAY
 from ..objects import Service
-from ..outside import INTERNET
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
@@ -92,7 +91,7 @@ def _behind(cluster: Cluster, service: Service, packet: Packet) -> tuple[tuple[I
 
 def _listening(cluster: Cluster, packet: Packet, network: Network) -> Network:
     """The network with a process at the balancer's address, in place of the rules that stand for it."""
-    return build(process_ops(packet.dst, packet.dport, INTERNET, BALANCER), network)
+    return build(process_ops(packet.dst, packet.dport, "lo", BALANCER), network)
 
 
 def _own(network: Network, target: tuple[IPAddress, int]) -> Packet:
