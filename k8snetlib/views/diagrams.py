@@ -209,7 +209,7 @@ class _Drawing:
         dim = self.walk and not any(step.place.netns == name for step in self.walk)
         kind = "outside" if role(self.network, name) == OUTSIDE else "pod"
         with graph.subgraph(name=f"cluster_{name}") as cluster:
-            room = "\u00a0" * (len(name) // 4 if len(name) > 9 else 0)  # bold letters are wider than Graphviz reckons: long names stick out
+            room = "\u00a0" * (len(name) // 3 if len(name) > 9 else 0)  # bold letters are wider than Graphviz reckons: long names stick out
             cluster.attr(label=name + room, **{"class": f"{kind} dim" if dim else kind})
             shown = [i for i in self.network[name].interfaces.values() if i.kind != "loopback" or f"{name}/lo" in self.on_way]
             for interface in shown:
