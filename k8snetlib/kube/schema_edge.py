@@ -91,7 +91,7 @@ def gateway(data: Data, meta: ObjectMeta, location: Location) -> Gateway:
     listeners = _listeners(spec["listeners"], meta)
     ref = (spec.get("infrastructure") or {}).get("parametersRef")
     return Gateway(
-        meta, spec["gatewayClassName"], listeners, addresses, _namespaces(sets, ("spec",)), found, bool(spec.get("tls")),
+        meta, spec["gatewayClassName"], listeners, addresses, _namespaces(sets, ("spec",)), found, "frontend" in (spec.get("tls") or {}),
         ObjectRef(ref["kind"], ref["name"], meta.namespace, ref["group"]) if ref else None, location,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 from k8snetlib.commands.request import _merged
 from k8snetlib.errors import ManifestError
 from k8snetlib.kube.cluster import Cluster
-from k8snetlib.kube.edge.attach import conflict, conflicts
+from k8snetlib.kube.edge.conflicts import conflict, conflicts
 from k8snetlib.kube.edge.http import Request, request
 from k8snetlib.kube.edge.objects import Listener, ListenerSet
 from k8snetlib.kube.manifests import loads
@@ -300,13 +300,16 @@ def test_conflicts_are_those_of_every_pair():
             for n, (o, port, proto, name) in enumerate(mine)
         ]
         expected: dict[int, str] = {}
-        for later, (owner, one) in enumerate(given):
-            for earlier, (other, before) in enumerate(given[:later]):
-                reason = conflict(before, one)
-                if reason and other is owner:
-                    expected.setdefault(earlier, reason)
-                if reason and (other is owner or earlier not in expected):
-                    expected.setdefault(later, reason)
+        for owner in owners:
+            own = [number for number, (each, _) in enumerate(given) if each is owner]
+            before = [number for number in range(min(own, default=0)) if number not in expected]
+            lost = {number: next(filter(None, (conflict(given[b][1], given[number][1]) for b in before)), "") for number in own}
+            left, mine = [number for number in own if not lost[number]], {}
+            for late, early in ((late, early) for late in left for early in left if early < late):
+                if reason := conflict(given[early][1], given[late][1]):
+                    mine.setdefault(early, reason)
+                    mine.setdefault(late, reason)
+            expected |= {number: reason for number, reason in lost.items() if reason} | mine
         assert conflicts(given) == expected
 
 

@@ -246,7 +246,64 @@ def test_the_gateways_own_listener_wins_over_a_sets():
     made = edge(a_gateway(a_listener(), more=", allowedListeners: {namespaces: {from: All}}"), text)
     assert lines(listener(made))["Conflicted"] == "NoConflicts"
     lost = lines(listener(made, owner="default/more"))
-    assert (lost["Conflicted"], lost["Accepted"]) == ("HostnameConflict", "Conflicted")
+    assert (lost["Conflicted"], lost["Accepted"], lost["Programmed"]) == ("HostnameConflict",) * 3
+
+
+def test_a_listener_that_has_lost_takes_none_of_its_set_with_it():
+    """As in the conformance test ListenerSetProtocolConflict: the Gateway's HTTP excludes the set's TCP, and that is then out of the way."""
+    each = [a_listener("one", more="hostname: one.com"), a_listener("tcp", protocol="TCP"), a_listener("two", more="hostname: two.com")]
+    text = A_SET.replace("{name: http, port: 81, protocol: HTTP}", ", ".join(each))
+    late = text.replace("name: more", 'name: late, creationTimestamp: "2026-01-01T00:00:00Z"')
+    made = edge(a_gateway(a_listener(more="hostname: gw.com"), more=LETS_IN), text, late)
+    found = [lines(listener(made, name, owner="default/more"))["Conflicted"] for name in ("one", "tcp", "two")]
+    assert found == ["NoConflicts", "ProtocolConflict", "NoConflicts"]
+    assert [str(line) for line in made.statuses.sets["default/more"]] == ["Accepted=True ListenersNotValid", "Programmed=True Programmed"]
+    assert [line.reason for line in made.statuses.sets["default/late"]] == ["ListenersNotValid"] * 2
+    assert made.statuses.attached_sets == {"default/front": 1}
+
+
+OVERLAPPING = [
+    ("foo.example.com", True), ("bar.bar.example.com", True), ("*.example.com", True), ("example.com", False), ("foo.example.org", False),
+]  # fmt: skip
+
+
+def test_tls_for_overlapping_names_is_told():
+    """The API: controllers MUST detect it, and the condition MUST NOT be there where it is false."""
+    fronts = [a_listener(f"l{n}", 443, "HTTPS", f"hostname: '{host}', {TLS}") for n, (host, _) in enumerate(OVERLAPPING)]
+    other_port = a_listener("other", 9443, "HTTPS", f"hostname: foo.example.com, {TLS}")
+    plain = [a_listener("plain", 80, "HTTP", "hostname: foo.example.com"), a_listener("all", 80, "HTTP", "hostname: '*.example.com'")]
+    made = edge(a_gateway(*fronts, other_port, *plain))
+    found = {each.listener.name: lines(each).get("OverlappingTLSConfig") for each in made.statuses.listeners}
+    told = {f"l{n}": "OverlappingHostnames" if overlaps else None for n, (_, overlaps) in enumerate(OVERLAPPING)}
+    assert found == told | {"other": None, "plain": None, "all": None}
+    assert all(each.works for each in made.statuses.listeners)
+
+
+def test_overlaps_with_a_listener_of_a_set_and_with_one_for_any_name():
+    text = A_SET.replace("{name: http, port: 81, protocol: HTTP}", a_listener("own", 443, "HTTPS", f"hostname: a.com, {TLS}"))
+    made = edge(a_gateway(a_listener("any", 443, "HTTPS", TLS), more=LETS_IN), text)
+    assert [lines(each)["OverlappingTLSConfig"] for each in made.statuses.listeners] == ["OverlappingHostnames"] * 2
+
+
+CRT, KEY = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t", "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t"  # -----BEGIN CERTIFICATE-----, … PRIVATE KEY-----
+CONTENTS = [
+    ("", ""), (f"data: {{tls.crt: {CRT}, tls.key: {KEY}}}", ""), (f"data: {{tls.crt: {CRT}}}", "has no tls.key"),
+    ("data: {tls.crt: SGVsbG8gd29ybGQK, tls.key: SGVsbG8gd29ybGQK}", "tls.crt holds no PEM block"),
+    (f"data: {{tls.crt: {CRT}, tls.key: '%%%'}}", "tls.key is not base64"), (f"data: {{tls.crt: '', tls.key: {KEY}}}", "tls.crt holds no PEM"),
+    ("stringData: {tls.crt: '-----BEGIN CERTIFICATE-----', tls.key: '-----BEGIN PRIVATE KEY-----'}", ""),
+    (f"data: {{tls.crt: {CRT}, tls.key: {KEY}}}, stringData: {{tls.key: x}}", "tls.key holds no PEM block"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "problem"), CONTENTS)
+def test_a_secret_that_cannot_be_a_certificate_is_none(content, problem):
+    secret = (
+        "---\n{apiVersion: v1, kind: Secret, metadata: {name: cert}, type: kubernetes.io/tls" + (f", {content}" if content else "") + "}\n"
+    )
+    status = listener(edge(a_gateway(a_listener("https", 443, "HTTPS", TLS)), secret), "https")
+    line = next(each for each in status.conditions if each.type == "ResolvedRefs")
+    assert (line.reason == "InvalidCertificateRef") == bool(problem) and problem in line.message
+    assert status.works != bool(problem)
 
 
 HOSTS = [
@@ -326,6 +383,8 @@ def test_client_certificates_are_refused_when_a_request_asks():
     text = a_gateway(a_listener(protocol="HTTPS", port=443, more=TLS), more=", tls: {frontend: {}}")
     with pytest.raises(UnsupportedError, match=r"spec\.tls"):
         edge(text).gateways["default/front"].decide(request("https://a.com/"))
+    shown_to_backends = text.replace("frontend: {}", "backend: {clientCertificateRef: {name: cert}}")
+    assert edge(shown_to_backends).gateways["default/front"].decide(request("https://a.com/"))[0].status == 404
 
 
 MISTAKES = [

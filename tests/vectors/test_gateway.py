@@ -34,7 +34,9 @@ INFRA, APP, WEB = (f"gateway-conformance-{name}" for name in ("infra", "app-back
 SECRETS = frozenset(
     [
         f"{WEB}/certificate", f"{INFRA}/tls-validity-checks-certificate", f"{INFRA}/tls-passthrough-checks-certificate",
-        f"{APP}/tls-passthrough-checks-certificate", f"{INFRA}/tls-certificate",
+        f"{APP}/tls-passthrough-checks-certificate", f"{INFRA}/tls-certificate", f"{INFRA}/tls-checks-certificate",
+        f"{INFRA}/tls-terminate-checks-certificate", f"{INFRA}/tls-checks-client-certificate",
+        f"{INFRA}/tls-validity-checks-client-certificate", f"{INFRA}/tls-validity-checks-per-port-client-certificate",
     ]
 )  # fmt: skip
 """What the suite creates before it runs (conformance/utils/suite)."""
@@ -107,6 +109,7 @@ def judge_request(made, case: dict, number: int, data: dict) -> None:
         statuses = data.get("status") or [200]
         assert response.status in statuses, (place["id"], response, decision)
         if data.get("backend"):
+            assert decision.backend is not None, (place["id"], decision)
             same(place, [f"{decision.backend.namespace}/{decision.backend.name}"], [f"{data['namespace']}/{data['backend']}"])
         elif data.get("namespace") and response.status < 400 and decision.sent:
             assert decision.backend.namespace == data["namespace"], place["id"]
@@ -162,14 +165,24 @@ def judge_answer(place: dict, response, request: Request, data: dict) -> None:
     same(place, found, wanted)
 
 
+def judge_lines(place: dict, conditions, expected: list[dict]) -> None:
+    """Conditions of one object; an empty reason is any, as in the suite."""
+    lines = {each.type: each for each in conditions}
+    seen, wanted = [], []
+    for each in expected:
+        line = lines.get(each["type"])
+        seen.append(f"{each['type']} {line and line.status} {line and line.reason if each.get('reason') else ''}")
+        wanted.append(f"{each['type']} {each['status']} {each.get('reason') or ''}")
+    same(place, seen, wanted)
+
+
 def judge_condition(made, case: dict, data: dict) -> None:
     """One line of a route's status."""
     parents = [each for (_, key), every in made.statuses.routes.items() if key == data["route"] for each in every]
     mine = [each for each in parents if each.parent.key == data["parent"]]
     assert mine, (case["id"], data, parents)
     for each in mine:
-        found = [f"{line.type} {line.status} {line.reason}" for line in each.conditions if line.type == data["type"]]
-        same(case, found, [f"{data['type']} {data['status']} {data['reason']}"])
+        judge_lines(case, each.conditions, [data])
 
 
 def judge_accepted(made, case: dict, data: dict) -> None:
@@ -185,13 +198,9 @@ def judge_listeners(made, case: dict, kind: str, key: str, expected: list[dict])
     for data in expected:
         status = found[data["name"]]
         assert {each["kind"] for each in data.get("supportedKinds") or ()} <= set(status.supported), (case["id"], data["name"])
-        lines = {each.type: each for each in status.conditions}
-        seen, wanted = [f"attached {status.attached}"], [f"attached {data['attachedRoutes']}"]
-        for each in data["conditions"]:
-            line = lines[each["type"]]
-            seen.append(f"{line.type} {line.status} {line.reason if each.get('reason') else ''}")
-            wanted.append(f"{each['type']} {each['status']} {each.get('reason') or ''}")
-        same({"id": f"{case['id']} {key}#{data['name']}"}, seen, wanted)
+        place = {"id": f"{case['id']} {key}#{data['name']}"}
+        same(place, [f"attached {status.attached}"], [f"attached {data['attachedRoutes']}"])
+        judge_lines(place, status.conditions, data["conditions"])
 
 
 def judge_status(made, case: dict, data: dict) -> None:
@@ -212,9 +221,8 @@ def judge_status(made, case: dict, data: dict) -> None:
             ref = parent["parentRef"]
             mine = [each for each in statuses if each.parent.key == f"{ref['namespace']}/{ref['name']}"]
             assert mine, (case["id"], ref)
-            for line in parent["conditions"]:
-                found = [f"{c.status} {c.reason}" for each in mine for c in each.conditions if c.type == line["type"]]
-                same(case, found, [f"{line['status']} {line['reason']}"] * len(mine))
+            for each in mine:
+                judge_lines(case, each.conditions, parent["conditions"])
     else:
         raise AssertionError(f"{case['id']}: this test does not know statuses of kind {kind!r}")
 

@@ -13,6 +13,7 @@ from .backends import Backends
 from .gateway import GatewayTable, GatewayWorld
 from .ingress import IngressTable
 from .objects import Gateway, GatewayClass, Ingress, IngressClass, ListenerSet, ReferenceGrant, Route
+from .secrets import certificates
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
@@ -44,18 +45,18 @@ def edge_of(cluster: Cluster, secrets: frozenset[str] | None = None) -> Edge:
     backends = Backends(control.services, control.slices)
     classes = manifests.of(IngressClass)
     ingresses = manifests.of(Ingress)
-    if secrets is None:
-        found = frozenset(f"{each.namespace or 'default'}/{each.name}" for each in cluster.skipped if each.kind == "Secret")
-        secrets = found or None
+    owners = (*manifests.of(Gateway), *manifests.of(ListenerSet))
+    wanted = {f"{ref.namespace}/{ref.name}" for owner in owners for each in owner.listeners for ref in each.certificates}
+    known = certificates(cluster.skipped, wanted) or None if secrets is None else dict.fromkeys(secrets, "")
     others = frozenset((each.kind, each.namespace or "default", each.name) for each in cluster.skipped)
     world = GatewayWorld(
         manifests.of(Gateway), manifests.of(GatewayClass), manifests.of(ListenerSet), manifests.of(Route), manifests.of(ReferenceGrant),
-        {each.name: each.labels for each in cluster.namespaces}, secrets, others, backends,
+        {each.name: each.labels for each in cluster.namespaces}, known, others, backends,
     )  # fmt: skip
     tables, statuses = gateway.tables(world)
     assumed = [
         ASSUMED.format(place=each.owner.location, owner=each.name, key=f"{ref.namespace}/{ref.name}")
-        for each in statuses.listeners if secrets is None
+        for each in statuses.listeners if known is None
         for ref in each.listener.certificates
     ]  # fmt: skip
     untold = [

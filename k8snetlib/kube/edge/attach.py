@@ -22,8 +22,8 @@ PROTOCOLS: dict[str, tuple[str, ...]] = {
 }
 """Which kinds of routes fit which protocol of a listener."""
 PENDING = "Pending"
-CONFLICTED = {"Gateway": "Invalid", "ListenerSet": "Conflicted"}
-"""The reason for which a listener in conflict is not accepted: the API leaves it open, its conformance tests expect these."""
+ANY = "the listener for any name"
+OVERLAPS = "{host} has names in common: a client may use the other's connection for them"
 
 
 @value
@@ -140,61 +140,11 @@ def supported_kinds(listener: Listener) -> tuple[tuple[str, ...], bool]:
     return tuple(dict.fromkeys(wanted)), len(wanted) < len(listener.kinds)
 
 
-def conflict(one: Listener, other: Listener) -> str:
-    """Why two listeners cannot both stand on a port, as the API's reason: ``ProtocolConflict``, ``HostnameConflict``, or ``""``."""
-    if one.port != other.port or ("UDP" in (one.protocol, other.protocol) and one.protocol != other.protocol):
-        return ""
-    if _family(one) != _family(other):
-        return "ProtocolConflict"
-    if one.hostname != other.hostname and one.protocol not in ("TCP", "UDP"):
-        return ""
-    return "HostnameConflict" if one.protocol == other.protocol else "ProtocolConflict"  # HTTPS and TLS for one name
-
-
-class _Port:
-    """The listeners of one port that came before, so that each is compared with those alone that it may conflict with."""
-
-    def __init__(self) -> None:
-        self.families: dict[str, list[int]] = {}
-        self.hosts: dict[tuple[str, str], list[int]] = {}
-
-    def rivals(self, number: int, listener: Listener) -> list[int]:
-        """The numbers of earlier listeners of another family or for its very hostname, in their order; it is one of them from now on."""
-        mine = _family(listener)
-        own = self.hosts.setdefault((mine, listener.hostname), [])
-        found = sorted([*own, *(each for family, numbers in self.families.items() if family != mine for each in numbers)])
-        own.append(number)
-        self.families.setdefault(mine, []).append(number)
-        return found
-
-
-def _family(listener: Listener) -> str:
-    """HTTPS and TLS stand on one port together: the server name of the handshake tells them apart."""
-    return {"HTTPS": "TLS"}.get(listener.protocol, listener.protocol)
-
-
-def conflicts(listeners: Sequence[tuple[Gateway | ListenerSet, Listener]]) -> dict[int, str]:
-    """Index → reason for the listeners that lose: both of one owner's; of two owners', the later one (the Gateway's own come first, then
-    ListenerSets by age)."""
-    found: dict[int, str] = {}
-    seen: dict[int, _Port] = {}
-    for later, (owner, listener) in enumerate(listeners):
-        for earlier in seen.setdefault(listener.port, _Port()).rivals(later, listener):
-            other, before = listeners[earlier]
-            reason = conflict(before, listener)
-            if reason and other.key == owner.key and other.kind == owner.kind:
-                found.setdefault(earlier, reason)
-                found.setdefault(later, reason)
-            elif reason and earlier not in found:
-                found.setdefault(later, reason)
-    return found
-
-
 def certificate_problem(
-    owner: Gateway | ListenerSet, listener: Listener, secrets: frozenset[str] | None, grants: Sequence[ReferenceGrant]
+    owner: Gateway | ListenerSet, listener: Listener, secrets: Mapping[str, str] | None, grants: Sequence[ReferenceGrant]
 ) -> tuple[str, str]:
-    """(reason, words) if the listener cannot show a certificate, else ("", ""). ``secrets`` are the keys of those there are, None if that
-    is not known."""
+    """(reason, words) if the listener cannot show a certificate, else ("", ""). ``secrets`` says of those there are, by key, what is wrong
+    with them (``""``: nothing); None if none is known."""
     if listener.protocol not in ("HTTPS", "TLS") or listener.tls_mode == "Passthrough":
         return "", ""
     if not listener.certificates:
@@ -204,27 +154,42 @@ def certificate_problem(
             return "InvalidCertificateRef", f"{ref} is no Secret"
         if not granted(owner, ref, grants):
             return "RefNotPermitted", f"no ReferenceGrant in {ref.namespace} lets {owner} use {ref}"
-        if secrets is not None and f"{ref.namespace}/{ref.name}" not in secrets:
-            return "InvalidCertificateRef", f"there is no {ref}"
+        wrong = "" if secrets is None else secrets.get(f"{ref.namespace}/{ref.name}", f"there is no {ref}")
+        if wrong:
+            return "InvalidCertificateRef", wrong
     return "", ""
 
 
 def listener_status(
-    owner: Gateway | ListenerSet, listener: Listener, clash: str, secrets: frozenset[str] | None, grants: Sequence[ReferenceGrant]
+    owner: Gateway | ListenerSet,
+    listener: Listener,
+    clash: str,
+    overlap: str | None,
+    secrets: Mapping[str, str] | None,
+    grants: Sequence[ReferenceGrant],
 ) -> ListenerStatus:
-    """Its conditions; how many routes are attached is counted later."""
+    """Its conditions; how many routes are attached is counted later. ``clash`` is the reason of a conflict that it has lost, ``overlap``
+    another's hostname that has names in common with its own.
+
+    For which reason a listener in conflict is not accepted, the API leaves open. Its conformance tests want the conflict's own from a
+    ListenerSet (1.5), and ``Invalid`` from a Gateway.
+    """
     kinds, invalid = supported_kinds(listener)
     reason, words = certificate_problem(owner, listener, secrets, grants)
     if invalid:
         reason, words = "InvalidRouteKinds", "it asks for kinds of routes that do not fit its protocol"
     known = listener.protocol in PROTOCOLS
+    unfit = clash if clash and owner.kind == ListenerSet.kind else "Invalid"
     accepted = Condition("Accepted", "True", "Accepted")
     if not known:
         accepted = Condition("Accepted", "False", "UnsupportedProtocol", f"protocol {listener.protocol}")
     elif clash:
-        accepted = Condition("Accepted", "False", CONFLICTED[owner.kind], clash)
+        accepted = Condition("Accepted", "False", unfit, clash)
     resolved = Condition("ResolvedRefs", "False", reason, words) if reason else Condition("ResolvedRefs", "True", "ResolvedRefs")
     fine = known and not clash and (not reason or (reason == "InvalidRouteKinds" and bool(kinds)))
-    programmed = Condition("Programmed", "True", "Programmed") if fine else Condition("Programmed", "False", "Invalid")
+    programmed = Condition("Programmed", "True", "Programmed") if fine else Condition("Programmed", "False", unfit)
     conflicted = Condition("Conflicted", "True", clash) if clash else Condition("Conflicted", "False", "NoConflicts")
-    return ListenerStatus(owner, listener, kinds, (accepted, programmed, resolved, conflicted))
+    lines = (accepted, programmed, resolved, conflicted)
+    if overlap is not None:
+        lines += (Condition("OverlappingTLSConfig", "True", "OverlappingHostnames", OVERLAPS.format(host=overlap or ANY)),)
+    return ListenerStatus(owner, listener, kinds, lines)

@@ -135,16 +135,17 @@ class Cors:
 
     def preflight(self, sent: Request) -> Response | None:
         """The answer to a browser's question before the request itself, or None if the request is no such question. An origin that is not
-        allowed gets no CORS header, which is what makes the browser refuse."""
+        allowed gets no CORS header, which is what makes the browser refuse. Any status from 200 to 299 says yes to it (Fetch, "CORS-preflight
+        fetch"); proxies say 200 or 204."""
         origin, method = sent.header("Origin"), sent.header("Access-Control-Request-Method")
         if sent.method != "OPTIONS" or origin is None or method is None:
             return None
         if not self.allows(origin):
-            return Response(204)
+            return Response(200)
         asked = sent.header("Access-Control-Request-Headers") or ""
         lists = (self._listed(self.methods, method), self._listed(self.headers, asked), str(self.max_age))
         more = tuple((name, content) for name, content in zip(_PREFLIGHT_KEYS, lists, strict=True) if content)
-        return Response(204, (*self._always(origin), *more))
+        return Response(200, (*self._always(origin), *more))
 
     def answer(self, sent: Request, headers: Pairs) -> Pairs:
         """Headers of the answer to a request proper."""

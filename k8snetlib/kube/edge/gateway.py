@@ -25,7 +25,7 @@ NO_LISTENER = "nothing listens on port {port}"
 NO_NAME = "no listener on port {port} is for {name}: the handshake fails"
 NO_HOST = "no listener on port {port} is for {name}"
 MISDIRECTED = "{host} is another listener's than the server name {name} of this connection's handshake"
-CLIENT_CERTIFICATES = "client certificates and TLS towards backends are not modelled"
+CLIENT_CERTIFICATES = "client certificates are not modelled"
 PASSED = {
     "Passthrough": "passed through, unread, by its server name",
     "Terminate": "TLS ends here; what was in it is passed on, unread, by its server name",
@@ -89,7 +89,7 @@ class GatewayTable:
         secure = request.scheme == "https"
         if secure and self.gateway.client_certificates:
             place = self.gateway.location
-            raise UnsupportedError(CLIENT_CERTIFICATES, file=place.file, line=place.line, field="spec.tls")
+            raise UnsupportedError(CLIENT_CERTIFICATES, file=place.file, line=place.line, field="spec.tls.frontend")
         speaks = here[0].listener.protocol  # TLS on one port is never beside another protocol: that is a conflict
         if speaks != "TCP" and secure == (speaks == "HTTP"):
             return None, Decision(request, why=(NOT_TLS if secure else NO_TLS).format(port=request.port))

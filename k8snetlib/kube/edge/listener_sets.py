@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...value import value
-from .attach import PENDING, Condition, ListenerStatus, admits, conflicts, listener_status
+from .attach import PENDING, Condition, ListenerStatus, admits, listener_status
+from .conflicts import conflicts, overlaps
 from .objects import GATEWAY_GROUP, Gateway, Listener, ListenerSet, ObjectRef
 from .route_rules import GatewayWorld
 
@@ -42,8 +43,10 @@ def merged(gateway: Gateway, world: GatewayWorld) -> Merged:
     asking = sorted((each for each in world.sets if each.parent == me), key=lambda each: (each.metadata.creation_timestamp, each.key))
     let_in = [each for each in asking if admits(gateway.allowed_sets, gateway.namespace, each.namespace, world.labels)]
     owned: list[tuple[Gateway | ListenerSet, Listener]] = [(owner, each) for owner in (gateway, *let_in) for each in owner.listeners]
-    clashes = conflicts(owned)
-    found = [listener_status(*each, clashes.get(index, ""), world.secrets, world.grants) for index, each in enumerate(owned)]
+    clashes, overlap = conflicts(owned), overlaps([listener for _, listener in owned])
+    found = [
+        listener_status(*each, clashes.get(index, ""), overlap.get(index), world.secrets, world.grants) for index, each in enumerate(owned)
+    ]
     own = found[: len(gateway.listeners)]
     conditions = tuple(_unfit(gateway, world)) or _summary(own, any(each.accepted for each in own), "Invalid")
     sets = {each.key: _refused(gateway, each) for each in asking if each not in let_in}

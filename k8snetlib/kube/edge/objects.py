@@ -136,7 +136,7 @@ class Gateway(Named):
     addresses: tuple[tuple[str, str], ...] = ()  # spec.addresses: (type, value)
     allowed_sets: FromNamespaces = FromNamespaces("None")
     status_addresses: tuple[str, ...] = ()
-    client_certificates: bool = False  # spec.tls: what it asks of clients' certificates, and shows to backends
+    client_certificates: bool = False  # spec.tls.frontend: it asks clients for theirs
     parameters: ObjectRef | None = None  # spec.infrastructure.parametersRef
     location: Location = field(default=NOWHERE, compare=False, repr=False)
     kind: ClassVar[str] = "Gateway"

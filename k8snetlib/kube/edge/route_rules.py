@@ -27,7 +27,7 @@ class GatewayWorld:
     routes: tuple[Route, ...] = ()
     grants: tuple[ReferenceGrant, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of namespaces
-    secrets: frozenset[str] | None = None
+    secrets: Mapping[str, str] | None = None  # key → what is wrong with it
     others: frozenset[tuple[str, str, str]] = frozenset()  # (kind, namespace, name) of objects that are there and mean nothing to the model
     backends: Backends = field(default_factory=Backends, compare=False)
     cache: dict[str, list[ReferenceGrant]] = field(init=False, default_factory=dict, compare=False, repr=False)
