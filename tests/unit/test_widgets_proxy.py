@@ -22,7 +22,7 @@ def test_what_it_shows_first() -> None:
     assert "0.33333333349" in twin and "0.50000000000" in twin and "whoever comes this far" in twin
 
 
-@pytest.mark.parametrize(("mode", "endpoints"), product(MODES, (1, 2, 3, 8)))
+@pytest.mark.parametrize(("mode", "endpoints"), list(product(MODES, (1, 2, 3, 8))))
 def test_a_thousand_connections_are_what_traces_would_say(mode: str, endpoints: int) -> None:
     counts = proxy.thousand(mode, 10, endpoints)
     chances = proxy.weights(mode, 10, endpoints)

@@ -74,8 +74,8 @@ def arrivals(cluster: Cluster, service: Service, source: str, target: str) -> It
         yield Fraction(1), Arrival((first,), True)
         return
     network = after(network, first)
-    for target_ in behind:
-        for weight, second in trace_all(network, UNDERLAY, _own(network, target_)):
+    for called in behind:
+        for weight, second in trace_all(network, UNDERLAY, _own(network, called)):
             yield weight / len(behind), Arrival((first, second), True)
 
 

@@ -49,7 +49,7 @@ def merged(gateway: Gateway, world: GatewayWorld) -> Merged:
     ]
     own = found[: len(gateway.listeners)]
     conditions = tuple(_unfit(gateway, world)) or _summary(own, any(each.accepted for each in own), "Invalid")
-    sets = {each.key: _refused(gateway, each) for each in asking if each not in let_in}
+    sets = {each.key: _refused(gateway, each) for each in asking}
     for each in let_in:
         mine = [status for status in found if status.owner is each]
         sets[each.key] = _under(gateway, conditions, _summary(mine, any(status.works for status in mine), "ListenersNotValid"))
