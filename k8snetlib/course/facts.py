@@ -277,7 +277,7 @@ FACTS: dict[str, Fact] = {
     "traffic-distribution": Fact(
         "The annotation topology-mode: Auto keeps traffic in its zone.",
         "spec.trafficDistribution took its place: PreferSameZone, which was called PreferClose at first, and PreferSameNode.",
-        "Kubernetes 1.33 (stable), 1.35 (PreferSameNode stable)",
+        "Kubernetes 1.33 (field stable), 1.35 (both values stable)",
         (_kep_page(4444), _kep_page(3015)),
     ),
     "external-ips-deprecated": Fact(
@@ -316,12 +316,16 @@ FACTS: dict[str, Fact] = {
     ),
     "gateway-statuses": Fact(
         "A 502 or a 504 comes from the application.",
-        "By its definition it comes from a proxy: 502 where the next server's answer was no use, or did not come at all, 504 where it did "
-        "not come in time. Proxies differ: HAProxy says 503 where it reaches no server.",
+        "By its definition it comes from a proxy: 502 where the next server's answer was no use, 504 where it did not come in time. Where no "
+        "connection comes about, proxies differ: nginx says 502 or 504, HAProxy and Envoy 503.",
         "RFC 9110",
         (
             Source("RFC 9110, section 15.6", "https://www.rfc-editor.org/rfc/rfc9110#section-15.6"),
             Source("HAProxy configuration manual", "https://docs.haproxy.org/3.2/configuration.html"),
+            Source(
+                "Envoy: access logging, response flags",
+                "https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage",
+            ),
         ),
     ),
     "ingress-nginx-retired": Fact(
@@ -334,7 +338,7 @@ FACTS: dict[str, Fact] = {
     "ingress-is-data": Fact(
         "The Ingress routes the packets.",
         "An Ingress is an object in the API server, and makes no rule and no device on any node. A controller reads it and configures a "
-        "proxy, whose Pods are reached by an ordinary Service.",
+        "proxy: often one in Pods behind an ordinary Service, in some clouds a load balancer outside the cluster.",
         "Kubernetes 1.36",
         (_INGRESS,),
     ),
@@ -385,7 +389,7 @@ FACTS: dict[str, Fact] = {
         "Roles are hats: the API's own description says that one person may wear several. What counts is that each has objects of its "
         "own, so that access control can go by object.",
         "Gateway API as of 2026",
-        (Source("Roles and Personas", "https://gateway-api.sigs.k8s.io/concepts/roles-and-personas"),),
+        (Source("Roles and Personas", "https://gateway-api.sigs.k8s.io/docs/concepts/roles-and-personas/"),),
     ),
     "http-grpc-one-host": Fact(
         "An HTTPRoute and a GRPCRoute cannot share a host name.",
@@ -397,7 +401,7 @@ FACTS: dict[str, Fact] = {
     "misdirected-optional": Fact(
         "A gateway answers 421 where host and handshake disagree.",
         "A controller that supports this does; the conformance test for it came with v1.5, is optional, and is made with HTTP/2 alone. "
-        "Others route by the Host header.",
+        "Others answer 404, or route by the Host header.",
         "Gateway API v1.5.0",
         (_github("kubernetes-sigs/gateway-api", "pull", 4364), _github("kubernetes-sigs/gateway-api", "pull", 4665)),
     ),

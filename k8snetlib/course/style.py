@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LESSON_CELLS, CODE_LINES, MEDIAN_CODE_LINES, WORDS = (30, 50), 12, 5, 120
 QUESTIONS, POINTS = (2, 4), 10
+MARK = "### "  # nbgrader's marks of a solution are no code
 TEXT = {
     "cells": "{name}: {count} cells; a lesson has {low} to {high}",
     "lines": "{name}, cell {cell}: {count} lines of code; the limit is {limit}",
@@ -66,7 +67,7 @@ def _shape(nb: NotebookNode, name: str) -> Iterator[str]:
 def _size(nb: NotebookNode, name: str) -> Iterator[str]:
     for cell in nb.cells:
         if cell.cell_type == "code":
-            count = len(cell.source.splitlines())
+            count = sum(not line.startswith(MARK) for line in cell.source.splitlines())
             if count > CODE_LINES:
                 yield TEXT["lines"].format(name=name, cell=cell.id, count=count, limit=CODE_LINES)
             if cell.source.rstrip().endswith(";"):

@@ -47,7 +47,7 @@ TEXT = {
     "later-route": "Rule {n} fits as well, but comes later: Exact before Prefix, then the longer one.",
     "alone": "Host {host} has rules of its own, so rules for less specific hosts are not asked.",
     "cert": "TLS ends in the controller, with the certificate of Secret {key}. It asks the Pod in plain HTTP.",
-    "cert-own": "TLS ends in the controller, with a certificate of its own, which no browser trusts: no Secret is named for {host}.",
+    "cert-own": "TLS ends in the controller, with one of its own, which no browser trusts, as no Secret is named for {host} (other controllers refuse).",
     "method-note": "An Ingress cannot tell {method} from GET: it has no condition on methods.",
     "kubectl": "$ kubectl get {kinds} -n shop",
     "manifest": "The manifest",

@@ -239,7 +239,7 @@ def moved(api: str = "Ingress", **choices) -> RulesExplorer:
     ({"web": "not-ready", "path": "/"}, "503 Service Unavailable. Service shop/web has no ready endpoint for port 80.", "503"),
     ({"class_": "egde"}, "No controller takes this Ingress: there is no class egde.", "egde"),
     ({"class_": "assigned"}, "goes to Service shop/api:80", "shop   edge "),
-    ({"scheme": "https"}, "GET https://www.example.com/api/health/ goes to", "with a certificate of its own"),
+    ({"scheme": "https"}, "GET https://www.example.com/api/health/ goes to", "with one of its own, which no browser trusts"),
     ({"scheme": "https", "tls": "*.example.com"}, "goes to Service shop/api:80", "certificate of Secret shop/star-example-com"),
     ({"method": "POST"}, "POST http://www.example.com", "no condition on methods"),
     ({"path1": "api"}, "refuses this Ingress: ingress.yaml:10 spec.rules[0].http.paths[0].path: invalid", "path: &quot;api&quot;"),

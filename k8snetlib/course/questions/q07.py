@@ -73,7 +73,7 @@ QUESTIONS = {
         {
             "80": "",
             "8443": "Somebody would have to change the port of a packet. Who, and where?",
-            "none: an ExternalName has no ports": "The manifest may list ports. Nobody reads them.",
+            "none: an ExternalName has no ports": "The manifest may list ports. Neither DNS nor kube-proxy reads them.",
         },
         answer="80",
         why="DNS answers with another name, and that is all. The port is what the client chose.",

@@ -107,6 +107,7 @@ QUESTIONS = {
             "by the address that was called": "There is only one.",
         },
         answer="by the name in the TLS handshake",
-        why="The client's first TLS message names the server it wants (Server Name Indication), in clear text.",
+        why="The client's first TLS message names the server it wants (Server Name Indication), in clear text unless both ends "
+        "use Encrypted Client Hello.",
     ),
 }

@@ -86,6 +86,6 @@ QUESTIONS = {
             "the controller of the only class takes it": "A Gateway is for one class, by name. There is no default, as Ingress has one.",
         },
         answer="nothing, and nobody complains",
-        why="A Gateway is a wish, like a LoadBalancer Service. No controller feels meant: its status stays Pending, and routes get none.",
+        why="A Gateway is a wish, like a LoadBalancer Service. No controller takes it for its own: its status stays Pending, and routes get none.",
     ),
 }

@@ -16,7 +16,8 @@ from .objects import Ingress, IngressPath
 DIFFERENCES: Mapping[str, str] = {
     "wildcard": "*.foo.com stands for one label in Ingress, for one or more in Gateway API",
     "order": "Ingress puts the longest path first and Exact before Prefix among equals; Gateway API puts Exact before any Prefix",
-    "hosts": "a host with rules is asked alone in Ingress; in Gateway API less specific hosts follow where none of its rules fits",
+    "hosts": "a host with rules is asked alone by this Ingress controller, as by nginx (the API leaves it open); in Gateway API less specific hosts "
+    "follow where none of its rules fits (not every controller does that)",
     "default": "a default backend is no part of an HTTPRoute: it becomes a route of its own for every host, which hosts with rules reach too",
     "missing": "a Service that is not there: 500 by Gateway API; for Ingress the API does not say (503 here)",
 }
