@@ -70,7 +70,7 @@ class Balanced:
 def local_endpoints(service: Service, slices: Iterable[EndpointSlice], node: str) -> int:
     """How many ready endpoints a Service has on a node: what kube-proxy tells a load balancer that asks at the health check node port,
     with HTTP status 200, or 503 if there is none (pkg/proxy/healthcheck/service_health.go)."""
-    own = (each for part in slices if part.service_key == service.key for each in part.endpoints)
+    own = (each for part in slices if part.service_key == service.key and part.address_type != "FQDN" for each in part.endpoints)
     return len({each.addresses[0] for each in own if each.node_name == node and each.ready is not False})
 
 
@@ -107,7 +107,7 @@ def by_service(slices: Iterable[EndpointSlice]) -> dict[str, list[EndpointSlice]
 
 def ready(slices: Iterable[EndpointSlice]) -> Iterator[tuple[EndpointSlice, Endpoint]]:
     """The endpoints that take new connections, each with its slice."""
-    return ((part, each) for part in slices for each in part.endpoints if each.ready is not False)
+    return ((part, each) for part in slices if part.address_type != "FQDN" for each in part.endpoints if each.ready is not False)
 
 
 def pool_at(pools: Iterable[BalancerPool], ip: IPAddress) -> BalancerPool | None:

@@ -135,7 +135,7 @@ def _service(cluster: Cluster, reference: str, service: Service, kind: str, port
         return Target(reference, "", tuple(service.cluster_ips), number, proto)
     wanted = next((each.name for each in service.ports if each.port == number), "")
     for part in cluster.control.slices:
-        if part.service_key == service.key:
+        if part.service_key == service.key and part.address_type != "FQDN":
             target = next((p.port for p in part.ports if p.name == wanted), number)
             for endpoint in part.endpoints:
                 if endpoint.ready is not False:

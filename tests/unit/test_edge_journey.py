@@ -191,7 +191,7 @@ spec:
 def test_what_cannot_be_asked_is_said():
     with pytest.raises(ModelError, match="no client outside"):
         shop_with(outside=False).journey(URL)
-    with pytest.raises(ModelError, match="no port 8080"):
+    with pytest.raises(ModelError, match="no TCP port 8080"):
         shop_with().journey("http://www.example.com:8080/")
     with pytest.raises(ModelError, match="no way in here"):
         shop_with().journey(URL, name="ingress/other")
@@ -274,7 +274,7 @@ WRONG = [
     (["--to", URL, "-n", "shop"], "does not go with --namespace"), (["--to", URL, "--header", "X Y: 1"], "no name of a header"),
     (["--to", URL, "--header", "Host: a"], "the URL's host"),
     (["--to", URL, "--header", "nothing"], "NAME: VALUE"), (["--to", "http://a b/"], "is no URL"), (["--to", URL, "--entry", "x"], "no way in here"),
-    (["--to", URL, "--via", "svc/nix"], "no Service 'nix'"), (["--to", "https://www.example.com:9/"], "no port 9"),
+    (["--to", URL, "--via", "svc/nix"], "no Service 'nix'"), (["--to", "https://www.example.com:9/"], "no TCP port 9"),
 ]  # fmt: skip
 
 
@@ -405,3 +405,95 @@ def test_in_the_terminal_a_balancer_that_ends_connections_is_a_connection_more(c
     code, out, _ = run(capsys, "--from", "client", "--to", URL, "--balancer-kind", "Proxy", "--json")
     ends = [(each["from"], each["to"]) for each in json.loads(out)["connections"]]
     assert (code, ends) == (0, [("client", "load balancer"), ("load balancer", "edge-1"), ("edge-1", "api-1")])
+
+
+# --- what other people's manifests have
+
+APP = """
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec: {containers: [{name: web, image: web, ports: [{name: http, containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {ingressClassName: edge, rules: [{host: a.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: BACK, port: {number: 80}}}}]}}]}
+---
+"""
+
+
+def applying(*texts: str, back: str = "web", **settings) -> Cluster:
+    made = with_controllers(loads("\n---\n".join([APP.replace("BACK", back), *texts])))
+    return Cluster.of(made, **{"proxy": "iptables", "outside": True, "balancer": True} | settings)
+
+
+NAMES = """
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: named, labels: {kubernetes.io/service-name: named}}
+addressType: FQDN
+ports: [{port: 80}]
+endpoints: [{addresses: ["db.example.com"]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: named}
+spec: {type: LoadBalancer, HEADLESSports: [{port: 80}]}
+"""
+
+
+@pytest.mark.parametrize(("balancer", "cni"), [("VIP", "vxlan"), ("Proxy", "vxlan"), ("Pods", "vpc")])
+def test_endpoints_that_are_names_are_none(balancer, cni):
+    cluster = applying(NAMES.replace("HEADLESS", ""), back="named", balancer=balancer, cni=cni)
+    assert cluster.journey("http://a.com/").response.status == 503
+    assert not cluster.trace("client", "lb/named:80").delivered
+    assert cluster.journey("http://a.com/", name="service/default/named").response is None
+    headless = applying(NAMES.replace("type: LoadBalancer, HEADLESS", "clusterIP: None, "), back="named")
+    with pytest.raises(ModelError, match="has no ready endpoint"):
+        headless.trace("pod/web", "svc/named:80")
+
+
+BOTH = "apiVersion: v1\nkind: Service\nmetadata: {name: both}\nspec: {selector: {app: web}, TYPEports: [{name: h3, port: 80, protocol: UDP, targetPort: 9}, {name: h1, port: 80, targetPort: http}]}\n"
+
+
+@pytest.mark.parametrize("balancer", ["VIP", "Proxy"])
+def test_http_goes_to_the_port_for_tcp(balancer):
+    cluster = applying(BOTH.replace("TYPE", ""), back="both", balancer=balancer)
+    assert cluster.journey("http://a.com/").response.status == 200
+    assert cluster.journey("http://a.com/", to="service").response.status == 200
+    straight = applying(BOTH.replace("TYPE", "type: LoadBalancer, "), balancer=balancer).journey(
+        "http://b.com/", name="service/default/both"
+    )
+    assert straight.response.status == 200 and all(type(each.there.sent.payload).__name__ == "Tcp" for each in straight.connections)
+
+
+def test_a_service_without_a_port_for_tcp_has_no_way_in():
+    text = BOTH.replace("TYPE", "type: LoadBalancer, ").replace(", {name: h1, port: 80, targetPort: http}", "")
+    with pytest.raises(ModelError, match="no TCP port 80"):
+        applying(text).journey("http://b.com/", name="service/default/both")
+
+
+SIX = "apiVersion: v1\nkind: Service\nmetadata: {name: six}\nspec: {selector: {app: web}, ipFamilies: [IPv6], ports: [{port: 80, targetPort: http}]}\n"
+
+
+@pytest.mark.parametrize("to", ["endpoints", "service"])
+@pytest.mark.parametrize("balancer", ["VIP", "Proxy"])
+def test_a_controller_with_both_families_joins_them(balancer, to):
+    cluster = applying(SIX, back="six", balancer=balancer, families=("IPv4", "IPv6"))
+    found = cluster.journey("http://a.com/", to=to)
+    assert (found.response.status, found.connections[0].there.sent.dst.version, found.onward.there.sent.dst.version) == (200, 4, 6)
+    assert {each.response.status for _, each in journeys(cluster, "http://a.com/", to=to)} == {200}
+
+
+def test_a_balancer_with_a_nodes_own_address_is_no_machine_beside_it():
+    """Balancers in software report a node's address, some of them with ipMode Proxy."""
+    status = "\nstatus: {loadBalancer: {ingress: [{ip: 192.168.50.11, ipMode: Proxy}]}}\n"
+    cluster = applying(BOTH.replace("TYPE", "type: LoadBalancer, ").rstrip() + status, balancer=False)
+    found = cluster.journey("http://b.com/", name="service/default/both")
+    assert found.response.status == 200 and len(found.connections) == 1

@@ -46,7 +46,7 @@ class Arrival:
 
 def arrival(cluster: Cluster, service: Service, source: str, target: str, network: Network, chance: Chance) -> Arrival:
     """The way from ``source`` to ``target``, the Service's address or a node's port; ``chance`` answers what is left to it."""
-    at, packet, process = cluster.packet(source, target)
+    at, packet, process = cluster.packet(source, target, "tcp")
     behind = _behind(cluster, service, packet)
     if not behind:
         return Arrival((trace_packet(network, at, packet, chance, process),))
@@ -62,7 +62,7 @@ def arrival(cluster: Cluster, service: Service, source: str, target: str, networ
 
 def arrivals(cluster: Cluster, service: Service, source: str, target: str) -> Iterator[tuple[Fraction, Arrival]]:
     """Every outcome of what is left to chance, with its exact share; the shares sum to 1."""
-    at, packet, process = cluster.packet(source, target)
+    at, packet, process = cluster.packet(source, target, "tcp")
     behind = _behind(cluster, service, packet)
     if not behind:
         for weight, there in trace_all(cluster.network, at, packet):
@@ -80,8 +80,13 @@ def arrivals(cluster: Cluster, service: Service, source: str, target: str) -> It
 
 
 def _behind(cluster: Cluster, service: Service, packet: Packet) -> tuple[tuple[IPAddress, int], ...]:
-    """Whom the balancer that the packet is for calls in turn, if it ends connections; () where it does not, or where nobody is behind it."""
+    """Whom the balancer that the packet is for calls in turn, if it ends connections; () where it does not, or where nobody is behind it.
+
+    A balancer whose address is a node's own, as some in software report it, is no machine beside the nodes.
+    """
     if not any(each.ip == packet.dst for each in service.load_balancer_ingress):
+        return ()
+    if any(packet.dst == own.ip for host in cluster.hosts for own in host.addresses):
         return ()
     running = cluster.proxy != "none"
     ways = balanced([service], cluster.control.slices, cluster.hosts, cluster.pools, running)

@@ -36,7 +36,7 @@ class Backends:
     def __init__(self, services: Iterable[Service] | None = None, slices: Iterable[EndpointSlice] = ()) -> None:
         self.services = None if services is None else {each.key: each for each in services}
         self.slices: dict[str, list[EndpointSlice]] = {}
-        for each in slices:
+        for each in (part for part in slices if part.address_type != "FQDN"):  # names, which no controller here resolves
             self.slices.setdefault(each.service_key, []).append(each)
 
     def problem(self, backend: Backend) -> str:
@@ -51,10 +51,10 @@ class Backends:
         return "" if self.port(backend) else NO_PORT.format(key=backend.key, port=backend.port)
 
     def port(self, backend: Backend) -> ServicePort | None:
-        """The Service's port that a number or a name means."""
+        """The Service's port that a number or a name means; of several with one number, the one for TCP."""
         service = (self.services or {}).get(backend.key)
-        ports = service.ports if service else ()
-        return next((each for each in ports if backend.port in (each.port, each.name) and backend.port), None)
+        found = [each for each in (service.ports if service else ()) if backend.port in (each.port, each.name) and backend.port]
+        return min(found, key=lambda each: each.protocol != "TCP", default=None)
 
     def upstreams(self, backend: Backend, version: int | None = None) -> Sequence[Upstream]:
         """The ready endpoints behind a backend, in the order of the slices; of one IP version only, if that is given."""
@@ -63,7 +63,7 @@ class Backends:
             return ()
         found = []
         for part in self.slices.get(backend.key, ()):
-            number = next((each.port for each in part.ports if each.name == port.name), None)
+            number = next((each.port for each in part.ports if (each.name, each.protocol) == (port.name, port.protocol)), None)
             for each in part.endpoints if number else ():
                 address = each.addresses[0]
                 if each.ready is not False and version in (None, address.version):

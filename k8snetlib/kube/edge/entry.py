@@ -31,7 +31,7 @@ TEXT = {
     "which": "by which way in? There are {names}: name one",
     "no-entry": "{name} is no way in here (there are {names})",
     "no-service": "no Service is known to lead to the controller of {table}: name it (--via svc/NAMESPACE/NAME), or bring one (--controller)",
-    "no-port": "Service {service} has no port {port}, by which {url} would come in",
+    "no-port": "Service {service} has no TCP port {port}, by which {url} would come in",
     "outside": "this cluster has no client outside (load it with outside=True)",
     "pending": "Service {service} is of type {type} and has no address outside: nothing leads to it from there",
 }  # fmt: skip
@@ -116,7 +116,7 @@ def door(cluster: Cluster, found: Entry, source: str, request: Request, node: st
     """What a client calls: the load balancer's address if the Service has one, else a node's port (of ``node``, or the first); from inside
     the cluster the Service's own address. ModelError if there is no such way."""
     service = found.service
-    port = next((each for each in service.ports if each.port == request.port), None)
+    port = next((each for each in service.ports if (each.port, each.protocol) == (request.port, "TCP")), None)
     if port is None:
         raise ModelError(TEXT["no-port"].format(service=service.key, port=request.port, url=request.url))
     if source != "client":

@@ -6,7 +6,7 @@ links both is nothing but the controller's memory. Each connection is a trace of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
@@ -197,26 +197,34 @@ def journeys(
 
 
 def _sent_on(cluster: Cluster, begun: Journey, to: To, endpoint: int, status: int, network: Network, chance: Chance) -> Journey:
-    places = cluster.edge.backends.upstreams(begun.decision.backend, begun.incoming.there.end.packet.dst.version)
+    places = _places(cluster, begun)
     if not places:
         return _nowhere(begun)
     chosen = places[endpoint % len(places)] if to == "endpoints" else None
     target = str(chosen) if chosen else _service_target(begun)
-    return _onward(cluster, begun, chosen, cluster.trace(_here(begun), target, network=network, chance=chance), status)
+    return _onward(cluster, begun, chosen, cluster.trace(_here(begun), target, "tcp", network=network, chance=chance), status)
+
+
+def _places(cluster: Cluster, begun: Journey) -> Sequence[Upstream]:
+    """The endpoints that the controller can open a connection to: those of the family by which the request came, else of another that its
+    Pod has."""
+    came = begun.incoming.there.end.packet.dst.version
+    own = [came, *(ip.version for ip in (begun.controller.pod_ips if begun.controller else ()) if ip.version != came)]
+    found = (cluster.edge.backends.upstreams(begun.decision.backend, version) for version in own)
+    return next(filter(None, found), ())
 
 
 def _ends(cluster: Cluster, begun: Journey, to: To, status: int) -> Iterator[tuple[Fraction, Journey]]:
-    there = begun.incoming.there
-    places = cluster.edge.backends.upstreams(begun.decision.backend, there.end.packet.dst.version)
+    there, places = begun.incoming.there, _places(cluster, begun)
     network = after(there.network, there)
     if not places:
         yield Fraction(1), _nowhere(begun)
     elif to == "service":
-        for share, onward in cluster.traces(_here(begun), _service_target(begun), network=network):
+        for share, onward in cluster.traces(_here(begun), _service_target(begun), "tcp", network=network):
             yield share, _onward(cluster, begun, None, onward, status)
     else:
         for each in places:
-            onward = cluster.trace(_here(begun), str(each), network=network)
+            onward = cluster.trace(_here(begun), str(each), "tcp", network=network)
             yield Fraction(1, len(places)), _onward(cluster, begun, each, onward, status)
 
 
