@@ -13,6 +13,7 @@ from k8snetlib.errors import ModelError, UnsupportedError
 from k8snetlib.kube.apply import applied, deleted
 from k8snetlib.kube.cast import GATEWAY, INGRESS, shop
 from k8snetlib.kube.cluster import Cluster
+from k8snetlib.kube.edge.entry import HOME_LABEL
 from k8snetlib.kube.edge.http import Request, request
 from k8snetlib.kube.edge.journey import forwarded, journeys
 from k8snetlib.kube.edge.supplied import with_controllers
@@ -304,7 +305,8 @@ def test_a_handshake_that_fails_shows_no_certificate(cluster):
 
 def test_a_supplied_controller_listens_at_every_port_each_with_one_of_its_own():
     text = (
-        "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: front}\nspec: {gatewayClassName: edge, listeners: "
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: front}\n"
+        "spec: {gatewayClassName: edge, allowedListeners: {namespaces: {from: Same}}, listeners: "
         "[{name: a, port: 80, protocol: HTTP}, {name: b, port: 8080, protocol: HTTP}]}\n---\n"
         "apiVersion: gateway.networking.k8s.io/v1\nkind: ListenerSet\nmetadata: {name: more}\nspec: {parentRef: {name: front}, listeners: "
         "[{name: c, port: 81, protocol: HTTP}]}\n"
@@ -497,3 +499,101 @@ def test_a_balancer_with_a_nodes_own_address_is_no_machine_beside_it():
     cluster = applying(BOTH.replace("TYPE", "type: LoadBalancer, ").rstrip() + status, balancer=False)
     found = cluster.journey("http://b.com/", name="service/default/both")
     assert found.response.status == 200 and len(found.connections) == 1
+
+
+NGINX = """
+apiVersion: v1
+kind: Service
+metadata: {name: SVC, namespace: ingress-nginx, labels: {app.kubernetes.io/component: controller}}
+spec: {selector: {app: nginx}, type: TYPE, ports: [PORTS]}
+"""
+NGINX_POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: nginx-1, namespace: ingress-nginx, labels: {app: nginx}}
+spec: {containers: [{name: nginx, image: nginx, ports: [{name: http, containerPort: 80}, {name: https, containerPort: 443}]}]}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: ingress-nginx}
+"""
+
+
+def nginx_service(name: str, type: str, ports: str) -> str:
+    return NGINX.replace("SVC", name).replace("TYPE", type).replace("PORTS", ports)
+
+
+WEB = "{name: http, port: 80, targetPort: http}, {name: https, port: 443, targetPort: https}"
+
+
+def test_an_admission_webhook_is_no_way_in():
+    """ingress-nginx's own manifests label both of their Services as the controller's."""
+    admission = nginx_service("admission", "ClusterIP", "{name: https-webhook, port: 443, targetPort: 8443}")
+    cluster = applying(NGINX_POD, nginx_service("controller", "LoadBalancer", WEB), admission)
+    found = cluster.journey("http://a.com/")
+    assert (found.entry.service.key, found.controller.key) == ("ingress-nginx/controller", "ingress-nginx/nginx-1")
+
+
+def test_another_projects_controller_is_none_for_ingress():
+    other = NGINX.replace("SVC", "cert-manager").replace("TYPE", "ClusterIP").replace("PORTS", "{port: 9402}")
+    found = applying(other, NGINX_POD).journey("http://a.com/")
+    assert found.entry.service.namespace == "k8snet-edge" and found.response.status == 200
+
+
+def a_gateway_of(namespace: str, name: str, host: str, route: str = "r") -> str:
+    api = "apiVersion: gateway.networking.k8s.io/v1\n"
+    spec = f"{{gatewayClassName: edge, listeners: [{{name: http, port: 80, protocol: HTTP, hostname: {host}, allowedRoutes: {{namespaces: {{from: All}}}}}}]}}"
+    return (
+        f"{api}kind: Gateway\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {spec}\n---\n"
+        f"{api}kind: HTTPRoute\nmetadata: {{name: {route}}}\nspec: {{parentRefs: [{{name: {name}, namespace: {namespace}}}], hostnames: [{host}], "
+        "rules: [{backendRefs: [{name: web, port: 80}]}]}\n"
+    )
+
+
+def test_gateways_of_one_name_have_a_controller_each():
+    cluster = applying(a_gateway_of("a", "gw", "x.com"), a_gateway_of("b", "gw", "y.com", "s"))
+    for host, entry in (("x.com", "gateway/a/gw"), ("y.com", "gateway/b/gw")):
+        found = cluster.journey(f"http://{host}/", name=entry)
+        assert (found.response.status, found.entry.service.labels[HOME_LABEL]) == (200, entry.split("/")[1])
+
+
+def test_a_gateway_is_not_reached_by_a_namesakes_service():
+    own = """
+apiVersion: v1
+kind: Service
+metadata: {name: gw-x, namespace: a, labels: {gateway.networking.k8s.io/gateway-name: gw}}
+spec: {selector: {app: web}, type: LoadBalancer, ports: [{port: 80, targetPort: 8080}]}
+"""
+    cluster = applying(a_gateway_of("a", "gw", "x.com"), a_gateway_of("b", "gw", "y.com", "s"), own)
+    services = [
+        cluster.journey(f"http://{host}/", name=name).entry.service.key
+        for host, name in (("x.com", "gateway/a/gw"), ("y.com", "gateway/b/gw"))
+    ]
+    assert services == ["a/gw-x", "k8snet-edge/gateway-b-gw"]
+
+
+@pytest.mark.parametrize(("namespace", "name"), [("a", "my.front.example"), ("n" * 50, "g" * 40), ("a", "g" * 200)])
+def test_a_supplied_controllers_name_is_a_services(namespace, name):
+    found = applying(a_gateway_of(namespace, name, "x.com")).journey("http://x.com/", name=f"gateway/{namespace}/{name}")
+    assert found.response.status == 200
+
+
+def test_supplied_controllers_have_names_of_their_own():
+    cluster = applying(a_gateway_of("a-b", "c", "x.com"), a_gateway_of("a", "b-c", "y.com", "s"))
+    assert (
+        len({cluster.journey(f"http://{h}/", name=f"gateway/{n}").entry.service.key for h, n in (("x.com", "a-b/c"), ("y.com", "a/b-c"))})
+        == 2
+    )
+
+
+def test_a_supplied_controller_listens_for_what_is_let_in_and_by_its_protocol():
+    more = (
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: ListenerSet\nmetadata: {name: more, namespace: a}\n"
+        "spec: {parentRef: {name: gw}, listeners: [{name: c, port: 81, protocol: HTTP}]}\n"
+    )
+    gateway = a_gateway_of("a", "gw", "x.com").replace("listeners: [", "listeners: [{name: dns, port: 53, protocol: UDP}, ")
+    (service,) = (each for each in applying(gateway, more).services if each.name == "gateway-a-gw")
+    assert [(each.port, each.protocol) for each in service.ports] == [(53, "UDP"), (80, "TCP")]
+    let_in = gateway.replace("gatewayClassName", "allowedListeners: {namespaces: {from: Same}}, gatewayClassName")
+    (service,) = (each for each in applying(let_in, more).services if each.name == "gateway-a-gw")
+    assert [each.port for each in service.ports] == [53, 80, 81]

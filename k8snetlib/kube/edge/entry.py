@@ -1,8 +1,9 @@
 """Where a request meets its controller: which table answers for it, by which Service it comes in, and the Pod that ends its connection.
 
 No object says which Pods are an IngressClass's or a Gateway's controller. What is asked here, in this order: the caller; the addresses in
-the object's status, as those of a running cluster are; the label ``gateway.networking.k8s.io/gateway-name`` (GEP-1762); and a Service
-labelled as a controller's (``app.kubernetes.io/component: controller``).
+the object's status, as those of a running cluster are; the label ``gateway.networking.k8s.io/gateway-name`` (GEP-1762), first in the
+Gateway's own namespace; and a Service labelled as a controller's (``app.kubernetes.io/component: controller``) that has a port for HTTP or
+HTTPS: an admission webhook's and other controllers' have that label, too.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
     from ..cluster import Cluster
 
 GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
+HOME_LABEL = "k8snetlib.example/gateway-namespace"
+"""The Gateway's namespace, at a Service that is supplied for it elsewhere."""
 COMPONENT = ("app.kubernetes.io/component", "controller")
+WEB_PORTS = (80, 443)
 TEXT = {
     "nothing": "this cluster has no Ingress and no Gateway that a controller answers for (k8snet trace --controller brings one)",
     "none": "the manifests have no Ingress and no Gateway (k8snet trace --entry service/NAMESPACE/NAME asks a Service straight)",
-    "which": "by which way in? There are {names}: name one",
+    "which": "by which way in? There are {names}: name one (--entry)",
     "no-entry": "{name} is no way in here (there are {names})",
     "no-service": "no Service is known to lead to the controller of {table}: name it (--via svc/NAMESPACE/NAME), or bring one (--controller)",
     "no-port": "Service {service} has no TCP port {port}, by which {url} would come in",
@@ -98,18 +102,40 @@ def _has_host(table: Table, request: Request) -> bool:
 
 
 def _service(cluster: Cluster, table: Table) -> Service | None:
-    addresses: Iterable[str]
-    if isinstance(table, IngressTable):
-        addresses, labels = [a for each in table.ingresses for a in each.addresses], COMPONENT
-    else:
-        addresses, labels = table.gateway.status_addresses, (GATEWAY_LABEL, table.gateway.name)
     services = cluster.control.services
+    if isinstance(table, IngressTable):
+        addresses, found = [a for each in table.ingresses for a in each.addresses], ingress_services(services)
+    else:
+        gateways = cluster.manifests.of(Gateway) if cluster.manifests else ()
+        addresses, found = table.gateway.status_addresses, gateway_services(services, table.gateway, gateways)
     for each in services:
         own = {str(ingress.ip) if ingress.ip else ingress.hostname for ingress in each.load_balancer_ingress}
         if own & set(addresses):
             return each
-    found = [each for each in services if each.labels.get(labels[0]) == labels[1]]
     return found[0] if len(found) == 1 else None
+
+
+def ingress_services(services: Iterable[Service]) -> list[Service]:
+    """Those that look like an Ingress controller's; where some can be reached from outside, these."""
+    web = [each for each in services if COMPONENT in each.labels.items() and any(port.port in WEB_PORTS for port in each.ports)]
+    return [each for each in web if each.type in ("LoadBalancer", "NodePort")] or web
+
+
+def shortened(name: str, most: int = 63, own: str = "") -> str:
+    """A name that is too long for a label's value, or another place for so many characters, cut short, with a checksum of the whole one. Given
+    ``own``, it gets the checksum of that in any case."""
+    from zlib import crc32
+
+    return name if len(name) <= most and not own else f"{name[: most - 9]}-{crc32((own or name).encode()):08x}"
+
+
+def gateway_services(services: Iterable[Service], gateway: Gateway, gateways: Iterable[Gateway]) -> list[Service]:
+    """Those that are a Gateway's: in its own namespace, or made for it; else in one that has no Gateway of that name."""
+    label = shortened(gateway.name)
+    labelled = [each for each in services if each.labels.get(GATEWAY_LABEL) == label]
+    own = [each for each in labelled if each.labels.get(HOME_LABEL, each.namespace) == gateway.namespace]
+    others = {each.namespace for each in gateways if each.name == gateway.name}
+    return own or [each for each in labelled if HOME_LABEL not in each.labels and each.namespace not in others]
 
 
 def door(cluster: Cluster, found: Entry, source: str, request: Request, node: str = "") -> str:
