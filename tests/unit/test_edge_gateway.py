@@ -295,6 +295,35 @@ CONTENTS = [
 ]  # fmt: skip
 
 
+NO_CERTIFICATE = "---\n{apiVersion: v1, kind: Secret, metadata: {name: password}, type: Opaque, data: {password: eA==}}\n"
+CERT_MANAGER = "---\n{apiVersion: cert-manager.io/v1, kind: Certificate, metadata: {name: c}, spec: {secretName: cert}}\n"
+OTHER = "---\n{apiVersion: v1, kind: Secret, metadata: {name: other}, type: kubernetes.io/tls}\n"
+SECRETS = [
+    ("a password tells nothing of certificates", NO_CERTIFICATE, "", True, True), ("another certificate does", OTHER, "there is no Secret", False, False),
+    ("cert-manager will make it", OTHER + CERT_MANAGER, "", True, False),
+    ("it holds something else", NO_CERTIFICATE.replace("name: password", "name: cert"), "is of type Opaque and has no tls.crt", False, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("secrets", "problem", "works", "noted"), [each[1:] for each in SECRETS], ids=[each[0] for each in SECRETS])
+def test_which_secrets_there_are(secrets, problem, works, noted):
+    made = edge(a_gateway(a_listener("https", 443, "HTTPS", TLS)), secrets)
+    status = listener(made, "https")
+    assert status.works == works and any(problem in line.message for line in status.conditions)
+    assert any("is taken to be there" in note for note in made.notes) == noted
+
+
+def test_an_annotation_for_cert_manager_is_its_promise():
+    text = a_gateway(a_listener("https", 443, "HTTPS", TLS)).replace("name: front", "name: front, annotations: {cert-manager.io/issuer: x}")
+    made = edge(text, OTHER)
+    assert listener(made, "https").works and not made.notes
+
+
+def test_what_may_not_be_used_is_not_taken_to_be_there():
+    made = edge(a_gateway(a_listener("https", 443, "HTTPS", TLS.replace("name: cert", "name: cert, namespace: other"))))
+    assert lines(listener(made, "https"))["ResolvedRefs"] == "RefNotPermitted" and not made.notes
+
+
 @pytest.mark.parametrize(("content", "problem"), CONTENTS)
 def test_a_secret_that_cannot_be_a_certificate_is_none(content, problem):
     secret = (

@@ -597,3 +597,22 @@ def test_a_supplied_controller_listens_for_what_is_let_in_and_by_its_protocol():
     let_in = gateway.replace("gatewayClassName", "allowedListeners: {namespaces: {from: Same}}, gatewayClassName")
     (service,) = (each for each in applying(let_in, more).services if each.name == "gateway-a-gw")
     assert [each.port for each in service.ports] == [53, 80, 81]
+
+
+SECURE = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: tls}\nspec: {ingressClassName: edge, tls: [{hosts: [a.com], secretName: cert}]}\n".replace(
+    "}]}", "}], defaultBackend: {service: {name: web, port: {number: 80}}}}"
+)
+CONTENT = "{apiVersion: v1, kind: Secret, metadata: {name: NAME}, type: kubernetes.io/tls, data: {tls.crt: CRT, tls.key: CRT}}\n"
+PEM = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t"
+CERTIFICATES = [
+    ("no Secret is told of", "", "default/cert", "is taken to be there"), ("it is there", CONTENT.replace("NAME", "cert").replace("CRT", PEM), "default/cert", ""),
+    ("another is", CONTENT.replace("NAME", "other").replace("CRT", PEM), "", "there is no Secret default/cert: the controller shows a certificate of its own"),
+    ("it is none", CONTENT.replace("NAME", "cert").replace("CRT", "SGVsbG8="), "", "tls.crt holds no PEM block"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("secret", "shown", "note"), [each[1:] for each in CERTIFICATES], ids=[each[0] for each in CERTIFICATES])
+def test_the_certificate_of_an_ingress_is_a_secrets(secret, shown, note):
+    cluster = applying(SECURE, *([secret] if secret else []))
+    assert cluster.journey("https://a.com/").certificate == shown
+    assert any(note in each for each in cluster.edge.notes) if note else not cluster.edge.notes

@@ -384,7 +384,7 @@ def test_a_service_that_is_not_what_was_wished_is_refused(seed):
         assert "is open" in refusal("11.4", service=re.sub(r".*allocate.*\n", "", text), case=case)
     if wanted.header:
         assert "not yet" in refusal("11.4", service=re.sub(r".*https.*\n", "", text), case=case)
-        assert "no port 80" in refusal("11.4", service=text.replace("port: 80,", "port: 81,"), case=case)
+        assert "no TCP port 80" in refusal("11.4", service=text.replace("port: 80,", "port: 81,"), case=case)
     else:
         by_port = re.sub(r".*allocate.*\n", "", text).replace("LoadBalancer", "NodePort")
         assert "without an address outside" in refusal("11.4", service=by_port, case=case)

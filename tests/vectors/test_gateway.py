@@ -61,7 +61,7 @@ BASE = base()
 
 def edge(case: dict):
     text = "\n".join(map(json.dumps, [*BASE, CLASS, *case["objects"]]))
-    return edge_of(Cluster.of(loads(text, "case.json")), secrets=SECRETS)
+    return edge_of(Cluster.of(loads(text, "case.json")), certificates=SECRETS)
 
 
 def listener_port(made, reference: str, scheme: str, host: str) -> tuple[str, int]:

@@ -13,12 +13,14 @@ from .backends import Backends
 from .gateway import GatewayTable, GatewayWorld
 from .ingress import IngressTable
 from .objects import Gateway, GatewayClass, Ingress, IngressClass, ListenerSet, ReferenceGrant, Route
-from .secrets import certificates
+from .secrets import Secrets, known, secrets
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
 
 ASSUMED = "{place} {owner}: Secret {key} is not among the manifests and is taken to be there, as no Secret is"
+
+ISSUER = "cert-manager.io/"  # an annotation by which cert-manager makes the certificates that the object names
 
 PARAMETERS = "{place} {owner}: {ref} says to its implementation what no model can know, and is not read"
 
@@ -36,29 +38,30 @@ class Edge:
     notes: tuple[str, ...] = ()
 
 
-def edge_of(cluster: Cluster, secrets: frozenset[str] | None = None) -> Edge:
-    """The edge of a cluster. ``secrets`` are the keys of the Secrets with certificates; by default those of the manifests, and where these
-    have none, any that is referred to, which a note then says."""
+def edge_of(cluster: Cluster, certificates: frozenset[str] | None = None) -> Edge:
+    """The edge of a cluster. ``certificates`` are the keys of the Secrets with certificates; by default those of the manifests, and where
+    these have none, any that is referred to, which a note then says."""
     if cluster.manifests is None:
         return Edge()
     manifests, control = cluster.manifests, cluster.control
     backends = Backends(control.services, control.slices)
     classes = manifests.of(IngressClass)
     ingresses = manifests.of(Ingress)
-    owners = (*manifests.of(Gateway), *manifests.of(ListenerSet))
-    wanted = {f"{ref.namespace}/{ref.name}" for owner in owners for each in owner.listeners for ref in each.certificates}
-    known = certificates(cluster.skipped, wanted) or None if secrets is None else dict.fromkeys(secrets, "")
+    found = _secrets(cluster) if certificates is None else known(certificates)
     others = frozenset((each.kind, each.namespace or "default", each.name) for each in cluster.skipped)
     world = GatewayWorld(
         manifests.of(Gateway), manifests.of(GatewayClass), manifests.of(ListenerSet), manifests.of(Route), manifests.of(ReferenceGrant),
-        {each.name: each.labels for each in cluster.namespaces}, known, others, backends,
+        {each.name: each.labels for each in cluster.namespaces}, found, others, backends,
     )  # fmt: skip
     tables, statuses = gateway.tables(world)
-    assumed = [
-        ASSUMED.format(place=each.owner.location, owner=each.name, key=f"{ref.namespace}/{ref.name}")
-        for each in statuses.listeners if known is None
+    pairs = [
+        (each.owner.location, each.name, f"{ref.namespace}/{ref.name}")
+        for each in statuses.listeners
+        if each.works
         for ref in each.listener.certificates
-    ]  # fmt: skip
+    ]
+    pairs += [(each.location, str(each), key) for each in ingresses for key, _ in ingress.named(each)]
+    assumed = [ASSUMED.format(place=place, owner=owner, key=key) for place, owner, key in pairs if found.assumed(key)]
     untold = [
         PARAMETERS.format(place=each.location, owner=each, ref=each.parameters)
         for each in world.gateways if each.parameters and (each.parameters.kind, each.parameters.namespace, each.parameters.name) in others
@@ -68,5 +71,16 @@ def edge_of(cluster: Cluster, secrets: frozenset[str] | None = None) -> Edge:
         for each in world.routes
         for number, rule in enumerate(each.rules) if rule.retries
     ]  # fmt: skip
-    notes = (*ingress.notes(ingresses, classes), *assumed, *untold, *retried)
-    return Edge(ingress.tables(ingresses, classes, backends), tables, statuses, backends, notes)
+    notes = (*ingress.notes(ingresses, classes, found), *assumed, *untold, *retried)
+    return Edge(ingress.tables(ingresses, classes, backends, found), tables, statuses, backends, notes)
+
+
+def _secrets(cluster: Cluster) -> Secrets:
+    """What the manifests tell of the Secrets with certificates."""
+    manifests = cluster.manifests
+    named = [(each.annotations, key) for each in manifests.of(Ingress) for key, _ in ingress.named(each)]
+    owners = (*manifests.of(Gateway), *manifests.of(ListenerSet))
+    refs = ((owner.metadata.annotations, ref) for owner in owners for each in owner.listeners for ref in each.certificates)
+    named += [(annotations, f"{ref.namespace}/{ref.name}") for annotations, ref in refs]
+    issued = (key for annotations, key in named if any(name.startswith(ISSUER) for name in annotations))
+    return secrets(cluster.skipped, {key for _, key in named}, issued)

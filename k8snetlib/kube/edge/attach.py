@@ -12,6 +12,7 @@ from dataclasses import field
 from ...value import replace, value
 from .hostnames import covers
 from .objects import GATEWAY_GROUP, FromNamespaces, Gateway, Listener, ListenerSet, ObjectRef, ParentRef, ReferenceGrant, Route
+from .secrets import Secrets
 
 PROTOCOLS: dict[str, tuple[str, ...]] = {
     "HTTP": ("HTTPRoute", "GRPCRoute"),
@@ -141,10 +142,9 @@ def supported_kinds(listener: Listener) -> tuple[tuple[str, ...], bool]:
 
 
 def certificate_problem(
-    owner: Gateway | ListenerSet, listener: Listener, secrets: Mapping[str, str] | None, grants: Sequence[ReferenceGrant]
+    owner: Gateway | ListenerSet, listener: Listener, secrets: Secrets, grants: Sequence[ReferenceGrant]
 ) -> tuple[str, str]:
-    """(reason, words) if the listener cannot show a certificate, else ("", ""). ``secrets`` says of those there are, by key, what is wrong
-    with them (``""``: nothing); None if none is known."""
+    """(reason, words) if the listener cannot show a certificate, else ("", "")."""
     if listener.protocol not in ("HTTPS", "TLS") or listener.tls_mode == "Passthrough":
         return "", ""
     if not listener.certificates:
@@ -154,7 +154,7 @@ def certificate_problem(
             return "InvalidCertificateRef", f"{ref} is no Secret"
         if not granted(owner, ref, grants):
             return "RefNotPermitted", f"no ReferenceGrant in {ref.namespace} lets {owner} use {ref}"
-        wrong = "" if secrets is None else secrets.get(f"{ref.namespace}/{ref.name}", f"there is no {ref}")
+        wrong = secrets.problem(f"{ref.namespace}/{ref.name}")
         if wrong:
             return "InvalidCertificateRef", wrong
     return "", ""
@@ -165,7 +165,7 @@ def listener_status(
     listener: Listener,
     clash: str,
     overlap: str | None,
-    secrets: Mapping[str, str] | None,
+    secrets: Secrets,
     grants: Sequence[ReferenceGrant],
 ) -> ListenerStatus:
     """Its conditions; how many routes are attached is counted later. ``clash`` is the reason of a conflict that it has lost, ``overlap``

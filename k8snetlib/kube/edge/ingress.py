@@ -10,7 +10,7 @@ wildcard host stands for one label. Where the API says nothing, the table does w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
 from ...value import value
@@ -19,11 +19,13 @@ from .http import Action, Backend, Match, Origin, PathMatch, Request, Rule
 from .objects import Ingress, IngressClass, IngressPath
 from .router import Router
 from .routing import NO_TLS, NOT_TLS, Decision, decide
+from .secrets import UNTOLD, Secrets
 
 MISSING = 503
 """What is answered for a Service that is not there; the API does not say, controllers differ between 502 and 503."""
 NO_CLASS = "no IngressClass {name!r}: no controller answers for it"
 SPECIFIC = "pathType ImplementationSpecific is up to the controller: taken as Prefix here"
+OWN = "{problem}: the controller shows a certificate of its own"
 FOREIGN = "annotation {key} is for one controller alone, and changes nothing here"
 _FOREIGN = ("nginx.ingress.kubernetes.io/", "haproxy.org/", "haproxy-ingress.github.io/", "traefik.ingress.kubernetes.io/", "alb.ingress.")
 
@@ -65,7 +67,9 @@ def class_of(ingress: Ingress, classes: Iterable[IngressClass]) -> str | None:
     return min((each.name for each in defaults if each.metadata.creation_timestamp == newest), default="")
 
 
-def tables(ingresses: Iterable[Ingress], classes: Sequence[IngressClass] = (), backends: Backends | None = None) -> dict[str, IngressTable]:
+def tables(
+    ingresses: Iterable[Ingress], classes: Sequence[IngressClass] = (), backends: Backends | None = None, secrets: Secrets = UNTOLD
+) -> dict[str, IngressTable]:
     """A table for each class, without rules where no Ingress is of it: its controller answers all the same, and knows nobody. Ingresses
     without a class, where there is no default one either, have a table of their own."""
     grouped: dict[str, list[Ingress]] = {each.name: [] for each in classes}
@@ -73,10 +77,10 @@ def tables(ingresses: Iterable[Ingress], classes: Sequence[IngressClass] = (), b
         name = class_of(each, classes)
         if name is not None:
             grouped.setdefault(name, []).append(each)
-    return {name: table(members, name, backends) for name, members in grouped.items()}
+    return {name: table(members, name, backends, secrets) for name, members in grouped.items()}
 
 
-def table(ingresses: Iterable[Ingress], class_name: str = "", backends: Backends | None = None) -> IngressTable:
+def table(ingresses: Iterable[Ingress], class_name: str = "", backends: Backends | None = None, secrets: Secrets = UNTOLD) -> IngressTable:
     """The table of Ingresses that share a controller."""
     backends = backends or Backends()
     ordered = tuple(sorted(ingresses, key=lambda each: (each.metadata.creation_timestamp, each.namespace, each.name)))
@@ -91,7 +95,7 @@ def table(ingresses: Iterable[Ingress], class_name: str = "", backends: Backends
                 origin = Origin("Ingress", each.key, number, index, location=each.location)
                 found.append(Rule(Match(_match(path)), _to(path.backend, backends), origin, _rank(path, (age, number, index))))
     router = Router({host: tuple(rules) for host, rules in hosts.items()}, default, one_label=True, falls_through=False)
-    return IngressTable(class_name, ordered, router, _certificates(ordered))
+    return IngressTable(class_name, ordered, router, _certificates(ordered, secrets))
 
 
 def _match(path: IngressPath) -> PathMatch:
@@ -106,19 +110,27 @@ def _to(backend: Backend, backends: Backends) -> Action:
     return Action((backends.settled(backend, MISSING),))
 
 
-def _certificates(ingresses: Iterable[Ingress]) -> dict[str, str]:
+def _certificates(ingresses: Iterable[Ingress], secrets: Secrets) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in ingresses:
-        for tls in each.tls:
-            for host in tls.hosts or ("",):
-                if tls.secret_name:
-                    found.setdefault(host, f"{each.namespace}/{tls.secret_name}")
+        for key, hosts in named(each):
+            if not secrets.problem(key):
+                for host in hosts:
+                    found.setdefault(host, key)
     return found
 
 
-def notes(ingresses: Iterable[Ingress], classes: Sequence[IngressClass]) -> Iterable[str]:
+def named(ingress: Ingress) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The Secrets that an Ingress names, by key, each with its hosts (``""``: any)."""
+    return ((f"{ingress.namespace}/{tls.secret_name}", tls.hosts or ("",)) for tls in ingress.tls if tls.secret_name)
+
+
+def notes(ingresses: Iterable[Ingress], classes: Sequence[IngressClass], secrets: Secrets = UNTOLD) -> Iterable[str]:
     """What a reader would otherwise miss, with the place of each."""
     for each in ingresses:
+        for key, _ in named(each):
+            if problem := secrets.problem(key):
+                yield f"{each.location} {each}: {OWN.format(problem=problem)}"
         if class_of(each, classes) is None:
             yield f"{each.location} spec.ingressClassName: {NO_CLASS.format(name=each.ingress_class)}"
         if any(path.path_type == "ImplementationSpecific" for rule in each.rules for path in rule.paths):

@@ -13,6 +13,7 @@ from .hostnames import specificity
 from .http import Action, Backend, Match, Origin, Rule
 from .objects import BackendRef, Gateway, GatewayClass, ListenerSet, ReferenceGrant, Route, RouteRule
 from .router import Router
+from .secrets import Secrets
 
 _PATHS = {"Exact": 0, "RegularExpression": 1, "Prefix": 2}
 
@@ -27,7 +28,7 @@ class GatewayWorld:
     routes: tuple[Route, ...] = ()
     grants: tuple[ReferenceGrant, ...] = ()
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of namespaces
-    secrets: Mapping[str, str] | None = None  # key → what is wrong with it
+    secrets: Secrets = Secrets()
     others: frozenset[tuple[str, str, str]] = frozenset()  # (kind, namespace, name) of objects that are there and mean nothing to the model
     backends: Backends = field(default_factory=Backends, compare=False)
     cache: dict[str, list[ReferenceGrant]] = field(init=False, default_factory=dict, compare=False, repr=False)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from ...value import value
 
 if TYPE_CHECKING:
     from ..manifests import Skipped
 
 TEXT = {
+    "none": "there is no Secret {key}",
+    "type": "Secret {key} is of type {type} and has no tls.crt",
     "missing": "Secret {key} has no {name}",
     "base64": "Secret {key}: {name} is not base64",
     "pem": "Secret {key}: {name} holds no PEM block",
@@ -16,23 +21,66 @@ TEXT = {
 FIELDS = ("tls.crt", "tls.key")
 """What a Secret of type kubernetes.io/tls has."""
 PEM = b"-----BEGIN "
+TLS = "kubernetes.io/tls"
 
 
-def certificates(skipped: Iterable[Skipped], wanted: Container[str]) -> dict[str, str]:
-    """Every Secret by its key, with what is wrong with it: ``""`` where nothing is, where nobody wants to know (``wanted`` are the keys that
-    somebody refers to), and where its content is left out, as it mostly is from manifests in a repository."""
-    found = {f"{each.namespace or 'default'}/{each.name}": each for each in skipped if each.kind == "Secret"}
-    return {key: _wrong(key, each) if key in wanted else "" for key, each in found.items()}
+@value
+class Secrets:
+    """What is known of Secrets with certificates: by key, what is wrong with each that there is, and the keys of those that cert-manager will
+    make. ``told`` is whether the manifests have any at all; if not, each that somebody refers to is taken to be there."""
+
+    found: Mapping[str, str] = field(default_factory=dict)
+    issued: frozenset[str] = frozenset()
+    told: bool = False
+
+    def problem(self, key: str) -> str:
+        """Why nobody can show this certificate, or ``""``."""
+        if key in self.found:
+            return self.found[key]
+        return TEXT["none"].format(key=key) if self.told and key not in self.issued else ""
+
+    def assumed(self, key: str) -> bool:
+        """Whether it is taken to be there though no manifest has it."""
+        return key not in self.found and not self.told and key not in self.issued
+
+
+UNTOLD = Secrets()
+"""Nothing is known: each is taken to be there."""
+
+
+def known(keys: Iterable[str]) -> Secrets:
+    """Secrets of which it is known that these are all, and that nothing is wrong with them."""
+    return Secrets(dict.fromkeys(keys, ""), told=True)
+
+
+def secrets(skipped: Iterable[Skipped], wanted: Container[str], issued: Iterable[str] = ()) -> Secrets:
+    """What manifests tell. ``wanted`` are the keys that somebody refers to: of others the content is not looked at. ``issued`` are keys in
+    whose place cert-manager is told to put certificates, beside those that its Certificates name."""
+    objects = list(skipped)
+    found: dict[str, str] = {}
+    for each in (each for each in objects if each.kind == "Secret"):
+        key = f"{each.namespace or 'default'}/{each.name}"
+        if key in wanted or _type(each) in (TLS, None):
+            found[key] = _wrong(key, each) if key in wanted else ""
+    made = (each for each in objects if each.kind == "Certificate" and each.location.document is not None)
+    names = {f"{each.namespace or 'default'}/{each.location.document.find(('spec', 'secretName'))[1]}" for each in made}
+    return Secrets(found, frozenset({*issued, *names}), bool(found))
+
+
+def _type(secret: Skipped) -> str | None:
+    """Its type as written (an empty one is Opaque); None where nobody knows."""
+    return (secret.location.document.find(("type",))[1] or "Opaque") if secret.location.document else None
 
 
 def _wrong(key: str, secret: Skipped) -> str:
+    """What is wrong with it: nothing, where its content is left out, as it mostly is from manifests in a repository."""
     document = secret.location.document
     if document is None:
         return ""
     encoded = {name: document.find(("data", name))[1] for name in FIELDS}
     plain = {name: document.find(("stringData", name))[1] for name in FIELDS}
     if all(text is None for text in (*encoded.values(), *plain.values())):
-        return ""
+        return "" if _type(secret) == TLS else TEXT["type"].format(key=key, type=_type(secret))
     problems = (_problem(encoded[name], plain[name]) for name in FIELDS)
     return next((TEXT[what].format(key=key, name=name) for name, what in zip(FIELDS, problems, strict=True) if what), "")
 
