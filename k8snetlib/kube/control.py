@@ -248,7 +248,9 @@ def _remarks(service: Service, pools: Sequence[BalancerPool]) -> Iterator[Remark
     if service.type == "LoadBalancer" and not service.load_balancer_ingress:
         wanted = f' of class "{service.load_balancer_class}"' if service.load_balancer_class else ""
         asked = f" that has {service.load_balancer_ip}" if service.load_balancer_ip else ""
-        why = pending_reason(service, pools) or f"there is no load balancer{wanted}{asked} here"
+        full = any(pool.load_balancer_class == service.load_balancer_class for pool in pools) and not asked
+        nobody = "all addresses of the load balancer are given away" if full else f"there is no load balancer{wanted}{asked} here"
+        why = pending_reason(service, pools) or nobody
         yield service, "spec.type", f"EXTERNAL-IP of {service} stays <pending>: {why}"
     if _topology_aware(service):
         text = "topology-mode Auto needs the nodes' CPUs, which are not modelled: the endpoints get no hints; use spec.trafficDistribution"

@@ -128,7 +128,9 @@ def _service(cluster: Cluster, reference: str, service: Service, kind: str, port
         addresses = tuple(each.ip for each in service.load_balancer_ingress if each.ip is not None)
         if not addresses:
             why = pending_reason(service, cluster.balancers) or "no load balancer gives it an address"
-            state = f"is <pending>: {why}" if service.type == "LoadBalancer" else f"has type {service.type}"
+            names = ", ".join(each.hostname for each in service.load_balancer_ingress if each.hostname)
+            pending = f"is reached by the name {names}, whose address nobody here knows" if names else f"is <pending>: {why}"
+            state = pending if service.type == "LoadBalancer" else f"has type {service.type}"
             raise ModelError(f"{reference}: Service {service.key} {state}")
         return Target(reference, "", addresses, number, proto)
     if not service.headless:

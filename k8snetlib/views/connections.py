@@ -14,7 +14,7 @@ from .journey import TEXT as WORDS
 from .journey import response
 from .journey_picture import end_address, short
 from .render import canvas
-from .routes import words
+from .routes import matched
 
 if TYPE_CHECKING:
     import graphviz
@@ -74,7 +74,7 @@ def _receiver(found: Journey, number: int, each: Connection) -> list[str]:
         lines.append(TEXT["ends"].format(key=_certificate(found)))
     last, decision = number == len(found.connections), found.decision
     if each is found.incoming and decision and decision.rule and decision.sent:
-        lines.append(TEXT["rule"].format(rule=short(words(decision.rule.match).replace("\n", ", "), 26), backend=decision.backend))
+        lines.append(TEXT["rule"].format(rule=short(matched(decision.rule).replace("\n", ", "), 26), backend=decision.backend))
     if each is found.onward and each.request is not None:
         lines += [TEXT["header"].format(name=name, content=content) for name, content in each.request.headers if name == SHOWN]
     if last:

@@ -7,12 +7,13 @@ from html import escape
 
 from ..kube.cni.sandbox import UNDERLAY
 from ..kube.edge.entry import Entry
+from ..kube.edge.gateway import GatewayTable
 from ..kube.edge.journey import Connection, Journey
 from ..linux.addresses import endpoint
 from ..linux.events import Encapsulated, Rewritten, Trace
 from ..linux.packet import Packet
 from .outcomes import share
-from .routes import words
+from .routes import matched
 from .tables import Table, table
 from .way_picture import legs
 
@@ -48,9 +49,13 @@ TEXT = {
     "line": "{what:<18} {text}",
     "asked": "request", "entry": "way in", "controller": "controller", "decided": "decision", "upstream": "sent on to", "answer": "answer",
     "upstream-words": "{pod} at {address}",
-    "via": "{name}, Service {service}",
+    "via": "{name}, Service {service}", "pending": "{via}, which has no address outside: the client calls {address}",
+    "apart": "not attached", "mirrored": "copies to", "location": "Location: {content}",
     "pod-words": "Pod {key} on {node}",
 }  # fmt: skip
+
+
+MOST_APART = 5
 
 
 def journey_table(found: Journey) -> Table:
@@ -140,14 +145,14 @@ def decided(found: Journey) -> str:
     if decision.rule is None:
         return decision.why
     backend = str(decision.backend) if decision.backend and not decision.response else str(decision.response)
-    text = TEXT["rule"].format(rule=words(decision.rule.match).replace("\n", ", "), origin=decision.rule.origin, backend=backend)
+    text = TEXT["rule"].format(rule=matched(decision.rule).replace("\n", ", "), origin=decision.rule.origin, backend=backend)
     return text if decision.share == 1 else f"{text} ({share(decision.share)})"
 
 
 def facts(found: Journey) -> list[tuple[str, str]]:
     """(what, in words): the journey on one page."""
     entry: Entry = found.entry
-    rows = [(TEXT["asked"], str(found.request)), (TEXT["entry"], TEXT["via"].format(name=entry.name, service=entry.service.key))]
+    rows = [(TEXT["asked"], str(found.request)), (TEXT["entry"], _way_in(found))]
     if found.balanced and found.connections[0].works:
         rows.append((TEXT["balancer"], TEXT["balanced"].format(address=found.incoming.there.sent.src)))
     if found.controller:
@@ -161,6 +166,9 @@ def facts(found: Journey) -> list[tuple[str, str]]:
         rows.append(("TLS", TEXT["cert"].format(key=found.certificate) if found.certificate else TEXT["cert-own"]))
     if found.decision:
         rows.append((TEXT["decided"], decided(found)))
+        rows += [(TEXT["mirrored"], str(each.backend)) for each in found.decision.mirrors]
+        if found.decision.rule is None and isinstance(entry.table, GatewayTable):
+            rows += [(TEXT["apart"] if not n else "", line) for n, line in enumerate(entry.table.apart[:MOST_APART])]
     onward = found.onward
     if onward is not None:
         target = found.upstream or endpoint(onward.there.sent.dst, onward.there.sent.dport)
@@ -169,7 +177,17 @@ def facts(found: Journey) -> list[tuple[str, str]]:
             rows.append(("", f"{onward.request.method} {onward.request.path}, Host: {onward.request.host}"))
             rows += [("", f"{name}: {content}") for name, content in onward.request.headers]
     rows.append((TEXT["answer"], response(found)))
-    return rows
+    to = found.response.header("Location") if found.response else None
+    return rows + ([("", TEXT["location"].format(content=to))] if to else [])
+
+
+def _way_in(found: Journey) -> str:
+    entry, sent = found.entry, found.connections[0].there.sent
+    via = TEXT["via"].format(name=entry.name, service=entry.service.key)
+    own = any(each.ip for each in entry.service.load_balancer_ingress)
+    if entry.service.type != "LoadBalancer" or own or sent.dport == found.request.port:
+        return via
+    return TEXT["pending"].format(via=via, address=endpoint(sent.dst, sent.dport))
 
 
 def _passed(found: Journey) -> bool:

@@ -14,7 +14,7 @@ from .figure import Figure
 from .journey import TEXT as WORDS
 from .journey import place, response
 from .render import canvas
-from .routes import words
+from .routes import matched
 from .topology import role
 from .way_picture import BESIDE, KINDS, legs
 
@@ -155,7 +155,7 @@ class _Drawing:
         if passed:
             lines.append(TEXT["passed"].format(backend=decision.backend))
         elif decision and decision.rule and decision.sent:
-            lines.append(TEXT["rule"].format(rule=short(words(decision.rule.match).replace("\n", ", ")), backend=decision.backend))
+            lines.append(TEXT["rule"].format(rule=short(matched(decision.rule).replace("\n", ", ")), backend=decision.backend))
         if found.onward is None:
             lines.append(TEXT["says"].format(response=found.response or WORDS["no-answer"]))
         return "\n".join(lines), "service"

@@ -13,7 +13,7 @@ from ..kube.edge.routing import Decision
 from .figure import Figure
 from .outcomes import share
 from .render import canvas
-from .routes import Routed, find_table, reason, result, routed, words
+from .routes import Routed, find_table, matched, reason, result, routed
 
 if TYPE_CHECKING:
     import graphviz
@@ -133,7 +133,7 @@ class _Drawing:
         )
         for number, each in sorted(shown, key=lambda pair: pair[0]):
             key = "rule" if each.rule.origin.rule is not None else "default"
-            label = TEXT[key].format(number=number, match=_cut(words(each.rule.match)))
+            label = TEXT[key].format(number=number, match=_cut(matched(each.rule)))
             label += f"\n{reason(each.why)}" if each.why else ""
             self._step(f"rule{number}", label, "netfilter", not each.why, asked=True)
             node = node if each.why else f"rule{number}"
@@ -186,7 +186,7 @@ def _wrapped(text: str) -> str:
 def _rule_words(number: int, each: Considered) -> str:
     rule: Rule = each.rule
     return TEXT["alt-rule"].format(
-        number=number, match=words(rule.match).replace("\n", " and "), host=each.host or TEXT["any"], why=reason(each.why)
+        number=number, match=matched(rule).replace("\n", " and "), host=each.host or TEXT["any"], why=reason(each.why)
     )
 
 

@@ -11,7 +11,7 @@ from ..kube.edge.entry import Table as Entrance
 from ..kube.edge.entry import entries, in_use
 from ..kube.edge.filters import Cors, Mirror, Redirect, RequestHeaders, ResponseHeaders, Rewrite
 from ..kube.edge.fronts import hosts
-from ..kube.edge.http import Action, Backend, Match, Pairs, Request, request
+from ..kube.edge.http import Action, Backend, Match, Pairs, Request, Rule, request
 from ..kube.edge.ingress import IngressTable
 from ..kube.edge.router import Considered, Router, considered
 from ..kube.edge.routing import Decision
@@ -25,7 +25,7 @@ TEXT = {
     "caption": "Rules of {name}, in the order in which they are tried",
     "listener": "{name}, port {port}",
     "any": "any",
-    "everything": "everything else",
+    "everything": "everything else", "unread": "whatever comes",
     "fits": "✓ answers",
     "later": "fits, but comes later",
     "alone": "fits, but is not asked",
@@ -105,9 +105,7 @@ def routing_table(cluster: Cluster, name: str = "") -> Table:
 
 def _rows(router: Router) -> list[tuple[str, ...]]:
     found = [(host, rule) for host in hosts(router) for rule in router.table(host).rules]
-    rows = [
-        (str(n), host or TEXT["any"], words(rule.match), goes_to(rule.action), str(rule.origin)) for n, (host, rule) in enumerate(found, 1)
-    ]
+    rows = [(str(n), host or TEXT["any"], matched(rule), goes_to(rule.action), str(rule.origin)) for n, (host, rule) in enumerate(found, 1)]
     if router.default is not None:
         rows.append((str(len(rows) + 1), TEXT["any"], TEXT["everything"], goes_to(router.default.action), str(router.default.origin)))
     return rows
@@ -117,8 +115,7 @@ def why_table(found: Routed) -> Table:
     """Every rule with the reason why it does, or does not, answer this request."""
     rows = []
     for number, each in enumerate(found.rules, 1):
-        match = words(each.rule.match) if each.rule.origin.rule is not None else TEXT["everything"]
-        rows.append((str(number), each.host or TEXT["any"], match, reason(each.why), goes_to(each.rule.action)))
+        rows.append((str(number), each.host or TEXT["any"], matched(each.rule), reason(each.why), goes_to(each.rule.action)))
     heads = tuple(TEXT["why"].split("|"))
     caption = TEXT["asked"].format(request=found.request, name=found.name, result=result(found))
     return Table(heads, tuple(rows), caption, frozenset({heads[2]}), frozenset(heads[:2]) | {heads[3]})
@@ -150,8 +147,8 @@ def answers(cluster: Cluster, *urls: str, name: str = "") -> Table:
         if rule is None:
             cells = TEXT["no-host"], TEXT["no-rule"]
         else:
-            matched = words(rule.rule.match) if rule.rule.origin.rule is not None else TEXT["everything"]
-            cells = rule.host or TEXT["any"], matched
+            match = matched(rule.rule)
+            cells = rule.host or TEXT["any"], match
         rows.append((url.partition("://")[2] if url.startswith("http://") else url, *cells, result(found)))
     heads = tuple(TEXT["answers"].split("|"))
     return Table(heads, tuple(rows), code=frozenset({heads[0], heads[2]}), whole=frozenset(heads[:3]))
@@ -174,6 +171,14 @@ def outcome_table(found: Routed) -> Table:
 
 def _line(pair: tuple[str, str]) -> str:
     return TEXT["header-line"].format(name=pair[0], content=pair[1])
+
+
+def matched(rule: Rule) -> str:
+    """What a rule is for, in one cell: its match, or that it is for what no other takes (a default backend), or for whatever comes (a route
+    that reads no HTTP)."""
+    if rule.origin.kind in ("TLSRoute", "TCPRoute", "UDPRoute"):
+        return TEXT["unread"]
+    return words(rule.match) if rule.origin.rule is not None else TEXT["everything"]
 
 
 def words(match: Match) -> str:

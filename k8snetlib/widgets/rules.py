@@ -22,7 +22,7 @@ from ..kube.manifests import loads
 from ..kube.patch import patched
 from ..views.kubectl_edge import get_httproutes, get_ingress
 from ..views.route_picture import picture
-from ..views.routes import Routed, routed, why_table, words
+from ..views.routes import Routed, matched, routed, why_table
 from .base import Answer, Explorer
 
 TEXT = {
@@ -266,7 +266,7 @@ def summary(found: Routed, ingress_class: str) -> str:
     number = next(n for n, each in enumerate(found.rules, 1) if not each.why)
     if decision.rule.origin.rule is None:
         return TEXT["to-default"].format(**told)
-    return TEXT["to"].format(**told, n=number, match=words(decision.rule.match))
+    return TEXT["to"].format(**told, n=number, match=matched(decision.rule))
 
 
 def _notes(cluster: Cluster, found: Routed, api: str) -> Iterator[str]:

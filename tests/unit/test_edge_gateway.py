@@ -218,7 +218,9 @@ def test_what_becomes_of_a_gateway_becomes_of_its_sets(gateway, of_set, of_route
     assert reasons(made) == of_route
     assert not any(each.works for each in made.statuses.listeners if each.owner.key == "default/more")
     for table in made.gateways.values():
-        assert [each.why for each in table.decide(request("http://x:81/"))] == ["nothing listens on port 81"]
+        (decision,) = table.decide(request("http://x:81/"))
+        assert decision.why.startswith("nothing listens on port 81") and decision.response is None
+        assert (" is not " in decision.why) == (of_set[0] in ("ParentNotAccepted", "Accepted"))
     assert set(made.statuses.attached_sets.values()) <= {int(of_set[0] == "Accepted")}
 
 

@@ -616,3 +616,87 @@ def test_the_certificate_of_an_ingress_is_a_secrets(secret, shown, note):
     cluster = applying(SECURE, *([secret] if secret else []))
     assert cluster.journey("https://a.com/").certificate == shown
     assert any(note in each for each in cluster.edge.notes) if note else not cluster.edge.notes
+
+
+# --- a stranger is told why
+
+GATE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: gate}
+spec: {gatewayClassName: edge, listeners: [{name: http, port: 80, protocol: HTTP}, {name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: cert}]}}]}
+"""
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r}
+spec: {parentRefs: [PARENT], rules: [{RULE}]}
+"""
+BACKEND = "backendRefs: [{name: web, port: 80}]"
+
+
+def routed_by(parent: str = "{name: gate}", rule: str = BACKEND, *more: str) -> Cluster:
+    return applying(GATE, ROUTE.replace("PARENT", parent).replace("RULE", rule), *more)
+
+
+def told(cluster: Cluster, url: str, entry: str = "gateway/default/gate") -> str:
+    return journey_text(cluster.journey(url, name=entry))
+
+
+WHY = [
+    ("{name: gate, sectionName: nix}", "http://x.com/", "not attached       HTTPRoute default/r: NoMatchingParent"),
+    ("{name: gat}", "http://x.com/", "not attached       HTTPRoute default/r: there is no Gateway default/gat"),
+    ("{name: gate}", "https://x.com/", "nothing listens on port 443: Gateway default/gate#https is not programmed (InvalidCertificateRef: there is no Secret default/cert)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("parent", "url", "words"), WHY)
+def test_why_a_gateway_does_not_answer(parent, url, words):
+    other = "{apiVersion: v1, kind: Secret, metadata: {name: other}, type: kubernetes.io/tls}\n"
+    text = told(routed_by(parent, BACKEND, other), url)
+    assert words in text
+
+
+def test_a_set_that_is_not_let_in_is_told():
+    more = "apiVersion: gateway.networking.k8s.io/v1\nkind: ListenerSet\nmetadata: {name: more}\nspec: {parentRef: {name: gate}, listeners: [{name: c, port: 80, protocol: HTTP, hostname: y.com}]}\n"
+    text = told(routed_by("{kind: ListenerSet, name: more}", BACKEND, more), "http://y.com/")
+    assert "ListenerSet default/more: NotAllowed" in text and "HTTPRoute default/r: NoMatchingParent" in text
+
+
+def test_redirects_and_copies_are_shown():
+    redirect = "filters: [{type: RequestRedirect, requestRedirect: {hostname: other.com}}]"
+    assert "Location: http://other.com/a" in told(routed_by(rule=redirect), "http://x.com/a")
+    mirror = BACKEND + ", filters: [{type: RequestMirror, requestMirror: {backendRef: {name: web, port: 80}}}]"
+    assert "copies to          default/web:80" in told(routed_by(rule=mirror), "http://x.com/a")
+
+
+def test_a_default_backend_is_no_rule_for_a_path():
+    ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: d}\nspec: {ingressClassName: edge, defaultBackend: {service: {name: web, port: {number: 80}}}}\n"
+    text = journey_text(applying(ingress).journey("http://b.com/", name="ingress/edge"))
+    assert "“everything else”" in text and "Prefix /" not in text
+
+
+def test_a_way_in_without_an_address_is_told():
+    cluster = applying(balancer=False)
+    found = cluster.journey("http://a.com/")
+    sent = found.connections[0].there.sent
+    assert f"which has no address outside: the client calls {sent.dst}:{sent.dport}" in journey_text(found)
+
+
+def test_a_balancer_with_nobody_behind_it_is_named():
+    cluster = patched(shop_with(balancer="Proxy"), "svc/edge", "edge", selector={"app": "nobody"}, external_traffic_policy="Local")
+    found = cluster.journey(URL)
+    assert found.connections[0].head == "load balancer" and found.why.endswith("in load balancer, which has nobody to send to")
+
+
+def test_a_load_balancer_with_a_name_alone_is_not_pending():
+    status = "\nstatus: {loadBalancer: {ingress: [{hostname: lb.example.com}]}}\n"
+    cluster = applying(BOTH.replace("TYPE", "type: LoadBalancer, ").rstrip() + status, balancer=False)
+    with pytest.raises(ModelError, match=r"reached by the name lb\.example\.com"):
+        cluster.trace("client", "lb/both:80", "tcp")
+
+
+def test_json_has_the_share_the_listener_and_the_service(capsys):
+    code, out, _ = run(capsys, "--from", "client", "--to", URL, "--json")
+    answer = json.loads(out)
+    assert (code, answer["service"], answer["share"], answer["mirrors"]) == (0, "edge/edge", "1", [])

@@ -56,11 +56,11 @@ def edge_of(cluster: Cluster, certificates: frozenset[str] | None = None) -> Edg
     tables, statuses = gateway.tables(world)
     pairs = [
         (each.owner.location, each.name, f"{ref.namespace}/{ref.name}")
-        for each in statuses.listeners
-        if each.works
+        for each in statuses.listeners if each.works
         for ref in each.listener.certificates
-    ]
-    pairs += [(each.location, str(each), key) for each in ingresses for key, _ in ingress.named(each)]
+    ]  # fmt: skip
+    answered = (each for each in ingresses if ingress.class_of(each, classes) is not None)
+    pairs += [(each.location, str(each), key) for each in answered for key, _ in ingress.named(each)]
     assumed = [ASSUMED.format(place=place, owner=owner, key=key) for place, owner, key in pairs if found.assumed(key)]
     untold = [
         PARAMETERS.format(place=each.location, owner=each, ref=each.parameters)

@@ -65,6 +65,14 @@ class ListenerStatus:
         """Whether it is programmed: connections to it are answered."""
         return any(each.type == "Programmed" and each.status == "True" for each in self.conditions)
 
+    @property
+    def problem(self) -> str:
+        """Why it is not programmed: what is said of its references, of itself, of a conflict or of its Gateway; ``""`` if it is."""
+        wrong = (each for each in self.conditions if each.status == ("True" if each.type == "Conflicted" else "False"))
+        order = {"ResolvedRefs": 0, "Conflicted": 1, "Accepted": 2, "Programmed": 3}
+        first = min((each for each in wrong if each.type in order), key=lambda each: order[each.type], default=None)
+        return "" if self.works or first is None else ": ".join(filter(None, (first.reason, first.message)))
+
     def stopped(self, why: str) -> ListenerStatus:
         """The same listener, not programmed for a reason that lies outside it."""
         if not self.works:

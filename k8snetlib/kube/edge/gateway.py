@@ -7,21 +7,25 @@ implementations: regular expressions stand between Exact and Prefix here, as in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ...errors import UnsupportedError
 from ...value import replace, value
-from .attach import ListenerStatus, Statuses
+from .attach import ListenerStatus, ParentStatus, Statuses
 from .hostnames import host_matches, specificity
 from .http import Request, Response
-from .listener_sets import merged, refused, unclaimed
-from .objects import Gateway, Listener
+from .listener_sets import Merged, merged, refused, unclaimed
+from .objects import GATEWAY_GROUP, Gateway, Listener, ListenerSet
 from .parents import attach
 from .route_rules import GatewayWorld, router
 from .router import Router
 from .routing import NO_TLS, NOT_TLS, Decision, decide
 
 NO_LISTENER = "nothing listens on port {port}"
+NOT_WORKING = "nothing listens on port {port}: {problems}"
+NOT_PROGRAMMED = "{name} is not programmed ({why})"
+APART = "{name}: {why}"
+NO_PARENT = "there is no {parent}"
 NO_NAME = "no listener on port {port} is for {name}: the handshake fails"
 NO_HOST = "no listener on port {port} is for {name}"
 MISDIRECTED = "{host} is another listener's than the server name {name} of this connection's handshake"
@@ -47,10 +51,12 @@ class Attached:
 
 @value
 class GatewayTable:
-    """What a controller has made of one Gateway: its listeners, those of its ListenerSets included."""
+    """What a controller has made of one Gateway: its listeners, those of its ListenerSets included. ``apart`` says of routes and sets that
+    name it, or no Gateway that there is, why they are not attached."""
 
     gateway: Gateway
     listeners: tuple[Attached, ...] = ()
+    apart: tuple[str, ...] = ()
 
     def on_port(self, port: int) -> list[Attached]:
         """The listeners that take connections at a TCP port; one for UDP may stand on the same number."""
@@ -85,7 +91,9 @@ class GatewayTable:
         """The listener that a request comes to, and what becomes of it where that is settled without any rule."""
         here = self.on_port(request.port)
         if not here:
-            return None, Decision(request, why=NO_LISTENER.format(port=request.port))
+            idle = [each.status for each in self.listeners if each.listener.port == request.port and each.listener.protocol != "UDP"]
+            problems = "; ".join(NOT_PROGRAMMED.format(name=each.name, why=each.problem) for each in idle)
+            return None, Decision(request, why=(NOT_WORKING if idle else NO_LISTENER).format(port=request.port, problems=problems))
         secure = request.scheme == "https"
         if secure and self.gateway.client_certificates:
             place = self.gateway.location
@@ -155,8 +163,24 @@ def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
         each.gateway.key: GatewayTable(
             each.gateway,
             tuple(Attached(counted[id(status)], router(world, status, attached.get(id(status), ()))) for status in each.listeners),
+            tuple(_apart(each, world, routes)),
         )
         for each in made
     }
     let_in = {each.gateway.key: sum(lines[0].status == "True" for lines in each.sets.values()) for each in made}
     return found, Statuses(conditions, sets, tuple(counted.values()), routes, let_in)
+
+
+def _apart(made: Merged, world: GatewayWorld, routes: Mapping[tuple[str, str], Sequence[ParentStatus]]) -> Iterator[str]:
+    """What names this Gateway, or one that is not there, and is not attached."""
+    for key in sorted(key for key, lines in made.sets.items() if lines[0].status != "True"):
+        yield APART.format(name=f"ListenerSet {key}", why=str(made.sets[key][0]).partition(" ")[2])
+    there = {(each.kind, each.key) for each in (*world.gateways, *world.sets)}
+    mine = {(Gateway.kind, made.gateway.key), *((ListenerSet.kind, key) for key in made.sets)}
+    for route in world.routes:
+        for each in routes.get((route.kind, route.key), ()):
+            if (each.parent.kind, each.parent.key) in mine and not each.accepted:
+                yield APART.format(name=route, why=str(each.conditions[0]).partition(" ")[2])
+        for parent in route.parents:
+            if parent.group == GATEWAY_GROUP and parent.kind in (Gateway.kind, ListenerSet.kind) and (parent.kind, parent.key) not in there:
+                yield APART.format(name=route, why=NO_PARENT.format(parent=parent))

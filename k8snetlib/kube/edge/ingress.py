@@ -128,7 +128,7 @@ def named(ingress: Ingress) -> Iterator[tuple[str, tuple[str, ...]]]:
 def notes(ingresses: Iterable[Ingress], classes: Sequence[IngressClass], secrets: Secrets = UNTOLD) -> Iterable[str]:
     """What a reader would otherwise miss, with the place of each."""
     for each in ingresses:
-        for key, _ in named(each):
+        for key, _ in named(each) if class_of(each, classes) is not None else ():
             if problem := secrets.problem(key):
                 yield f"{each.location} {each}: {OWN.format(problem=problem)}"
         if class_of(each, classes) is None:

@@ -15,6 +15,7 @@ from ...linux.engine import Chance, after, always
 from ...linux.events import Answered, Delivered, Dropped, Trace
 from ...linux.state import Network
 from ...value import replace, value
+from ..cni.sandbox import UNDERLAY
 from ..objects import Pod
 from ..proxy.userspace import PROCESS
 from .arrival import BALANCER, Arrival, arrival, arrivals
@@ -37,6 +38,7 @@ TEXT = {
     "no-answer": "no HTTP answer",
     "userspace": "kube-proxy's userspace mode, removed in Kubernetes 1.26, ends the connection on {node} and opens one of its own: a journey "
     "is not followed through it",
+    "router": "router", "nobody": "{name}, which has nobody to send to",
     "no-family": "no ready endpoint of Service {key} has an IPv{version} address",
 }  # fmt: skip
 CONNECT_FAILED, CONNECT_TIMED_OUT = 502, 504
@@ -237,12 +239,12 @@ def _arrived(cluster: Cluster, begun: Journey, source: str, came: Arrival) -> Jo
     if there.delivered and there.end.socket is not None and there.end.socket.process == PROCESS:
         raise UnsupportedError(TEXT["userspace"].format(node=there.end.netns))
     controller = None if came.ended and len(came.traces) < 2 else receiver(cluster, there)
-    heads = [*([BALANCER] if came.ended else []), controller.name if controller else there.end.netns]
+    heads = [*([BALANCER] if came.ended else []), controller.name if controller else _place(begun.entry, there)]
     ends = zip([source, *heads], heads, came.traces, strict=False)
     made = tuple(_connection(tail, head, each, begun.request) for tail, head, each in ends)
     begun = replace(begun, connections=made, controller=controller, balanced=came.ended)
     if not there.delivered:
-        return replace(begun, why=_reason("balancer" if len(made) > 1 else "lost", there))
+        return replace(begun, why=_reason("balancer" if len(made) > 1 else "lost", there, begun.entry))
     table, sent = begun.entry.table, begun.request
     certificate = table.certificate(sent.server_name, sent.port) if table and sent.scheme == "https" else ""
     return replace(begun, sees=str(there.end.packet.src), certificate=certificate)
@@ -280,13 +282,15 @@ def _onward(cluster: Cluster, begun: Journey, upstream: Upstream | None, there: 
     decision, first = begun.decision, begun.incoming
     passed = decision.rule is not None and decision.rule.origin.kind in ("TLSRoute", "TCPRoute", "UDPRoute")
     pod = receiver(cluster, there)
-    onward = _connection(first.head, pod.name if pod else there.end.netns, there, None if passed else forwarded(decision.sent, begun.sees))
+    onward = _connection(
+        first.head, pod.name if pod else _place(begun.entry, there), there, None if passed else forwarded(decision.sent, begun.sees)
+    )
     through = passed and not begun.certificate  # a connection of the controller's own is plain, as is what it has decrypted
     onward = replace(onward, secure=through and decision.request.scheme == "https")
     begun = replace(begun, connections=(*begun.connections, onward), upstream=upstream, pod=pod)
     if not onward.works:
         status = CONNECT_FAILED if onward.refused else CONNECT_TIMED_OUT
-        return _finished(replace(begun, why=_reason("upstream", there)), Response(status))
+        return _finished(replace(begun, why=_reason("upstream", there, begun.entry)), Response(status))
     return _finished(begun, answered(decision, status))
 
 
@@ -296,7 +300,7 @@ def _finished(begun: Journey, response: Response | None) -> Journey:
         if each.back is None:
             return replace(begun, why=TEXT["silent"].format(who=each.tail))
         if not each.back.delivered:
-            return replace(begun, why=_reason("back", each.back))
+            return replace(begun, why=_reason("back", each.back, begun.entry))
     return replace(begun, response=response)
 
 
@@ -321,6 +325,16 @@ def _told(trace: Trace) -> bool:
     return any(type(event) is Delivered or (type(event) is Dropped and event.reason == "NO_SOCKET") for event in ends)
 
 
-def _reason(key: str, trace: Trace) -> str:
-    end = trace.end if not trace.delivered or trace.reply is None else trace.reply.end
-    return TEXT[key].format(reason=getattr(end, "reason", ""), where=end.netns)
+def _reason(key: str, trace: Trace, found: Entry) -> str:
+    lost = trace if not trace.delivered or trace.reply is None else trace.reply
+    where = _place(found, lost)
+    if where == BALANCER:
+        where = TEXT["nobody"].format(name=where)
+    return TEXT[key].format(reason=getattr(lost.end, "reason", ""), where=where)
+
+
+def _place(found: Entry, trace: Trace) -> str:
+    """The machine at which a trace ends: the one below the nodes is the balancer for its addresses, and else a router."""
+    if trace.end.netns != UNDERLAY:
+        return trace.end.netns
+    return BALANCER if any(each.ip == trace.sent.dst for each in found.service.load_balancer_ingress) else TEXT["router"]
