@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from fractions import Fraction
+from ipaddress import ip_network
 
 import pytest
 
@@ -13,6 +14,7 @@ from k8snetlib.errors import ModelError, UnsupportedError
 from k8snetlib.kube.apply import applied, deleted
 from k8snetlib.kube.cast import GATEWAY, INGRESS, shop
 from k8snetlib.kube.cluster import Cluster
+from k8snetlib.kube.edge.breaks import breaks
 from k8snetlib.kube.edge.http import Request, request
 from k8snetlib.kube.edge.journey import forwarded, journeys
 from k8snetlib.kube.edge.supplied import with_controllers
@@ -377,6 +379,21 @@ def test_with_nobody_behind_it_no_connection_is_made():
     found = cluster.journey(URL)
     assert [each.works for each in found.connections] == [False] and not found.balanced and not found.answered
     assert [not each.answered for _, each in journeys(cluster, URL)] == [True]
+
+
+@pytest.mark.parametrize(("kind", "cni", "family"), ENDING)
+def test_it_takes_no_connection_from_outside_the_source_ranges(kind, cni, family):
+    cluster = shop(cni, INGRESS, proxy="iptables", outside=True, balancer=kind, families=(family,))
+    mine, other = (ip_network(each) for each in (("203.0.113.0/24", "192.0.2.0/24"), ("2001:db8:113::/64", "3fff::/20"))[family == "IPv6"])
+    inside, outside = (patched(cluster, "svc/edge", "edge", load_balancer_source_ranges=ranges) for ranges in ((other, mine), (other,)))
+    assert [len(each.connections) for _, each in journeys(inside, URL) if each.answered] == [3] * len(journeys(cluster, URL))
+    found = outside.journey(URL)
+    assert journeys(outside, URL) == [(1, found)]
+    assert [(each.tail, each.head, each.works) for each in found.connections] == [("client", "load balancer", False)]
+    assert (found.balanced, found.answered, found.refused, found.closed, found.controller) == (True, False, False, False, None)
+    assert found.why == "the connection fails: NETFILTER_DROP in underlay" and heard(found) == "nothing: it waits, then gives up"
+    assert outside.journey(URL, node="node-b").answered, "the node port stays open"
+    assert heard(breaks(cluster, URL)["ranges"].journey(URL)) == heard(found)
 
 
 def test_without_a_controller_the_balancers_connection_leads_to_the_pod():
