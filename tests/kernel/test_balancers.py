@@ -13,7 +13,9 @@ from dataclasses import replace
 import pytest
 
 import k8snetlib as k8s
+from k8snetlib.kube.balancers import process_ops
 from k8snetlib.kube.cluster import Cluster
+from k8snetlib.kube.cni.sandbox import UNDERLAY
 from k8snetlib.lab import Lab
 from tests.kernel.test_services import Drawn, check, draw, targets
 
@@ -132,3 +134,15 @@ def test_whom_source_ranges_keep_out_and_by_which_door(kind: str, cni: str, fami
     with Lab(cluster.ops(), answer=True) as lab:
         real = [lab.connect(trace.start, "tcp", trace.sent.dst, trace.sent.dport).error for trace in said]
     assert real == ["ETIMEDOUT", "", ""]
+
+
+@pytest.mark.parametrize(("kind", "cni", "family"), [("Proxy", "vxlan", "IPv4"), ("Pods", "bgp-tor", "IPv6")])
+def test_a_process_in_place_of_nat_is_called_from_inside_the_ranges_alone(kind: str, cni: str, family: str) -> None:
+    """As a journey has it."""
+    for at, error in ((0, ""), (3, "ETIMEDOUT")):
+        spec = f"loadBalancerSourceRanges: ['{RANGES[family == 'IPv6'][at]}']"
+        cluster = k8s.applied(made(kind, "Cluster", cni, family), SERVICE.replace("POLICY", f"Cluster\n  {spec}"))
+        ip = cluster.trace("client", "lb/front:80").sent.dst
+        with Lab([*cluster.ops(), *process_ops(ip, 80, "lo", "balancer")], answer=True) as lab:
+            real = lab.connect("client", "tcp", ip, 80)
+            assert (real.error, real.accepted and real.accepted.netns) == (error, None if error else UNDERLAY)
