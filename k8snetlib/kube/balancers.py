@@ -4,7 +4,8 @@ A balancer keeps to the targets that pass its health check, and spreads new conn
 (``ipMode: VIP``) chooses a node and leaves the addresses as they are: the router marks the connection with the node's number, and a routing
 table for each mark leads there. One that ends connections (``ipMode: Proxy``) opens its own, from an address on the nodes' side, to a node
 port or, past kube-proxy, to a Pod: in a packet's trace the router replaces both addresses, and in a request's journey a process there listens
-and calls (:mod:`.edge.arrival`). Which nodes are asked at all: those without the label that excludes them (KEP-1143).
+and calls (:mod:`.edge.arrival`). It keeps to ``loadBalancerSourceRanges`` itself: kube-proxy has no rules for its address, as for one that
+passes packets on. Which nodes are asked at all: those without the label that excludes them (KEP-1143).
 
 Not as in real ones: a connection's target is drawn by chance, where many balancers hash its addresses and ports; and what a proxying one
 asks of HTTP or TLS is not there.
@@ -19,7 +20,7 @@ from ..errors import UnsupportedError
 from ..linux.addresses import ANY, ip_interface, ip_network
 from ..linux.ops import AddrAdd, Listen, Op, RouteAdd, RuleAdd, RulesRestore, SysctlSet
 from ..linux.packet import IPAddress
-from ..linux.state import PolicyRule, Route, Socket
+from ..linux.state import IPNetwork, PolicyRule, Route, Socket
 from ..value import value
 from .cni.sandbox import UNDERLAY, Host, segment_of, segments
 from .objects import LoadBalancerIngress, Service
@@ -57,11 +58,13 @@ class Check:
 
 @value
 class Balanced:
-    """A load balancer's address and what is behind it: the ``hosts`` that packets are passed on to, or a proxying one's ``doors``."""
+    """A load balancer's address and what is behind it: the ``hosts`` that packets are passed on to, or a proxying one's ``doors``, and from
+    where it takes connections (``ranges``; () for everywhere)."""
 
     ip: IPAddress
     hosts: tuple[Host, ...] = ()
     doors: tuple[Door, ...] = ()
+    ranges: tuple[IPNetwork, ...] = ()
 
 
 # --- whom it asks
@@ -139,13 +142,13 @@ def balanced(
 
 def _way(service: Service, slices: Sequence[EndpointSlice], entry: LoadBalancerIngress, fit: tuple[Host, ...], pool: BalancerPool | None):
     """Where one address leads, with these nodes fit."""
-    if pool and pool.targets == "pods":
-        if entry.ip_mode != "Proxy":
-            raise UnsupportedError(TEXT["pods"].format(mode=entry.ip_mode))
-        return Balanced(entry.ip, doors=tuple(_to_pods(service, slices, entry.ip.version)))
-    if entry.ip_mode == "Proxy":
-        return Balanced(entry.ip, doors=tuple(_to_nodes(service, fit, entry.ip.version)))
-    return Balanced(entry.ip, fit)
+    to_pods, version = pool is not None and pool.targets == "pods", entry.ip.version
+    if to_pods and entry.ip_mode != "Proxy":
+        raise UnsupportedError(TEXT["pods"].format(mode=entry.ip_mode))
+    if entry.ip_mode != "Proxy":
+        return Balanced(entry.ip, fit)
+    doors = _to_pods(service, slices, version) if to_pods else _to_nodes(service, fit, version)
+    return Balanced(entry.ip, doors=tuple(doors), ranges=service.source_ranges(version))
 
 
 def _fit(service: Service, slices: Iterable[EndpointSlice], hosts: Iterable[Host], running: bool) -> tuple[Host, ...]:
@@ -182,7 +185,7 @@ def router_ops(ways: Iterable[Balanced], versions: Iterable[int], hosts: Sequenc
             yield RouteAdd(UNDERLAY, _route(way.ip, way.hosts[0], links))
     for version in versions:
         here = [way for way in ways if way.ip.version == version]
-        text = _passing_rules(here, hosts) + _proxy_rules(here)
+        text = _range_rules(here) + _passing_rules(here, hosts) + _proxy_rules(here)
         if text:
             switch = "net.bridge.bridge-nf-call-ip6tables" if version == 6 else "net.bridge.bridge-nf-call-iptables"
             yield SysctlSet(UNDERLAY, switch, 0)  # a switch, and beside it a balancer: what is only switched meets no rules
@@ -196,7 +199,8 @@ def router_ops(ways: Iterable[Balanced], versions: Iterable[int], hosts: Sequenc
 
 
 def process_ops(ip: IPAddress, port: int, dev: str, process: str) -> Iterator[Op]:
-    """What makes the router end connections to a balancer's address itself, in a process, in place of the rules that stand for it."""
+    """What makes the router end connections to a balancer's address itself, in a process, in place of the rules that stand for it; those that
+    keep callers out stay."""
     yield RulesRestore(UNDERLAY, _table("nat", (), (), NAT), version=ip.version)
     yield AddrAdd(UNDERLAY, dev, ip_interface(ip))
     yield Listen(UNDERLAY, Socket("tcp", port, ip, process))
@@ -245,12 +249,28 @@ def _names(way: Balanced) -> tuple[str, ...]:
     return tuple([host.name for host in way.hosts])
 
 
+def _range_rules(ways: Iterable[Balanced]) -> str:
+    """Rules that drop what comes to a proxying balancer from outside its ranges, as iptables-restore reads them: in raw, as nat has no DROP."""
+    fenced = [way for way in ways if way.ranges and way.doors]
+    if not fenced:
+        return ""
+    chains = {ranges: f"RANGES-{number}" for number, ranges in enumerate(dict.fromkeys(way.ranges for way in fenced), 1)}
+    lines = [f"{_to_door(way, proto, port)} -j {chains[way.ranges]}" for way in fenced for proto, port, _ in way.doors]
+    for ranges, chain in chains.items():
+        lines += [*(f"-A {chain} -s {each} -j RETURN" for each in ranges), f"-A {chain} -j DROP"]
+    return _table("raw", chains.values(), lines, ("PREROUTING", "OUTPUT"))
+
+
+def _to_door(way: Balanced, proto: str, port: int) -> str:
+    return f"-A PREROUTING -d {way.ip}/{way.ip.max_prefixlen} -p {proto} -m {proto} --dport {port}"
+
+
 def _proxy_rules(ways: Iterable[Balanced]) -> str:
     """The rules that stand for proxying balancers, as iptables-restore reads them."""
     lines = []
     for way in ways:
         for proto, port, targets in way.doors:
-            match = f"-A PREROUTING -d {way.ip}/{way.ip.max_prefixlen} -p {proto} -m {proto} --dport {port}"
+            match = _to_door(way, proto, port)
             lines += [f"{match} -j MARK --set-xmark {MARK}"]
             for at, (address, number) in enumerate(targets):
                 to = f"[{address}]" if address.version == 6 else str(address)

@@ -302,6 +302,12 @@ class Service(Named):
         """Whether ``clusterIP: None``: no virtual address, DNS answers with the Pods' own."""
         return self.cluster_ip == "None"
 
+    def source_ranges(self, version: int) -> tuple[IPNetwork, ...]:
+        """From where a load balancer's address of one family may be called; () for everywhere. Ranges that are all of the other family say
+        nothing here, and one of length 0 lets everybody in, whoever else is named (pkg/proxy/serviceport.go)."""
+        ranges = tuple(each for each in self.load_balancer_source_ranges if each.version == version)
+        return () if any(each.prefixlen == 0 for each in ranges) else ranges
+
 
 # --- workloads: what makes Pods
 

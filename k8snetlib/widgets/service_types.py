@@ -57,6 +57,7 @@ TEXT = {
     "no-local-external": "externalTrafficPolicy is Local, and {where} has no endpoint.",
     "no-local-internal": "internalTrafficPolicy is Local, and {where} has no endpoint.",
     "not-outside": "A ClusterIP exists in the rules of the nodes alone; the client's packet ends at a router that has no route for it.",
+    "ranges": "loadBalancerSourceRanges does not list {source}, and a balancer that ends connections keeps callers out itself.",
     "nobody-listens": "Nobody listens there.",
     "columns": "chance|reaches|sees|whose address that is|another node on the way?",
     "outcomes": "Who gets the call, and whom it sees",
@@ -241,6 +242,8 @@ def summary(cluster: Cluster, service: Service, found: Sequence[Outcome], caller
     end = next(o for o in found if not o.delivered).trace.end
     if end.netns == UNDERLAY and end.reason == "IP_INNOROUTES":
         return TEXT["dropped"].format(**who, where=TEXT["router"], why=TEXT["not-outside"])
+    if end.netns == UNDERLAY and end.reason == "NETFILTER_DROP":
+        return TEXT["dropped"].format(**who, where=TEXT["router"], why=TEXT["ranges"].format(source=end.packet.src))
     why = _why_dropped(cluster, service, end.netns, caller, found[0].trace)
     key = "refused" if found[0].verdict == "refused" else "dropped"
     if why:

@@ -26,10 +26,10 @@ class Silence:
 
     def falls(self, told: Trace) -> bool:
         """Whether the kernel may be silent where the model is not. If it only needs a moment, that is waited for."""
-        redirected = list(_redirected(told))
-        if any(self.unreachable[key] + 1 > UNREACHABLE for key in _refused(told)):
+        redirected = Counter(_redirected(told))  # a packet and the error about it may both be redirected, and count for one sender
+        if any(self.unreachable[key] + more > UNREACHABLE for key, more in Counter(_refused(told)).items()):
             return True
-        if any(self.redirects[key] + 1 > REDIRECTS for key in redirected):
+        if any(self.redirects[key] + more > REDIRECTS for key, more in redirected.items()):
             return True
         most = max((self.redirects[key] for key in redirected), default=0)
         time.sleep(LOAD * 2**most * 1.5 if most else 0)

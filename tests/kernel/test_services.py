@@ -45,6 +45,10 @@ class Drawn:
     cni: str = "vxlan"
     balancer: str = "VIP"
 
+    def cluster(self) -> Cluster:
+        settings = {"cni": self.cni, "proxy": self.mode, "families": (self.family,), "balancer": self.balancer}
+        return Cluster.loads(self.text, outside=True, **settings)
+
 
 def draw(seed: int) -> Drawn:
     """A case that depends on the seed alone."""
@@ -194,7 +198,7 @@ class Run:
 
 def check(case: Drawn) -> None:
     """Run the case in both worlds; AssertionError says what differs."""
-    cluster = Cluster.loads(case.text, cni=case.cni, proxy=case.mode, families=(case.family,), outside=True, balancer=case.balancer)
+    cluster = case.cluster()
     ops, runs = list(cluster.ops()), []
 
     def compare(lab: Lab) -> None:

@@ -202,6 +202,74 @@ def test_without_node_ports_and_with_nodes_as_targets():
     assert not cluster(service=without, balancer="Proxy").trace("client", "lb/web:80").delivered
 
 
+# ── source ranges ──
+
+CLIENT = {"IPv4": "203.0.113.7", "IPv6": "2001:db8:113::7"}
+ELSEWHERE = {"IPv4": ("192.0.2.0/24", "198.18.0.0/15"), "IPv6": ("3fff::/20", "2001:db8:2::/48")}
+ENDING = [("Proxy", "vxlan"), ("Pods", "bgp-tor")]
+
+
+def fenced(*ranges: str, **settings) -> k8s.Cluster:
+    return cluster(service=f"  loadBalancerSourceRanges: {list(ranges)}\n", **settings)
+
+
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+@pytest.mark.parametrize(("kind", "cni"), ENDING)
+def test_one_that_ends_connections_keeps_to_the_ranges_itself(kind, cni, family):
+    settings = {"balancer": kind, "cni": cni, "families": [family]}
+    mine = f"{CLIENT[family]}/{32 if family == 'IPv4' else 128}"
+    everywhere = "0.0.0.0/0" if family == "IPv4" else "::/0"
+    for ranges in ([mine], [*ELSEWHERE[family], mine], [mine, *ELSEWHERE[family]], [*ELSEWHERE[family], everywhere]):
+        assert restored(fenced(*ranges, **settings))
+    for ranges in (ELSEWHERE[family][:1], ELSEWHERE[family]):
+        made = fenced(*ranges, **settings)
+        ((weight, trace),) = made.traces("client", "lb/web:80")
+        assert (weight, trace.end.netns, trace.end.reason) == (1, "underlay", "NETFILTER_DROP")
+        assert k8s.way_table(trace).rows[-1][1:3] == ("client", "load balancer")
+        port = made.control.services[0].ports[0].node_port
+        assert made.trace("client", f"node/n2:{port}").delivered, "only the balancer keeps callers out"
+
+
+@pytest.mark.parametrize(("kind", "cni"), ENDING)
+def test_nodes_and_pods_are_callers_as_others_are(kind, cni):
+    for inside in ("192.168.50.0/24", "10.244.0.0/16"):
+        made = fenced(inside, balancer=kind, cni=cni)
+        called = {caller: made.trace(caller, "lb/web:80") for caller in ("client", "node/n2", "pod/p1")}
+        sees = {name: next(leg.packet.src for leg in legs(trace) if leg.head == "underlay") for name, trace in called.items()}
+        assert {name: trace.delivered for name, trace in called.items()} == {
+            name: source in ip_network(inside) for name, source in sees.items()
+        }
+
+
+@pytest.mark.parametrize("kind", ["VIP", "Proxy"])
+def test_ranges_of_the_other_family_say_nothing(kind):
+    settings = {"balancer": kind, "families": ["IPv4", "IPv6"]}
+    both = "  ipFamilyPolicy: RequireDualStack\n"
+    for family in CLIENT:
+        text = f"{both}  loadBalancerSourceRanges: {list(ELSEWHERE[family])}\n"
+        made = cluster(service=text, **settings)
+        assert [each for each in CLIENT if restored(made, family=each)] == [each for each in CLIENT if each != family]
+
+
+def test_each_service_has_its_own_ranges_and_every_port_of_it():
+    ports = "ports: [{name: a, port: 80, targetPort: 8080}, {name: b, port: 81, targetPort: 8080}]"
+    closed = SERVICE.replace("ports: [{port: 80, targetPort: 8080}]", ports) + "  loadBalancerSourceRanges: [192.0.2.0/24]\n"
+    closed = closed.replace("name: web", "name: closed")
+    made = cluster(node("n1"), pod("p1", "n1"), closed, closed.replace("name: closed", "name: second"), balancer="Proxy")
+    assert restored(made)
+    for name in ("closed", "second"):
+        assert {made.trace("client", f"lb/{name}:{port}").end.reason for port in (80, 81)} == {"NETFILTER_DROP"}
+    (rules,) = (op.text for op in made.ops() if isinstance(op, RulesRestore) and op.netns == "underlay")
+    assert rules.count(":RANGES-") == 1 and rules.count("-j RANGES-1") == 4
+
+
+def test_one_that_passes_packets_on_leaves_the_ranges_to_kube_proxy():
+    made = fenced("192.0.2.0/24")
+    ends = {trace.end.netns for _, trace in made.traces("client", "lb/web:80")}
+    assert ends == {"n1", "n2", "n3"}
+    assert not [op for op in made.ops() if isinstance(op, RulesRestore) and op.netns == "underlay" and "*raw" in op.text]
+
+
 # ── the nodes themselves ──
 
 

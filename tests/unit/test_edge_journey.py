@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from fractions import Fraction
+from ipaddress import ip_network
 
 import pytest
 
@@ -13,6 +14,7 @@ from k8snetlib.errors import ModelError, UnsupportedError
 from k8snetlib.kube.apply import applied, deleted
 from k8snetlib.kube.cast import GATEWAY, INGRESS, shop
 from k8snetlib.kube.cluster import Cluster
+from k8snetlib.kube.edge.breaks import breaks
 from k8snetlib.kube.edge.entry import HOME_LABEL
 from k8snetlib.kube.edge.http import Request, request
 from k8snetlib.kube.edge.journey import forwarded, journeys
@@ -381,6 +383,21 @@ def test_with_nobody_behind_it_no_connection_is_made():
     assert [not each.answered for _, each in journeys(cluster, URL)] == [True]
 
 
+@pytest.mark.parametrize(("kind", "cni", "family"), ENDING)
+def test_it_takes_no_connection_from_outside_the_source_ranges(kind, cni, family):
+    cluster = shop(cni, INGRESS, proxy="iptables", outside=True, balancer=kind, families=(family,))
+    mine, other = (ip_network(each) for each in (("203.0.113.0/24", "192.0.2.0/24"), ("2001:db8:113::/64", "3fff::/20"))[family == "IPv6"])
+    inside, outside = (patched(cluster, "svc/edge", "edge", load_balancer_source_ranges=ranges) for ranges in ((other, mine), (other,)))
+    assert [len(each.connections) for _, each in journeys(inside, URL) if each.answered] == [3] * len(journeys(cluster, URL))
+    found = outside.journey(URL)
+    assert journeys(outside, URL) == [(1, found)]
+    assert [(each.tail, each.head, each.works) for each in found.connections] == [("client", "load balancer", False)]
+    assert (found.balanced, found.answered, found.refused, found.closed, found.controller) == (True, False, False, False, None)
+    assert found.why == "the connection fails: NETFILTER_DROP in underlay" and heard(found) == "nothing: it waits, then gives up"
+    assert outside.journey(URL, node="node-b").answered, "the node port stays open"
+    assert heard(breaks(cluster, URL)["ranges"].journey(URL)) == heard(found)
+
+
 def test_without_a_controller_the_balancers_connection_leads_to_the_pod():
     cluster = patched(shop_with(balancer="Proxy"), "svc/api", "shop", type="LoadBalancer", external_traffic_policy="Local")
     found = cluster.journey("http://www.example.com/", name="service/shop/api")
@@ -700,3 +717,9 @@ def test_json_has_the_share_the_listener_and_the_service(capsys):
     code, out, _ = run(capsys, "--from", "client", "--to", URL, "--json")
     answer = json.loads(out)
     assert (code, answer["service"], answer["share"], answer["mirrors"]) == (0, "edge/edge", "1", [])
+
+
+def test_a_client_outside_the_source_ranges_is_kept_out_by_the_balancer():
+    ranges = (ip_network("192.0.2.0/24"),)
+    cluster = patched(shop_with(balancer="Proxy"), "svc/edge", "edge", load_balancer_source_ranges=ranges)
+    assert cluster.journey(URL).why.endswith("in load balancer, which keeps this client out")

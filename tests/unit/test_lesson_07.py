@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from ipaddress import ip_network
 
 import pytest
 
@@ -258,6 +259,20 @@ def moved(**choices) -> ServiceTypeExplorer:
     for name, value in choices.items():
         explorer.controls[name].value = value
     return explorer
+
+
+def test_the_explorer_says_who_keeps_to_source_ranges():
+    base = k8s.shop(proxy="iptables", node_c=True, outside=True)
+    made = k8s.patched(base, "svc/api", type="LoadBalancer", load_balancer_source_ranges=(ip_network("192.0.2.0/24"),))
+    explorer = ServiceTypeExplorer(made)
+    for kind, external, words in (
+        ("proxying", "Cluster", "dropped in the router. loadBalancerSourceRanges does not list 203.0.113.7, and a balancer that ends"),
+        ("proxying", "Local", "dropped in the router. loadBalancerSourceRanges does not list 203.0.113.7, and a balancer that ends"),
+        ("LoadBalancer", "Cluster", "dropped in node-a: NETFILTER_DROP, DROP in table filter"),
+    ):
+        for name, choice in (("type", kind), ("door", "balancer"), ("external", external), ("caller", "client")):
+            explorer.controls[name].value = choice
+        assert words in explorer.value.summary and explorer.value.tone == "bad"
 
 
 @pytest.mark.parametrize(("choices", "summary", "shown"), [

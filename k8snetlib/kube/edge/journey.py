@@ -38,7 +38,7 @@ TEXT = {
     "no-answer": "no HTTP answer",
     "userspace": "kube-proxy's userspace mode, removed in Kubernetes 1.26, ends the connection on {node} and opens one of its own: a journey "
     "is not followed through it",
-    "router": "router", "nobody": "{name}, which has nobody to send to",
+    "router": "router", "nobody": "{name}, which has nobody to send to", "kept out": "{name}, which keeps this client out",
     "no-family": "no ready endpoint of Service {key} has an IPv{version} address",
 }  # fmt: skip
 CONNECT_FAILED, CONNECT_TIMED_OUT = 502, 504
@@ -329,7 +329,7 @@ def _reason(key: str, trace: Trace, found: Entry) -> str:
     lost = trace if not trace.delivered or trace.reply is None else trace.reply
     where = _place(found, lost)
     if where == BALANCER:
-        where = TEXT["nobody"].format(name=where)
+        where = TEXT["kept out" if getattr(lost.end, "reason", "") == "NETFILTER_DROP" else "nobody"].format(name=where)
     return TEXT[key].format(reason=getattr(lost.end, "reason", ""), where=where)
 
 

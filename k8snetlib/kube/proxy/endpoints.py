@@ -128,9 +128,7 @@ def service_ports(services: Iterable[Service], version: int) -> list[ServicePort
             for each in service.load_balancer_ingress
             if each.ip is not None and each.ip.version == version and each.ip_mode == "VIP"
         )
-        ranges = tuple(each for each in service.load_balancer_source_ranges if each.version == version)
-        if any(each.prefixlen == 0 for each in ranges):
-            ranges = ()  # everybody is let in, whoever else is named
+        ranges = service.source_ranges(version)
         for port in service.ports:
             name = f"{service.key}:{port.name}" if port.name else service.key
             found.append(ServicePortInfo(name, service, port, cluster_ip, external, vips, ranges))
