@@ -236,6 +236,11 @@ def test_a_set_whose_one_listener_may_not_use_its_certificate_is_not_accepted():
     assert made.statuses.attached_sets == {"default/front": 0}
 
 
+def test_an_address_that_nobody_has_is_named_as_a_wish():
+    made = edge(a_gateway(a_listener(), more=", addresses: [{value: 192.0.2.99}]"))
+    assert any("asks for 192.0.2.99" in note for note in made.notes)
+
+
 def test_parameters_that_are_there_are_named_as_unread():
     there = "---\napiVersion: example.io/v1\nkind: Parameters\nmetadata: {name: some}\nspec: {}\n"
     made = edge(a_gateway(a_listener(), more=", infrastructure: {parametersRef: {group: example.io, kind: Parameters, name: some}}"), there)

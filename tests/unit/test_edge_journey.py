@@ -393,7 +393,10 @@ def test_it_takes_no_connection_from_outside_the_source_ranges(kind, cni, family
     assert journeys(outside, URL) == [(1, found)]
     assert [(each.tail, each.head, each.works) for each in found.connections] == [("client", "load balancer", False)]
     assert (found.balanced, found.answered, found.refused, found.closed, found.controller) == (True, False, False, False, None)
-    assert found.why == "the connection fails: NETFILTER_DROP in load balancer, which keeps this client out" and heard(found) == "nothing: it waits, then gives up"
+    assert (
+        found.why == "the connection fails: NETFILTER_DROP in load balancer, which keeps this client out"
+        and heard(found) == "nothing: it waits, then gives up"
+    )
     assert outside.journey(URL, node="node-b").answered, "the node port stays open"
     assert heard(breaks(cluster, URL)["ranges"].journey(URL)) == heard(found)
 

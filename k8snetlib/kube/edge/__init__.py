@@ -13,18 +13,13 @@ from .backends import Backends
 from .gateway import GatewayTable, GatewayWorld
 from .ingress import IngressTable
 from .objects import Gateway, GatewayClass, Ingress, IngressClass, ListenerSet, ReferenceGrant, Route
+from .remarks import remarks
 from .secrets import Secrets, known, secrets
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
 
-ASSUMED = "{place} {owner}: Secret {key} is not among the manifests and is taken to be there, as no Secret is"
-
 ISSUER = "cert-manager.io/"  # an annotation by which cert-manager makes the certificates that the object names
-
-PARAMETERS = "{place} {owner}: {ref} says to its implementation what no model can know, and is not read"
-
-RETRIES = "{place} {owner} rule {rule}: retry is not modelled, each request is sent to a backend once"
 
 
 @value
@@ -54,24 +49,7 @@ def edge_of(cluster: Cluster, certificates: frozenset[str] | None = None) -> Edg
         {each.name: each.labels for each in cluster.namespaces}, found, others, backends,
     )  # fmt: skip
     tables, statuses = gateway.tables(world)
-    pairs = [
-        (each.owner.location, each.name, f"{ref.namespace}/{ref.name}")
-        for each in statuses.listeners if each.works
-        for ref in each.listener.certificates
-    ]  # fmt: skip
-    answered = (each for each in ingresses if ingress.class_of(each, classes) is not None)
-    pairs += [(each.location, str(each), key) for each in answered for key, _ in ingress.named(each)]
-    assumed = [ASSUMED.format(place=place, owner=owner, key=key) for place, owner, key in pairs if found.assumed(key)]
-    untold = [
-        PARAMETERS.format(place=each.location, owner=each, ref=each.parameters)
-        for each in world.gateways if each.parameters and (each.parameters.kind, each.parameters.namespace, each.parameters.name) in others
-    ]  # fmt: skip
-    retried = [
-        RETRIES.format(place=each.location, owner=each, rule=rule.name or number)
-        for each in world.routes
-        for number, rule in enumerate(each.rules) if rule.retries
-    ]  # fmt: skip
-    notes = (*ingress.notes(ingresses, classes, found), *assumed, *untold, *retried)
+    notes = (*ingress.notes(ingresses, classes, found), *remarks(world, statuses, ingresses, classes, control.services))
     return Edge(ingress.tables(ingresses, classes, backends, found), tables, statuses, backends, notes)
 
 
