@@ -7,11 +7,11 @@ implementations: regular expressions stand between Exact and Prefix here, as in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ...errors import UnsupportedError
 from ...value import replace, value
-from .attach import ListenerStatus, ParentStatus, Statuses
+from .attach import Condition, ListenerStatus, ParentStatus, Statuses
 from .hostnames import host_matches, specificity
 from .http import Request, Response
 from .listener_sets import Merged, merged, refused, unclaimed
@@ -159,11 +159,12 @@ def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
     listeners = [status for each in made for status in each.listeners]
     attached, routes = attach(world, listeners, refused(sets))
     counted = {id(each): replace(each, attached=len(attached.get(id(each), ()))) for each in listeners}
+    apart = _apart(made, world, routes)
     found = {
         each.gateway.key: GatewayTable(
             each.gateway,
             tuple(Attached(counted[id(status)], router(world, status, attached.get(id(status), ()))) for status in each.listeners),
-            tuple(_apart(each, world, routes)),
+            tuple(apart[each.gateway.key]),
         )
         for each in made
     }
@@ -171,16 +172,27 @@ def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
     return found, Statuses(conditions, sets, tuple(counted.values()), routes, let_in)
 
 
-def _apart(made: Merged, world: GatewayWorld, routes: Mapping[tuple[str, str], Sequence[ParentStatus]]) -> Iterator[str]:
-    """What names this Gateway, or one that is not there, and is not attached."""
-    for key in sorted(key for key, lines in made.sets.items() if lines[0].status != "True"):
-        yield APART.format(name=f"ListenerSet {key}", why=str(made.sets[key][0]).partition(" ")[2])
+def _apart(made: Sequence[Merged], world: GatewayWorld, routes: Mapping[tuple[str, str], Sequence[ParentStatus]]) -> dict[str, list[str]]:
+    """By Gateway, what names it, or one that is not there, and is not attached."""
+    found: dict[str, list[str]] = {each.gateway.key: [] for each in made}
+    home = {(Gateway.kind, key): key for key in found}
+    for each in made:
+        home |= {(ListenerSet.kind, key): each.gateway.key for key in each.sets}
+        refused = sorted(key for key, lines in each.sets.items() if lines[0].status != "True")
+        found[each.gateway.key] += [APART.format(name=f"ListenerSet {key}", why=_reason(each.sets[key])) for key in refused]
     there = {(each.kind, each.key) for each in (*world.gateways, *world.sets)}
-    mine = {(Gateway.kind, made.gateway.key), *((ListenerSet.kind, key) for key in made.sets)}
+    strays = []
     for route in world.routes:
-        for each in routes.get((route.kind, route.key), ()):
-            if (each.parent.kind, each.parent.key) in mine and not each.accepted:
-                yield APART.format(name=route, why=str(each.conditions[0]).partition(" ")[2])
+        for status in routes.get((route.kind, route.key), ()):
+            if not status.accepted:
+                found[home[status.parent.kind, status.parent.key]].append(APART.format(name=route, why=_reason(status.conditions)))
         for parent in route.parents:
-            if parent.group == GATEWAY_GROUP and parent.kind in (Gateway.kind, ListenerSet.kind) and (parent.kind, parent.key) not in there:
-                yield APART.format(name=route, why=NO_PARENT.format(parent=parent))
+            known = parent.group != GATEWAY_GROUP or parent.kind not in (Gateway.kind, ListenerSet.kind)
+            if not known and (parent.kind, parent.key) not in there:
+                strays.append(APART.format(name=route, why=NO_PARENT.format(parent=parent)))
+    return {key: [*lines, *strays] for key, lines in found.items()}
+
+
+def _reason(conditions: Sequence[Condition]) -> str:
+    """The first condition's reason, with its words."""
+    return str(conditions[0]).partition(" ")[2]
