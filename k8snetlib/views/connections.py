@@ -11,7 +11,7 @@ from ..kube.edge.journey import Connection, Journey
 from ..linux.addresses import endpoint
 from .figure import Figure
 from .journey import TEXT as WORDS
-from .journey import response
+from .journey import ends_tls, response
 from .journey_picture import end_address, short
 from .render import canvas
 from .routes import matched
@@ -87,13 +87,6 @@ def _class(found: Journey, each: Connection) -> str:
     if found.balanced and each is found.connections[0]:
         return "outside"
     return "service" if each is found.incoming and (found.controller or found.onward) else "pod"
-
-
-def ends_tls(found: Journey, number: int) -> bool:
-    """Whether the receiver of a connection is the one that has the key."""
-    each = found.connections[number - 1]
-    later = found.connections[number:]
-    return each.secure and each.there.delivered and not any(other.secure for other in later)
 
 
 def _certificate(found: Journey) -> str:

@@ -137,6 +137,13 @@ def response(found: Journey) -> str:
     return TEXT["because"].format(response=shown, why=found.why) if found.why else shown
 
 
+def ends_tls(found: Journey, number: int) -> bool:
+    """Whether the receiver of a connection is the one that has the key."""
+    each = found.connections[number - 1]
+    later = found.connections[number:]
+    return each.secure and each.there.delivered and not any(other.secure for other in later)
+
+
 def decided(found: Journey) -> str:
     """What the controller decided, in one line."""
     decision = found.decision

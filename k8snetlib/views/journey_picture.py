@@ -12,7 +12,7 @@ from ..linux.addresses import endpoint
 from ..linux.events import Encapsulated, Rewritten, Trace
 from .figure import Figure
 from .journey import TEXT as WORDS
-from .journey import place, response
+from .journey import ends_tls, place, response
 from .render import canvas
 from .routes import matched
 from .topology import role
@@ -34,7 +34,7 @@ TEXT = {
     "ends": "the client's connection ends here",
     "ends-second": "the balancer's connection ends here",
     "tls": "TLS ends here: {key}",
-    "own": "its own certificate",
+    "own": "its own certificate", "tls-pod": "TLS ends here",
     "rule": "{rule}\n→ {backend}",
     "passed": "passed on, unread\n→ {backend}",
     "says": "answers {response}",
@@ -139,6 +139,7 @@ class _Drawing:
             label = TEXT[key].format(name=netns, address=address, request=short(str(found.request)))
         elif trace.delivered and netns == trace.end.netns:
             label = TEXT["pod"].format(name=netns, address=address, peer=trace.end.packet.src, response=found.response)
+            lines += [TEXT["tls-pod"]] if ends_tls(found, number + 1) else []
         else:
             label = TEXT["machine"].format(name=netns, address=address).strip()
         return "\n".join([label, *lines]), kind

@@ -726,3 +726,13 @@ def test_a_client_outside_the_source_ranges_is_kept_out_by_the_balancer():
     ranges = (ip_network("192.0.2.0/24"),)
     cluster = patched(shop_with(balancer="Proxy"), "svc/edge", "edge", load_balancer_source_ranges=ranges)
     assert cluster.journey(URL).why.endswith("in load balancer, which keeps this client out")
+
+
+def test_where_tls_is_passed_through_it_ends_in_the_pod():
+    gate = GATE.replace("certificateRefs: [{name: cert}]", "mode: Passthrough").replace("protocol: HTTPS", "protocol: TLS")
+    route = ROUTE.replace("HTTPRoute", "TLSRoute").replace("PARENT", "{name: gate}").replace("{RULE}", "{" + BACKEND + "}")
+    cluster = applying(gate, route.replace("rules:", "hostnames: [x.com], rules:"))
+    found = cluster.journey("https://x.com/", name="gateway/default/gate")
+    assert (found.pod.name, found.certificate, found.answered) == ("web", "", True)
+    picture = journey_picture(found)
+    assert "TLS ends here" in picture.svg and "passed on, unread" in picture.svg and "TLS ends here:" not in picture.svg

@@ -13,7 +13,7 @@ from k8snetlib.errors import ManifestError, ModelError
 from k8snetlib.kube.cast import GATEWAY, INGRESS
 from k8snetlib.kube.edge.create import RuleLine, create_ingress, manifest
 from k8snetlib.kube.manifests import loads
-from k8snetlib.views.connections import ends_tls
+from k8snetlib.views.journey import ends_tls
 from k8snetlib.views.kubectl_describe import aligned
 from k8snetlib.widgets import RulesExplorer
 from k8snetlib.widgets.rules import MOST, TO, TYPES
