@@ -18,6 +18,20 @@ EDGE = frozenset(
 READ = MODELLED | EDGE
 CLUSTER_SCOPED = frozenset(["Node", "Namespace", "IngressClass", "GatewayClass"])
 
+GATEWAY = "gateway.networking.k8s.io/v1"
+GATEWAY_GROUPS = frozenset(["gateway.networking.k8s.io", "gateway.networking.x-k8s.io", "networking.x-k8s.io"])
+"""The group of the Gateway API, that of its experiments, and the one it had before v1alpha2."""
+GATEWAY_KINDS = EDGE - {"Ingress", "IngressClass"}
+GATEWAY_NAMES = {"XListenerSet": "ListenerSet", "ReferencePolicy": "ReferenceGrant"}
+"""What kinds were called before they were in the standard channel."""
+ALPHA = frozenset(
+    [
+        ("gateway.networking.k8s.io/v1alpha2", "TCPRoute"), ("gateway.networking.k8s.io/v1alpha2", "UDPRoute"),
+        ("gateway.networking.k8s.io/v1alpha2", "TLSRoute"), ("gateway.networking.k8s.io/v1alpha3", "TLSRoute"),
+    ]
+)  # fmt: skip
+"""Deprecated versions with the fields of v1, as which they are read: clusters with the experimental channel serve them."""
+
 _SERVED = """
 v1: Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod PodTemplate
     ReplicationController ResourceQuota Secret Service ServiceAccount
