@@ -12,7 +12,7 @@ from ..value import replace
 from . import schema_json, schema_yaml
 from . import schema_kinds as kinds
 from .apiserver import KINDS, admit
-from .manifests import Manifests, Skipped, locate
+from .manifests import Bearing, Manifests, Skipped, locate
 from .objects import Deployment, Location, Named, Pod, Workload
 from .schema import Fault, check, closest, describe, literal
 from .schema_places import Document, Path, Progress, dotted
@@ -111,7 +111,8 @@ class Reader:
                 raise Fault(f"must be a string, not {describe(text)}: put it in quotes", ("metadata", key))
         if not name and why != kinds.CLIENT_SIDE:
             raise Fault("required value: name or generateName", ("metadata", "name"))
-        self.skipped.append(Skipped(kind, name, namespace, location, why))
+        bearing: Bearing = "none" if why in kinds.NO_BEARING else "unknown" if why.startswith(kinds.CUSTOM) else "some"
+        self.skipped.append(Skipped(kind, name, namespace, location, why, bearing))
 
     def result(self, names: str) -> Manifests:
         if not self.objects and not self.skipped:
@@ -206,7 +207,7 @@ def _why_skipped(version: str, kind: str) -> str:
 def _why_custom(group: str, version: str, kind: str) -> str:
     """As ``_why_skipped``, for a custom resource; Fault for a version of the Gateway API that is not served."""
     if group not in kinds.GATEWAY_GROUPS:
-        return f"{kinds.CUSTOM}: API group {group}"
+        return kinds.CONTROLLED.get(group) or f"{kinds.CUSTOM}: API group {group}"
     now = kinds.GATEWAY_NAMES.get(kind, kind)
     if now in kinds.GATEWAY_KINDS:
         write = f"write apiVersion: {kinds.GATEWAY}" + (f" and kind: {now}" if now != kind else "")

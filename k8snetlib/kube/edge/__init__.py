@@ -13,7 +13,7 @@ from .backends import Backends
 from .gateway import GatewayTable, GatewayWorld
 from .ingress import IngressTable
 from .objects import Gateway, GatewayClass, Ingress, IngressClass, ListenerSet, ReferenceGrant, Route
-from .secrets import certificates
+from .secrets import certificates, referred
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
@@ -45,9 +45,7 @@ def edge_of(cluster: Cluster, secrets: frozenset[str] | None = None) -> Edge:
     backends = Backends(control.services, control.slices)
     classes = manifests.of(IngressClass)
     ingresses = manifests.of(Ingress)
-    owners = (*manifests.of(Gateway), *manifests.of(ListenerSet))
-    wanted = {f"{ref.namespace}/{ref.name}" for owner in owners for each in owner.listeners for ref in each.certificates}
-    known = certificates(cluster.skipped, wanted) or None if secrets is None else dict.fromkeys(secrets, "")
+    known = certificates(cluster.skipped, referred(manifests)) or None if secrets is None else dict.fromkeys(secrets, "")
     others = frozenset((each.kind, each.namespace or "default", each.name) for each in cluster.skipped)
     world = GatewayWorld(
         manifests.of(Gateway), manifests.of(GatewayClass), manifests.of(ListenerSet), manifests.of(Route), manifests.of(ReferenceGrant),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
+from .objects import Gateway, Ingress, ListenerSet
+
 if TYPE_CHECKING:
-    from ..manifests import Skipped
+    from ..manifests import Manifests, Skipped
 
 TEXT = {
     "missing": "Secret {key} has no {name}",
@@ -16,6 +18,13 @@ TEXT = {
 FIELDS = ("tls.crt", "tls.key")
 """What a Secret of type kubernetes.io/tls has."""
 PEM = b"-----BEGIN "
+
+
+def referred(manifests: Manifests) -> frozenset[str]:
+    """The keys of the Secrets whose certificates Ingresses, Gateways and ListenerSets show."""
+    owners = (*manifests.of(Gateway), *manifests.of(ListenerSet))
+    listeners = {f"{ref.namespace}/{ref.name}" for owner in owners for each in owner.listeners for ref in each.certificates}
+    return frozenset(listeners | {f"{each.namespace}/{tls.secret_name}" for each in manifests.of(Ingress) for tls in each.tls})
 
 
 def certificates(skipped: Iterable[Skipped], wanted: Container[str]) -> dict[str, str]:
