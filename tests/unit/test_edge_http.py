@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
 
 import pytest
@@ -12,6 +13,7 @@ from k8snetlib.kube.edge.filters import Cors, HeaderModifier, PathModifier, Redi
 from k8snetlib.kube.edge.hostnames import host_matches
 from k8snetlib.kube.edge.http import PathMatch, Response, request
 from k8snetlib.kube.edge.objects import Gateway, GatewayClass, Ingress, IngressClass, Route
+from k8snetlib.kube.edge.patterns import pattern_of
 from k8snetlib.kube.edge.routing import answered, pick
 from k8snetlib.kube.edge.translate import DIFFERENCES, http_routes
 from k8snetlib.kube.manifests import loads
@@ -106,6 +108,31 @@ PATHS = [
 @pytest.mark.parametrize(("kind", "pattern", "path", "fits"), PATHS)
 def test_paths(kind, pattern, path, fits):
     assert PathMatch(kind, pattern).matches(path) is fits
+
+
+PATTERNS = [
+    ("[[:digit:]]+", "42", "4a"), ("[[:alpha:]_]*", "aZ_", "4"), ("[a-c[:digit:]x]", "b 7 x", "d : ["), ("[^[:digit:]]", "a é", "7"),
+    ("[[:^digit:]]", "a é", "7"), ("[[:alnum:]-_.]+", "a-b_c.9", "a+ /"), ("[[:lower:]]", "a", "A é"), ("[[:upper:]]", "A", "a"),
+    ("[[:space:]]", "\t", "a"), ("[[:xdigit:]]{2}", "fF 09", "fg"), ("[[:punct:]]", "! [ ] / ~ \\ ^ - ` _", "a 4"), ("[[:word:]]+", "a_9", "é -"),
+    (r"[\w-.]+", "a-b.c", "a+b"), ("[a&&b]+", "a&b", "c"), ("[[a]", "[ a", "b"), ("[]a]", "] a", "b"), ("[+--]", "+ , -", "."), ("[^-a]", "b", "- a"),
+    ("[a-c-e]", "- b e", "d"), (r"\[[:digit:]]", "[:] [d]", "7"), (r"[\x41-\x43]", "B", "x"), ("[:digit:]", "d :", "7"), (r"[\]\-]", "] -", "a"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "fitting", "others"), PATTERNS)
+def test_what_stands_in_brackets(pattern, fitting, others):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = pattern_of(pattern)
+    assert [word for word in f"{fitting} {others}".split(" ") if found.fullmatch(word)] == fitting.split(" ")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[", "[a", "[]", "[^", "[a-", "[b-a]", "[a--]", "[[:digit:]", "[[:number:]]", "[a-[:digit:]]", "(", "a{9999999999999}"]
+)
+def test_what_is_no_regular_expression(pattern):
+    with pytest.raises(ModelError, match="is no regular expression here"):
+        pattern_of(pattern)
 
 
 HOSTS = [
