@@ -277,6 +277,24 @@ def test_annotations_of_one_controller_are_said_to_change_nothing():
     assert "taken as Prefix" in first and "rewrite-target" in second
 
 
+ANNOTATIONS = [
+    ("nginx.ingress.kubernetes.io/rewrite-target", True), ("nginx.org/rewrites", True), ("nginx.com/sticky-cookie-services", True),
+    ("konghq.com/strip-path", True), ("configuration.konghq.com/x", True), ("appgw.ingress.kubernetes.io/ssl-redirect", True),
+    ("ingress.kubernetes.io/ssl-redirect", True), ("projectcontour.io/websocket-routes", True), ("alb.ingress.kubernetes.io/scheme", True),
+    ("haproxy.org/path-rewrite", True), ("haproxy-ingress.github.io/rewrite-target", True),
+    ("traefik.ingress.kubernetes.io/router.middlewares", True), ("cert-manager.io/cluster-issuer", False),
+    ("acme.cert-manager.io/http01-edit-in-place", False), ("kubernetes.io/ingress.class", False), ("ingress", False),
+    ("notnginx.org/rewrites", False), ("external-dns.alpha.kubernetes.io/target", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "said"), ANNOTATIONS)
+def test_which_annotations_are_for_one_controller_alone(key, said):
+    text = an_ingress("f.com / Prefix a").replace("{name: i}", f"{{name: i, annotations: {{{key}: x}}}}")
+    told = [each for each in ingress.notes(loads(text).of(Ingress), ()) if "for one controller alone" in each]
+    assert [key in each for each in told] == [True] * said
+
+
 # --- Gateway API: precedence
 
 PRECEDENCE = [
