@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import ManifestError, ModelError
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 TEXT = {
     "reading": "reading manifests",
-    "skipped": "{n} objects have no bearing on this trace ({kinds})",
+    "none": "without bearing on this trace: {n} ({kinds})",
+    "unknown": "warning: left out are {n} custom resources, with all that their controllers make of them ({kinds})",
+    "some": "warning: {kind} {names} {why}; the real answer may differ",
+    "more": "{names} and {n} more",
     "note": "note: {words}",
     "reply": "the way back",
     "no-reply": "nobody answers",
@@ -37,6 +41,7 @@ TEXT = {
     "one": "--{option} shows outcomes, so it does not go with {others}",
 }
 CNI = "vxlan"  # where none is chosen
+MOST_NAMES = 3
 BOLD, RED, GREEN, DIM, RESET = "\033[1m", "\033[31m", "\033[32m", "\033[2m", "\033[0m"
 
 
@@ -187,9 +192,37 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
 def _remarks(cluster: Cluster, more: tuple[str, ...] = ()) -> None:
     for words in (*cluster.notes, *more):
         print(TEXT["note"].format(words=words), file=sys.stderr)
-    if cluster.skipped:
-        kinds = ", ".join(sorted({s.kind for s in cluster.skipped}))
-        print(TEXT["skipped"].format(n=len(cluster.skipped), kinds=kinds), file=sys.stderr)
+    for words in _left_out(cluster):
+        print(words, file=sys.stderr)
+
+
+def _left_out(cluster: Cluster) -> Iterator[str]:
+    """What the manifests hold and the model leaves out: what may change the answer, a line a kind with the reason, and what does not."""
+    shown = _shown_secrets(cluster)
+    others: dict[str, list[str]] = {"unknown": [], "none": []}
+    named: dict[tuple[str, str], list[str]] = {}
+    for each in cluster.skipped:
+        name = f"{each.namespace}/{each.name}" if each.namespace else each.name
+        if each.bearing == "some":
+            named.setdefault((each.kind, each.why), []).append(name)
+        elif each.kind != "Secret" or f"{each.namespace or 'default'}/{each.name}" not in shown:
+            others[each.bearing].append(each.kind)
+    for (kind, why), names in sorted(named.items()):
+        listed = ", ".join(names[:MOST_NAMES])
+        listed = TEXT["more"].format(names=listed, n=len(names) - MOST_NAMES) if len(names) > MOST_NAMES else listed
+        yield TEXT["some"].format(kind=kind, names=listed, why=why)
+    for bearing, kinds in others.items():
+        if kinds:
+            yield TEXT[bearing].format(n=len(kinds), kinds=", ".join(sorted(set(kinds))))
+
+
+def _shown_secrets(cluster: Cluster) -> frozenset[str]:
+    """The keys of the Secrets at which the edge looks."""
+    if cluster.manifests is None or all(each.kind != "Secret" for each in cluster.skipped):
+        return frozenset()
+    from ..kube.edge.secrets import references
+
+    return frozenset(key for _, key in references(cluster.manifests))
 
 
 def _paint(line: str) -> str:

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path as FilePath
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from ..errors import ManifestError
 from ..value import replace, value
@@ -23,18 +23,21 @@ SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 64 << 20
 """Larger files are refused: etcd itself limits an object to 1.5 MiB."""
 USUAL_BYTES = 1 << 16  # room for the largest file there may be is not free, even if it stays empty
+Bearing = Literal["none", "unknown", "some"]
 T = TypeVar("T")
 
 
 @value
 class Skipped:
-    """An object that the manifests hold and that the model leaves out, and why."""
+    """An object that the manifests hold and that the model leaves out, and why. ``bearing`` is what it has on an answer: none, some (a real
+    cluster may answer otherwise), or unknown, where it is up to a controller that the model does not know."""
 
     kind: str
     name: str
     namespace: str
     location: Location
     why: str
+    bearing: Bearing = "none"
 
     def __str__(self) -> str:
         name = f"{self.namespace}/{self.name}" if self.namespace else self.name

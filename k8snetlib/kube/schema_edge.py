@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from ..errors import ModelError
 from .edge.http import Backend, Match, NameMatch, PathMatch
 from .edge.objects import (
     OLD_CLASS,
@@ -30,6 +31,7 @@ from .edge.objects import (
     TLSRoute,
     UDPRoute,
 )
+from .edge.patterns import pattern_of
 from .objects import Location, ObjectMeta
 from .schema import Fault
 from .schema_filters import backend_ref, filters_of, first_of_each
@@ -196,9 +198,9 @@ def _pattern_ok(data: Data, path: Path) -> bool:
     """True, or a Fault for a regular expression that this library cannot read; which dialect it is in is left to implementations."""
     if data["type"] == "RegularExpression":
         try:
-            re.compile(data["value"])
-        except re.error as error:
-            raise Fault(f"this is no regular expression here: {error}", (*path, "value")) from None
+            pattern_of(data["value"])
+        except ModelError as error:
+            raise Fault(str(error), (*path, "value")) from None
     return True
 
 

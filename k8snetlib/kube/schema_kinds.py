@@ -18,6 +18,20 @@ EDGE = frozenset(
 READ = MODELLED | EDGE
 CLUSTER_SCOPED = frozenset(["Node", "Namespace", "IngressClass", "GatewayClass"])
 
+GATEWAY = "gateway.networking.k8s.io/v1"
+GATEWAY_GROUPS = frozenset(["gateway.networking.k8s.io", "gateway.networking.x-k8s.io", "networking.x-k8s.io"])
+"""The group of the Gateway API, that of its experiments, and the one it had before v1alpha2."""
+GATEWAY_KINDS = EDGE - {"Ingress", "IngressClass"}
+GATEWAY_NAMES = {"XListenerSet": "ListenerSet", "ReferencePolicy": "ReferenceGrant"}
+"""What kinds were called before they were in the standard channel."""
+ALPHA = frozenset(
+    [
+        ("gateway.networking.k8s.io/v1alpha2", "TCPRoute"), ("gateway.networking.k8s.io/v1alpha2", "UDPRoute"),
+        ("gateway.networking.k8s.io/v1alpha2", "TLSRoute"), ("gateway.networking.k8s.io/v1alpha3", "TLSRoute"),
+    ]
+)  # fmt: skip
+"""Deprecated versions with the fields of v1, as which they are read: clusters with the experimental channel serve them."""
+
 _SERVED = """
 v1: Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod PodTemplate
     ReplicationController ResourceQuota Secret Service ServiceAccount
@@ -93,7 +107,7 @@ flowcontrol.apiserver.k8s.io/v1beta3 1.32 flowcontrol.apiserver.k8s.io/v1: FlowS
 NOT_NETWORK = "has no bearing on the Pod network"
 _LATER = "this model does not read it yet"
 SKIPPED: dict[str, str] = {
-    "NetworkPolicy": "neither the bridge plug-in nor Flannel enforces it: as in a real cluster with them, nothing is blocked",
+    "NetworkPolicy": "is not in this model yet, whatever the network plug-in: nothing is blocked",
     "ServiceCIDR": f"adds a range of Service addresses; {_LATER}, and takes the cluster's own range",
     "IPAddress": "records an address that the API server gave to a Service",
     "CronJob": "makes Jobs at their time: there is no Pod now",
@@ -103,7 +117,24 @@ SKIPPED: dict[str, str] = {
 GATEWAY_API = "belongs to the Gateway API and is not among the kinds that this model reads"
 BACKEND_TLS = "asks a gateway to speak TLS to the Pods too: the same Pods get the same requests, and here that connection is drawn plain"
 CUSTOM = "is a custom resource, not part of Kubernetes 1.36"
+ROUTES = "is for a controller of its own, which may route or refuse requests by it, and is not read"
+PLUGIN = "is for a network plug-in or a load balancer, which may route or drop packets by it, and is not read"
 CLIENT_SIDE = "configures a tool or component and is no object of the cluster"
+NO_BEARING = frozenset([NOT_NETWORK, CLIENT_SIDE, *(SKIPPED[kind] for kind in ("IPAddress", "CronJob", "PodTemplate"))])
+"""The reasons by which an answer is the same with the object and without it."""
+
+_CONTROLLERS = """
+apisix.apache.org appgw.ingress.azure.io appgw.ingress.k8s.io appmesh.k8s.aws cloud.google.com configuration.konghq.com core.haproxy.org
+elbv2.k8s.aws gateway.envoyproxy.io gateway.k8s.aws gateway.kgateway.dev gateway.nginx.org gateway.solo.io getambassador.io
+ingress.v1.haproxy.org ingress.v3.haproxy.org k8s.nginx.org linkerd.io multicluster.x-k8s.io networking.gke.io networking.istio.io
+policy.linkerd.io projectcontour.io route.openshift.io security.istio.io split.smi-spec.io traefik.containo.us traefik.io
+"""
+_PLUGINS = """
+cilium.io crd.antrea.io crd.k8s.amazonaws.com crd.projectcalico.org k8s.cni.cncf.io k8s.ovn.org kubeovn.io metallb.io networking.k8s.aws
+policy.networking.k8s.io projectcalico.org vpcresources.k8s.aws whereabouts.cni.cncf.io
+"""
+CONTROLLED: dict[str, str] = dict.fromkeys(_CONTROLLERS.split(), ROUTES) | dict.fromkeys(_PLUGINS.split(), PLUGIN)
+"""API group of custom resources -> why what they say may change an answer."""
 
 # API groups of files that look like manifests and are read by a program, not by the API server; they have no metadata
 CLIENT_SIDE_GROUPS = frozenset(

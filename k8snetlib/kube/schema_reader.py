@@ -12,7 +12,7 @@ from ..value import replace
 from . import schema_json, schema_yaml
 from . import schema_kinds as kinds
 from .apiserver import KINDS, admit
-from .manifests import Manifests, Skipped, locate
+from .manifests import Bearing, Manifests, Skipped, locate
 from .objects import Deployment, Location, Named, Pod, Workload
 from .schema import Fault, check, closest, describe, literal
 from .schema_places import Document, Path, Progress, dotted
@@ -83,11 +83,14 @@ class Reader:
         why = _why_skipped(version, kind)
         if (version, kind) in KINDS:
             data = admit(data)
+        elif (version, kind) in kinds.ALPHA:
+            data = _as_v1(data)
+            self.notes.append(f"{location}: {_ALPHA.format(kind=kind, version=version)}")
+        elif not why:
+            check(kind, data)
         if why:
             self.skip(data, kind, version, location, why)
             return
-        if (version, kind) not in KINDS:
-            check(kind, data)
         meta = metadata(data.get("metadata", {}), kind)
         if "spec" not in data and kind not in ("Node", "Namespace", "EndpointSlice", "Endpoints"):
             raise Fault("required value", ("spec",))
@@ -108,7 +111,8 @@ class Reader:
                 raise Fault(f"must be a string, not {describe(text)}: put it in quotes", ("metadata", key))
         if not name and why != kinds.CLIENT_SIDE:
             raise Fault("required value: name or generateName", ("metadata", "name"))
-        self.skipped.append(Skipped(kind, name, namespace, location, why))
+        bearing: Bearing = "none" if why in kinds.NO_BEARING else "unknown" if why.startswith(kinds.CUSTOM) else "some"
+        self.skipped.append(Skipped(kind, name, namespace, location, why, bearing))
 
     def result(self, names: str) -> Manifests:
         if not self.objects and not self.skipped:
@@ -178,7 +182,7 @@ def _why_skipped(version: str, kind: str) -> str:
     """Why an object is skipped, or "" if it is one that the model reads; raises Fault for a kind that Kubernetes 1.36 does not serve."""
     if kind in kinds.SERVED.get(version, ()):
         return "" if kind in kinds.READ else kinds.SKIPPED.get(kind, kinds.NOT_NETWORK)
-    if (version, kind) in KINDS:  # of the Gateway API
+    if (version, kind) in KINDS or (version, kind) in kinds.ALPHA:  # of the Gateway API
         return ""
     removed = kinds.REMOVED.get((version, kind))
     if removed:
@@ -188,9 +192,7 @@ def _why_skipped(version: str, kind: str) -> str:
     if group in kinds.CLIENT_SIDE_GROUPS or (version, kind) == ("v1", "Config"):
         return kinds.CLIENT_SIDE
     if group not in kinds.GROUPS and "." in group:  # the group of a custom resource has a dot
-        if group == "gateway.networking.k8s.io":
-            return kinds.BACKEND_TLS if kind == "BackendTLSPolicy" else kinds.GATEWAY_API
-        return f"{kinds.CUSTOM}: API group {group}"
+        return _why_custom(group, version, kind)
     if version in kinds.SERVED:
         homes = [each for each, names in kinds.SERVED.items() if kind in names]
         if homes:
@@ -200,6 +202,30 @@ def _why_skipped(version: str, kind: str) -> str:
     homes = [each for each, names in kinds.SERVED.items() if kind in names]
     meant = closest(version, homes or kinds.SERVED) or (homes[0] if homes else "")
     raise Fault(f"Kubernetes 1.36 serves no API version {literal(version)}", ("apiVersion",), meant)
+
+
+def _why_custom(group: str, version: str, kind: str) -> str:
+    """As ``_why_skipped``, for a custom resource; Fault for a version of the Gateway API that is not served."""
+    if group not in kinds.GATEWAY_GROUPS:
+        return kinds.CONTROLLED.get(group) or f"{kinds.CUSTOM}: API group {group}"
+    now = kinds.GATEWAY_NAMES.get(kind, kind)
+    if now in kinds.GATEWAY_KINDS:
+        write = f"write apiVersion: {kinds.GATEWAY}" + (f" and kind: {now}" if now != kind else "")
+        raise Fault(f"{kind} of {version} is not served by Gateway API 1.6: {write}", ("apiVersion",))
+    return kinds.BACKEND_TLS if kind == "BackendTLSPolicy" else kinds.GATEWAY_API
+
+
+_ALPHA = f"{{kind}} of {{version}} is deprecated, and the standard channel does not serve it: write apiVersion: {kinds.GATEWAY}"
+
+
+def _as_v1(data: dict[str, Any]) -> dict[str, Any]:
+    """An object of an alpha version as v1 admits it; where v1 asks for more, the mistake says that it is v1 that asks."""
+    try:
+        return admit(data | {"apiVersion": kinds.GATEWAY})
+    except Fault as fault:
+        for each in (fault, *fault.others):
+            each.message = f"read as v1: {each.message}"
+        raise
 
 
 # --- remarks: what the API server answers with a warning, or what would otherwise pass unseen

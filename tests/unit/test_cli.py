@@ -85,6 +85,43 @@ def test_damaged_manifests(text: str, words: str, tmp_path: Path, capsys: pytest
     assert words in told and str(path) in told and told.count("\n") == 1
 
 
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}\n"
+POLICY = "is not in this model yet, whatever the network plug-in: nothing is blocked; the real answer may differ"
+ROUTES = "is for a controller of its own, which may route or refuse requests by it, and is not read; the real answer may differ"
+# fmt: off
+BESIDE = [
+    ([], []),
+    (["v1 ConfigMap c", "v1 Secret s", "rbac.authorization.k8s.io/v1 Role r"], ["without bearing on this trace: 3 (ConfigMap, Role, Secret)"]),
+    (["networking.k8s.io/v1 NetworkPolicy deny", "v1 ConfigMap c"],
+     [f"warning: NetworkPolicy default/deny {POLICY}", "without bearing on this trace: 1 (ConfigMap)"]),
+    ([f"networking.k8s.io/v1 NetworkPolicy p{n}" for n in range(5)], [f"warning: NetworkPolicy default/p0, default/p1, default/p2 and 2 more {POLICY}"]),
+    (["networking.istio.io/v1 VirtualService v", "traefik.io/v1alpha1 IngressRoute i"],
+     [f"warning: IngressRoute i {ROUTES}", f"warning: VirtualService v {ROUTES}"]),
+    (["cert-manager.io/v1 Certificate c", "monitoring.coreos.com/v1 ServiceMonitor m"],
+     ["warning: left out are 2 custom resources, with all that their controllers make of them (Certificate, ServiceMonitor)"]),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("cni", ["bridge", "ipip"])
+@pytest.mark.parametrize(("objects", "lines"), BESIDE)
+def test_what_is_left_out_is_told_with_its_reason(objects, lines, cni, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    made = [f"apiVersion: {v}\nkind: {k}\nmetadata: {{name: {n}}}\nspec: {{podSelector: {{}}}}\n" for v, k, n in map(str.split, objects)]
+    (tmp_path / "more.yaml").write_text("---\n".join([POD, *made]))
+    assert run("trace", str(tmp_path), "--from", "web", "--to", "web:80", "--short", "--cni", cni) == 0
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_secrets_that_an_ingress_shows_are_not_said_to_have_no_bearing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    ingress = (
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i}\nspec: {tls: [{secretName: used}], rules: [{host: a.com}]}\n"
+    )
+    secrets = [f"apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\n" for name in ("used", "other")]
+    (tmp_path / "more.yaml").write_text("---\n".join([POD, ingress, *secrets]))
+    assert run("trace", str(tmp_path), "--from", "web", "--to", "web:80", "--short") == 0
+    assert capsys.readouterr().err == "without bearing on this trace: 1 (Secret)\n"
+
+
 def test_pcap_opens_in_tshark(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     path = tmp_path / "walk.pcapng"
     assert run("trace", "--from", "web", "--to", "api-2:8080", "--pcap", str(path), "--reply") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from fractions import Fraction
 
 import pytest
@@ -12,6 +13,7 @@ from k8snetlib.kube.edge.filters import Cors, HeaderModifier, PathModifier, Redi
 from k8snetlib.kube.edge.hostnames import host_matches
 from k8snetlib.kube.edge.http import PathMatch, Response, request
 from k8snetlib.kube.edge.objects import Gateway, GatewayClass, Ingress, IngressClass, Route
+from k8snetlib.kube.edge.patterns import pattern_of
 from k8snetlib.kube.edge.routing import answered, pick
 from k8snetlib.kube.edge.translate import DIFFERENCES, http_routes
 from k8snetlib.kube.manifests import loads
@@ -106,6 +108,31 @@ PATHS = [
 @pytest.mark.parametrize(("kind", "pattern", "path", "fits"), PATHS)
 def test_paths(kind, pattern, path, fits):
     assert PathMatch(kind, pattern).matches(path) is fits
+
+
+PATTERNS = [
+    ("[[:digit:]]+", "42", "4a"), ("[[:alpha:]_]*", "aZ_", "4"), ("[a-c[:digit:]x]", "b 7 x", "d : ["), ("[^[:digit:]]", "a é", "7"),
+    ("[[:^digit:]]", "a é", "7"), ("[[:alnum:]-_.]+", "a-b_c.9", "a+ /"), ("[[:lower:]]", "a", "A é"), ("[[:upper:]]", "A", "a"),
+    ("[[:space:]]", "\t", "a"), ("[[:xdigit:]]{2}", "fF 09", "fg"), ("[[:punct:]]", "! [ ] / ~ \\ ^ - ` _", "a 4"), ("[[:word:]]+", "a_9", "é -"),
+    (r"[\w-.]+", "a-b.c", "a+b"), ("[a&&b]+", "a&b", "c"), ("[[a]", "[ a", "b"), ("[]a]", "] a", "b"), ("[+--]", "+ , -", "."), ("[^-a]", "b", "- a"),
+    ("[a-c-e]", "- b e", "d"), (r"\[[:digit:]]", "[:] [d]", "7"), (r"[\x41-\x43]", "B", "x"), ("[:digit:]", "d :", "7"), (r"[\]\-]", "] -", "a"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("pattern", "fitting", "others"), PATTERNS)
+def test_what_stands_in_brackets(pattern, fitting, others):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = pattern_of(pattern)
+    assert [word for word in f"{fitting} {others}".split(" ") if found.fullmatch(word)] == fitting.split(" ")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[", "[a", "[]", "[^", "[a-", "[b-a]", "[a--]", "[[:digit:]", "[[:number:]]", "[a-[:digit:]]", "(", "a{9999999999999}"]
+)
+def test_what_is_no_regular_expression(pattern):
+    with pytest.raises(ModelError, match="is no regular expression here"):
+        pattern_of(pattern)
 
 
 HOSTS = [
@@ -248,6 +275,24 @@ def test_annotations_of_one_controller_are_said_to_change_nothing():
     )
     first, second = ingress.notes(loads(text).of(Ingress), ())
     assert "taken as Prefix" in first and "rewrite-target" in second
+
+
+ANNOTATIONS = [
+    ("nginx.ingress.kubernetes.io/rewrite-target", True), ("nginx.org/rewrites", True), ("nginx.com/sticky-cookie-services", True),
+    ("konghq.com/strip-path", True), ("configuration.konghq.com/x", True), ("appgw.ingress.kubernetes.io/ssl-redirect", True),
+    ("ingress.kubernetes.io/ssl-redirect", True), ("projectcontour.io/websocket-routes", True), ("alb.ingress.kubernetes.io/scheme", True),
+    ("haproxy.org/path-rewrite", True), ("haproxy-ingress.github.io/rewrite-target", True),
+    ("traefik.ingress.kubernetes.io/router.middlewares", True), ("cert-manager.io/cluster-issuer", False),
+    ("acme.cert-manager.io/http01-edit-in-place", False), ("kubernetes.io/ingress.class", False), ("ingress", False),
+    ("notnginx.org/rewrites", False), ("external-dns.alpha.kubernetes.io/target", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "said"), ANNOTATIONS)
+def test_which_annotations_are_for_one_controller_alone(key, said):
+    text = an_ingress("f.com / Prefix a").replace("{name: i}", f"{{name: i, annotations: {{{key}: x}}}}")
+    told = [each for each in ingress.notes(loads(text).of(Ingress), ()) if "for one controller alone" in each]
+    assert [key in each for each in told] == [True] * said
 
 
 # --- Gateway API: precedence

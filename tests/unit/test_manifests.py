@@ -466,25 +466,71 @@ def test_deep_parts_of_a_pod_are_known():
 
 # --- what is skipped, and remarks
 
+GATEWAY_API = "belongs to the Gateway API and is not among the kinds that this model reads"
+ROUTES = "is for a controller of its own, which may route or refuse requests by it, and is not read"
+HOSTS = "hostnames: [a.com], "
 # fmt: off
 SKIPPED = [
-    ("v1", "ConfigMap", "has no bearing on the Pod network"),
-    ("rbac.authorization.k8s.io/v1", "Role", "has no bearing on the Pod network"),
-    ("autoscaling/v2", "HorizontalPodAutoscaler", "changes replicas with the load: the model keeps spec.replicas"),
-    ("batch/v1", "CronJob", "makes Jobs at their time: there is no Pod now"),
-    ("networking.k8s.io/v1", "NetworkPolicy",
-     "neither the bridge plug-in nor Flannel enforces it: as in a real cluster with them, nothing is blocked"),
-    ("gateway.networking.x-k8s.io/v1alpha1", "XMesh", "is a custom resource, not part of Kubernetes 1.36: API group gateway.networking.x-k8s.io"),
-    ("gateway.networking.k8s.io/v1alpha2", "XRoute", "belongs to the Gateway API and is not among the kinds that this model reads"),
-    ("serving.knative.dev/v1", "Service", "is a custom resource, not part of Kubernetes 1.36: API group serving.knative.dev"),
+    ("v1", "ConfigMap", "none", "has no bearing on the Pod network"),
+    ("rbac.authorization.k8s.io/v1", "Role", "none", "has no bearing on the Pod network"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler", "some", "changes replicas with the load: the model keeps spec.replicas"),
+    ("batch/v1", "CronJob", "none", "makes Jobs at their time: there is no Pod now"),
+    ("networking.k8s.io/v1", "NetworkPolicy", "some", "is not in this model yet, whatever the network plug-in: nothing is blocked"),
+    ("gateway.networking.k8s.io/v1", "BackendTLSPolicy", "some",
+     "asks a gateway to speak TLS to the Pods too: the same Pods get the same requests, and here that connection is drawn plain"),
+    ("gateway.networking.x-k8s.io/v1alpha1", "XMesh", "some", GATEWAY_API),
+    ("gateway.networking.k8s.io/v1alpha2", "XRoute", "some", GATEWAY_API),
+    ("traefik.io/v1alpha1", "IngressRoute", "some", ROUTES),
+    ("networking.istio.io/v1", "VirtualService", "some", ROUTES),
+    ("projectcalico.org/v3", "GlobalNetworkPolicy", "some",
+     "is for a network plug-in or a load balancer, which may route or drop packets by it, and is not read"),
+    ("serving.knative.dev/v1", "Service", "unknown", "is a custom resource, not part of Kubernetes 1.36: API group serving.knative.dev"),
 ]
 # fmt: on
 
 
-@pytest.mark.parametrize(("version", "kind", "why"), SKIPPED)
-def test_other_kinds_are_skipped_with_a_reason(version, kind, why):
+@pytest.mark.parametrize(("version", "kind", "bearing", "why"), SKIPPED)
+def test_other_kinds_are_skipped_with_a_reason(version, kind, bearing, why):
     (skipped,) = loads(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\nspec: {{}}", "a.yaml").skipped
-    assert str(skipped) == f"a.yaml:1 {kind} shop/x: {why}"
+    assert (str(skipped), skipped.bearing) == (f"a.yaml:1 {kind} shop/x: {why}", bearing)
+
+
+# fmt: off
+UNSERVED = [
+    ("gateway.networking.k8s.io/v1alpha2", "HTTPRoute", ""), ("gateway.networking.k8s.io/v1alpha2", "GRPCRoute", ""),
+    ("gateway.networking.k8s.io/v1alpha2", "Gateway", ""), ("gateway.networking.k8s.io/v1alpha2", "GatewayClass", ""),
+    ("gateway.networking.k8s.io/v1alpha2", "ReferenceGrant", ""), ("gateway.networking.k8s.io/v1alpha3", "TCPRoute", ""),
+    ("gateway.networking.k8s.io/v1beta1", "TLSRoute", ""), ("networking.x-k8s.io/v1alpha1", "HTTPRoute", ""),
+    ("gateway.networking.x-k8s.io/v1alpha1", "XListenerSet", " and kind: ListenerSet"),
+    ("gateway.networking.k8s.io/v1alpha2", "ReferencePolicy", " and kind: ReferenceGrant"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("version", "kind", "renamed"), UNSERVED)
+def test_versions_of_the_gateway_api_that_are_not_served_are_mistakes(version, kind, renamed):
+    assert refusal(f"kind: {kind}\napiVersion: {version}\nmetadata: {{name: x}}\nspec: {{}}\n") == (
+        f"shop.yaml:2 apiVersion: {kind} of {version} is not served by Gateway API 1.6: "
+        f"write apiVersion: gateway.networking.k8s.io/v1{renamed}"
+    )
+
+
+ALPHA = [("v1alpha2", "TCPRoute", ""), ("v1alpha2", "UDPRoute", ""), ("v1alpha2", "TLSRoute", HOSTS), ("v1alpha3", "TLSRoute", HOSTS)]
+
+
+@pytest.mark.parametrize(("version", "kind", "hosts"), ALPHA)
+def test_alpha_routes_of_the_experimental_channel_are_read_as_v1_with_a_remark(version, kind, hosts):
+    text = (
+        f"apiVersion: gateway.networking.k8s.io/{version}\nkind: {kind}\nmetadata: {{name: x}}\n"
+        f"spec: {{{hosts}parentRefs: [{{name: g}}], rules: [{{backendRefs: [{{name: web, port: 80}}]}}]}}\n"
+    )
+    found = loads(text, "shop.yaml")
+    assert found.objects == loads(text.replace(version, "v1")).objects and not found.skipped
+    assert found.notes == (
+        f"shop.yaml:1: {kind} of gateway.networking.k8s.io/{version} is deprecated, and the standard channel does not serve it: "
+        "write apiVersion: gateway.networking.k8s.io/v1",
+    )
+    assert refusal(text.replace("rules: [", "rules: [{}, ")).startswith("shop.yaml:4 spec.rules: read as v1: too many: 2")
 
 
 # fmt: off

@@ -14,12 +14,10 @@ from .gateway import GatewayTable, GatewayWorld
 from .ingress import IngressTable
 from .objects import Gateway, GatewayClass, Ingress, IngressClass, ListenerSet, ReferenceGrant, Route
 from .remarks import remarks
-from .secrets import Secrets, known, secrets
+from .secrets import known, secrets
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
-
-ISSUER = "cert-manager.io/"  # an annotation by which cert-manager makes the certificates that the object names
 
 
 @value
@@ -42,7 +40,7 @@ def edge_of(cluster: Cluster, certificates: frozenset[str] | None = None) -> Edg
     backends = Backends(control.services, control.slices)
     classes = manifests.of(IngressClass)
     ingresses = manifests.of(Ingress)
-    found = _secrets(cluster) if certificates is None else known(certificates)
+    found = secrets(manifests) if certificates is None else known(certificates)
     others = frozenset((each.kind, each.namespace or "default", each.name) for each in cluster.skipped)
     world = GatewayWorld(
         manifests.of(Gateway), manifests.of(GatewayClass), manifests.of(ListenerSet), manifests.of(Route), manifests.of(ReferenceGrant),
@@ -51,14 +49,3 @@ def edge_of(cluster: Cluster, certificates: frozenset[str] | None = None) -> Edg
     tables, statuses = gateway.tables(world)
     notes = (*ingress.notes(ingresses, classes, found), *remarks(world, statuses, ingresses, classes, control.services))
     return Edge(ingress.tables(ingresses, classes, backends, found), tables, statuses, backends, notes)
-
-
-def _secrets(cluster: Cluster) -> Secrets:
-    """What the manifests tell of the Secrets with certificates."""
-    manifests = cluster.manifests
-    named = [(each.annotations, key) for each in manifests.of(Ingress) for key, _ in ingress.named(each)]
-    owners = (*manifests.of(Gateway), *manifests.of(ListenerSet))
-    refs = ((owner.metadata.annotations, ref) for owner in owners for each in owner.listeners for ref in each.certificates)
-    named += [(annotations, f"{ref.namespace}/{ref.name}") for annotations, ref in refs]
-    issued = (key for annotations, key in named if any(name.startswith(ISSUER) for name in annotations))
-    return secrets(cluster.skipped, {key for _, key in named}, issued)

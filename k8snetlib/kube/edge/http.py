@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from fractions import Fraction
-from functools import lru_cache
 from typing import Literal
 
 from ...errors import ModelError
 from ...value import value
 from ..objects import NOWHERE, Location
+from .patterns import pattern_of
 
 Pairs = tuple[tuple[str, str], ...]
 PathType = Literal["Exact", "Prefix", "RegularExpression"]
@@ -170,15 +170,6 @@ class NameMatch:
 
     def __str__(self) -> str:
         return f"{self.name}{'=' if self.type == 'Exact' else '~'}{self.value}"
-
-
-@lru_cache(maxsize=4096)
-def pattern_of(text: str) -> re.Pattern[str]:
-    """The compiled pattern. ModelError for what is no regular expression here."""
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise ModelError(f"{text!r} is no regular expression: {error}") from None
 
 
 @value

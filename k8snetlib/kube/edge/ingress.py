@@ -27,7 +27,10 @@ NO_CLASS = "no IngressClass {name!r}: no controller answers for it"
 SPECIFIC = "pathType ImplementationSpecific is up to the controller: taken as Prefix here"
 OWN = "{problem}: the controller shows a certificate of its own"
 FOREIGN = "annotation {key} is for one controller alone, and changes nothing here"
-_FOREIGN = ("nginx.ingress.kubernetes.io/", "haproxy.org/", "haproxy-ingress.github.io/", "traefik.ingress.kubernetes.io/", "alb.ingress.")
+_CONTROLLERS = (
+    ".nginx.org", ".nginx.com", ".haproxy.org", ".konghq.com", ".projectcontour.io", ".getambassador.io", ".apisix.apache.org", ".traefik.io",
+    ".networking.gke.io", ".route.openshift.io", ".router.openshift.io",
+)  # fmt: skip
 
 
 @value
@@ -125,6 +128,12 @@ def named(ingress: Ingress) -> Iterator[tuple[str, tuple[str, ...]]]:
     return ((f"{ingress.namespace}/{tls.secret_name}", tls.hosts or ("",)) for tls in ingress.tls if tls.secret_name)
 
 
+def _foreign(key: str) -> bool:
+    """Whether an annotation is read by one controller: most have ``ingress`` in its prefix (``nginx.ingress.kubernetes.io``)."""
+    prefix, slash, _ = key.partition("/")
+    return bool(slash) and ("ingress" in prefix or f".{prefix}".endswith(_CONTROLLERS))
+
+
 def notes(ingresses: Iterable[Ingress], classes: Sequence[IngressClass], secrets: Secrets = UNTOLD) -> Iterable[str]:
     """What a reader would otherwise miss, with the place of each."""
     for each in ingresses:
@@ -136,5 +145,5 @@ def notes(ingresses: Iterable[Ingress], classes: Sequence[IngressClass], secrets
         if any(path.path_type == "ImplementationSpecific" for rule in each.rules for path in rule.paths):
             yield f"{each.location} {each}: {SPECIFIC}"
         for key in sorted(each.annotations):
-            if key.startswith(_FOREIGN):
+            if _foreign(key):
                 yield f"{each.location} {each}: {FOREIGN.format(key=key)}"

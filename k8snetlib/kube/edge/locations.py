@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .http import Rule, pattern_of
+from .http import Rule
+from .patterns import pattern_of
 
 
 class Paths:

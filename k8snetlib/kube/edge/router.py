@@ -12,7 +12,8 @@ from dataclasses import field
 
 from ...value import value
 from .hostnames import host_matches, specificity
-from .http import MATCHED, Match, Request, Rule, pattern_of, query_parameters
+from .http import MATCHED, Match, Request, Rule, query_parameters
+from .patterns import pattern_of
 
 FEW = 16
 """As many rules are looked at one by one; more are found by what they ask for."""

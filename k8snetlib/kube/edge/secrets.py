@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ...value import value
+from .objects import Gateway, Ingress, ListenerSet
 
 if TYPE_CHECKING:
-    from ..manifests import Skipped
+    from ..manifests import Manifests, Skipped
 
 TEXT = {
     "none": "there is no Secret {key}",
@@ -22,6 +23,7 @@ FIELDS = ("tls.crt", "tls.key")
 """What a Secret of type kubernetes.io/tls has."""
 PEM = b"-----BEGIN "
 TLS = "kubernetes.io/tls"
+ISSUER = "cert-manager.io/"  # an annotation by which cert-manager makes the certificates that the object names
 
 
 @value
@@ -48,15 +50,25 @@ UNTOLD = Secrets()
 """Nothing is known: each is taken to be there."""
 
 
+def references(manifests: Manifests) -> Iterator[tuple[Mapping[str, str], str]]:
+    """The Secrets whose certificates Ingresses, Gateways and ListenerSets show, by key, each with the annotations of who names it."""
+    for each in manifests.of(Ingress):
+        yield from ((each.annotations, f"{each.namespace}/{tls.secret_name}") for tls in each.tls if tls.secret_name)
+    for owner in (*manifests.of(Gateway), *manifests.of(ListenerSet)):
+        refs = (ref for each in owner.listeners for ref in each.certificates)
+        yield from ((owner.metadata.annotations, f"{ref.namespace}/{ref.name}") for ref in refs)
+
+
 def known(keys: Iterable[str]) -> Secrets:
     """Secrets of which it is known that these are all, and that nothing is wrong with them."""
     return Secrets(dict.fromkeys(keys, ""), told=True)
 
 
-def secrets(skipped: Iterable[Skipped], wanted: Container[str], issued: Iterable[str] = ()) -> Secrets:
-    """What manifests tell. ``wanted`` are the keys that somebody refers to: of others the content is not looked at. ``issued`` are keys in
-    whose place cert-manager is told to put certificates, beside those that its Certificates name."""
-    objects = list(skipped)
+def secrets(manifests: Manifests) -> Secrets:
+    """What manifests tell. The content of a Secret to which nobody refers is not looked at."""
+    objects, named = manifests.skipped, list(references(manifests))
+    wanted = {key for _, key in named}
+    issued = (key for annotations, key in named if any(name.startswith(ISSUER) for name in annotations))
     found: dict[str, str] = {}
     for each in (each for each in objects if each.kind == "Secret"):
         key = f"{each.namespace or 'default'}/{each.name}"

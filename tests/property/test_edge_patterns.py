@@ -1,0 +1,61 @@
+"""Any regular expression is read without a warning or refused, and one that Python reads without a warning is read as Python reads it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from k8snetlib.errors import ModelError
+from k8snetlib.kube.edge.patterns import pattern_of
+
+PARTS = [
+    "[",
+    "]",
+    "^",
+    "-",
+    "&",
+    "|",
+    "~",
+    ":",
+    "[:",
+    ":]",
+    "[:alpha:]",
+    "[:^digit:]",
+    "a",
+    "c",
+    "z",
+    "+",
+    "\\",
+    "\\w",
+    "\\x41",
+    "(",
+    ")",
+    "*",
+]
+ASCII = [chr(each) for each in range(128)]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=9).map("".join))
+@example("[a--]")
+@example("[[a]")
+def test_patterns(text):
+    pattern_of.cache_clear()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            found = pattern_of(text)
+        except ModelError:
+            found = None
+    assert not told
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            plain = re.compile(text)
+        except (re.error, FutureWarning):
+            return
+    assert found is not None or "[:" in text
+    if found is not None and "[:" not in text:
+        assert [c for c in ASCII if found.fullmatch(c)] == [c for c in ASCII if plain.fullmatch(c)]
