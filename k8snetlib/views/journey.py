@@ -36,7 +36,7 @@ TEXT = {
     "balanced": "ends the client's connection and opens its own, from {address}",
     "seen": "{head} takes {peer} for its client",
     "cert": "TLS ends here, with the certificate of Secret {key}",
-    "cert-own": "TLS ends here, with the controller's own certificate: no Secret is named for this host",
+    "cert-own": "TLS ends here, with the controller's own certificate, as no Secret has one for this host",
     "cert-pod": "TLS ends in the Pod itself: nobody before it can read the request",
     "receiver": "Pod",
     "forwarded": "X-Forwarded-For: {chain}",
