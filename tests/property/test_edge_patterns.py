@@ -59,3 +59,21 @@ def test_patterns(text):
     assert found is not None or "[:" in text
     if found is not None and "[:" not in text:
         assert [c for c in ASCII if found.fullmatch(c)] == [c for c in ASCII if plain.fullmatch(c)]
+
+
+NESTED = st.builds(
+    "{}({}{}{}){}{}".format,
+    st.sampled_from(["", "^/", "b"]), st.sampled_from(["", "?:"]), st.sampled_from(["a", "[a-b]", r"\w", ".", r"[^\]]"]),
+    st.sampled_from("*+"), st.sampled_from("*+"), st.sampled_from(["", "$", "c", "/"]),
+)  # fmt: skip
+
+
+@given(NESTED, st.text("abc/]", max_size=7))
+def test_a_repetition_of_a_repetition_matches_the_same(pattern, text):
+    found, plain = pattern_of(pattern), re.compile(pattern)
+    assert bool(found.fullmatch(text)) == bool(plain.fullmatch(text)) and bool(found.search(text)) == bool(plain.search(text))
+
+
+def test_a_repetition_of_a_repetition_takes_no_exponential_time():
+    for pattern in ("/(a+)+$", "/(?:[a-z]*)*$", r"/(\w+)*$", "/(.*)+$"):
+        pattern_of(pattern).fullmatch("/" + "a" * 5000 + "!")

@@ -20,16 +20,24 @@ _CLASSES = {
 _MEMBER = re.compile(r"\[:(?P<no>\^?)(?P<name>\w*):\]|\\x[0-9A-Fa-f]{2}|\\.|.", re.DOTALL)
 _SHORTHANDS = frozenset([r"\d", r"\D", r"\s", r"\S", r"\w", r"\W"])
 _SPECIAL = frozenset("[]&~|-^\\")
+_TWICE = re.compile(r"(?<!\\)(\((?:\?:)?(?:\[(?:[^\]\\]|\\.)+\]|\\[dDsSwW.]|[\w/.-]))([*+])\)([*+])(?![*+?{])")
+"""A group of one repeated character or class that is repeated itself, as in ``(a+)+``."""
 
 
 @lru_cache(maxsize=4096)
 def pattern_of(text: str) -> re.Pattern[str]:
     """The compiled pattern. ModelError for what is no regular expression here."""
     try:
-        return re.compile(_for_python(text))
+        return re.compile(_TWICE.sub(_once, _for_python(text)))
     except (re.error, OverflowError, RecursionError) as error:
         reason = error.msg if isinstance(error, re.error) else error
         raise ModelError(f"{text!r} is no regular expression here: {reason}") from None
+
+
+def _once(found: re.Match[str]) -> str:
+    """The same, repeated once: RE2 takes linear time for both, ``re`` exponential time for the nested one."""
+    head, inner, outer = found.groups()
+    return f"{head}{'+' if inner == outer == '+' else '*'})"
 
 
 def _for_python(text: str) -> str:
