@@ -179,7 +179,7 @@ def _to_pods(service: Service, slices: Iterable[EndpointSlice], version: int) ->
 
 def router_ops(ways: Iterable[Balanced], versions: Iterable[int], hosts: Sequence[Host]) -> Iterator[Op]:
     """What makes the router the load balancer of these ways. A single fit node is the next hop of a plain route."""
-    links, ways = segments(hosts), list({way.ip: way for way in ways}.values())
+    links, ways = segments(hosts), list({(way.ip, way.doors): way for way in ways}.values())
     for way in ways:
         if len(way.hosts) == 1:
             yield RouteAdd(UNDERLAY, _route(way.ip, way.hosts[0], links))
@@ -198,11 +198,11 @@ def router_ops(ways: Iterable[Balanced], versions: Iterable[int], hosts: Sequenc
                 yield RuleAdd(UNDERLAY, PolicyRule(RULES + number, table, fwmark=number << SHIFT, fwmask=BITS, version=version))
 
 
-def process_ops(ip: IPAddress, port: int, dev: str, process: str) -> Iterator[Op]:
-    """What makes the router end connections to a balancer's address itself, in a process, in place of the rules that stand for it; those that
-    keep callers out stay."""
+def process_ops(ip: IPAddress, port: int, process: str) -> Iterator[Op]:
+    """What makes the router end connections to a balancer's address itself, in a process, in place of the rules that stand for it: all that
+    are in its nat table. Those that keep callers out stay."""
     yield RulesRestore(UNDERLAY, _table("nat", (), (), NAT), version=ip.version)
-    yield AddrAdd(UNDERLAY, dev, ip_interface(ip))
+    yield AddrAdd(UNDERLAY, "lo", ip_interface(ip))
     yield Listen(UNDERLAY, Socket("tcp", port, ip, process))
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import field
 from os import PathLike
 from pathlib import Path as FilePath
 from typing import Any, Literal, TypeVar
@@ -38,6 +39,7 @@ class Skipped:
     location: Location
     why: str
     bearing: Bearing = "none"
+    data: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)  # of kinds at which the edge looks
 
     def __str__(self) -> str:
         name = f"{self.namespace}/{self.name}" if self.namespace else self.name

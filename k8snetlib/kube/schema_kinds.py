@@ -104,6 +104,8 @@ flowcontrol.apiserver.k8s.io/v1beta2 1.29 flowcontrol.apiserver.k8s.io/v1: FlowS
 flowcontrol.apiserver.k8s.io/v1beta3 1.32 flowcontrol.apiserver.k8s.io/v1: FlowSchema PriorityLevelConfiguration
 """
 
+KEPT = frozenset(["Secret", "Certificate", "ExternalSecret", "SealedSecret"])
+"""Kinds that are skipped and whose data is kept: the edge asks which certificates there are."""
 NOT_NETWORK = "has no bearing on the Pod network"
 _LATER = "this model does not read it yet"
 SKIPPED: dict[str, str] = {
@@ -115,7 +117,7 @@ SKIPPED: dict[str, str] = {
     "PodTemplate": "is a template that nothing runs",
 }
 GATEWAY_API = "belongs to the Gateway API and is not among the kinds that this model reads"
-BACKEND_TLS = "asks a gateway to speak TLS to the Pods too: the same Pods get the same requests, and here that connection is drawn plain"
+BACKEND_TLS = "asks a gateway to speak TLS to the Pods, and is not read: here that connection is plain, and a handshake cannot fail"
 CUSTOM = "is a custom resource, not part of Kubernetes 1.36"
 ROUTES = "is for a controller of its own, which may route or refuse requests by it, and is not read"
 PLUGIN = "is for a network plug-in or a load balancer, which may route or drop packets by it, and is not read"

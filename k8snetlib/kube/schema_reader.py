@@ -112,7 +112,8 @@ class Reader:
         if not name and why != kinds.CLIENT_SIDE:
             raise Fault("required value: name or generateName", ("metadata", "name"))
         bearing: Bearing = "none" if why in kinds.NO_BEARING else "unknown" if why.startswith(kinds.CUSTOM) else "some"
-        self.skipped.append(Skipped(kind, name, namespace, location, why, bearing))
+        kept = data if kind in kinds.KEPT else None
+        self.skipped.append(Skipped(kind, name, namespace, location, why, bearing, kept))
 
     def result(self, names: str) -> Manifests:
         if not self.objects and not self.skipped:

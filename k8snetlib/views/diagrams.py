@@ -30,7 +30,6 @@ TEXT = {
     "mtu": "MTU {mtu}",
     "underlay": "underlay network\n{nets}",
     "router": "router\n{nets}",
-    "alt-network": "{hosts} with {pods}",
     "alt-delivered": "The packet from {start} to {end} is delivered in {n} steps: {way}.",
     "alt-delivered-1": "The packet from {start} to {end} is delivered in one step: {way}.",
     "alt-dropped": "The packet from {start} is dropped at step {n} of {n}, at {place}: {reason}. Its way: {way}.",

@@ -21,16 +21,13 @@ TEXT = {
     "heads": "step|from → to|source address|destination address|changed here|tunnelled",
     "caption": "{request} → {response}: each leg of each connection, there and back",
     "there": "{n} {tail} → {head}", "back": "{n} {tail} ← {head}",
-    "http": "HTTP at {name}: {what}",
     "router": "router", "balancer": "load balancer",
     "leg": "{tail} → {head}",
     "dnat": "destination", "snat": "source",
-    "yes": "yes", "no": "",
+    "yes": "yes",
     "no-answer": "no HTTP answer",
     "because": "{response} ({why})",
     "rule": "rule “{rule}” of {origin} → {backend}",
-    "own": "its own answer, {why}",
-    "answers": "answers itself",
     "connection": "{n}. {tail} → {head}{tls}",
     "tls": ", TLS", "plain": ", plain HTTP", "unread": ", passed on unread",
     "balanced": "ends the client's connection and opens its own, from {address}",
@@ -39,7 +36,6 @@ TEXT = {
     "cert-own": "TLS ends here, with the controller's own certificate, as no Secret has one for this host",
     "cert-pod": "TLS ends in the Pod itself: nobody before it can read the request",
     "receiver": "Pod",
-    "forwarded": "X-Forwarded-For: {chain}",
     "lost": "✕ {reason} in {where}",
     "l7": "HTTP: the request, the decision, the answer",
     "l4": "connections: {n}",
@@ -50,12 +46,13 @@ TEXT = {
     "asked": "request", "entry": "way in", "controller": "controller", "decided": "decision", "upstream": "sent on to", "answer": "answer",
     "upstream-words": "{pod} at {address}",
     "via": "{name}, Service {service}", "pending": "{via}, which has no address outside: the client calls {address}",
+    "named": "{via}, whose name {name} nobody here knows: the client calls {address}", "more": "and {n} more",
     "apart": "not attached", "mirrored": "copies to", "location": "Location: {content}",
     "pod-words": "Pod {key} on {node}",
 }  # fmt: skip
 
 
-MOST_APART = 5
+MOST_APART = 5  # lines on what is not attached
 
 
 def journey_table(found: Journey) -> Table:
@@ -175,7 +172,7 @@ def facts(found: Journey) -> list[tuple[str, str]]:
         rows.append((TEXT["decided"], decided(found)))
         rows += [(TEXT["mirrored"], str(each.backend)) for each in found.decision.mirrors]
         if found.decision.rule is None and isinstance(entry.table, GatewayTable):
-            rows += [(TEXT["apart"] if not n else "", line) for n, line in enumerate(entry.table.apart[:MOST_APART])]
+            rows += [(TEXT["apart"] if not n else "", line) for n, line in enumerate(_shortened([*entry.table.apart, *entry.table.strays]))]
     onward = found.onward
     if onward is not None:
         target = found.upstream or endpoint(onward.there.sent.dst, onward.there.sent.dport)
@@ -188,13 +185,20 @@ def facts(found: Journey) -> list[tuple[str, str]]:
     return rows + ([("", TEXT["location"].format(content=to))] if to else [])
 
 
+def _shortened(lines: list[str]) -> list[str]:
+    """The first few, and how many there are besides."""
+    rest = len(lines) - MOST_APART
+    return [*lines[:MOST_APART], TEXT["more"].format(n=rest)] if rest > 0 else lines
+
+
 def _way_in(found: Journey) -> str:
     entry, sent = found.entry, found.connections[0].there.sent
     via = TEXT["via"].format(name=entry.name, service=entry.service.key)
     own = any(each.ip for each in entry.service.load_balancer_ingress)
     if entry.service.type != "LoadBalancer" or own or sent.dport == found.request.port:
         return via
-    return TEXT["pending"].format(via=via, address=endpoint(sent.dst, sent.dport))
+    names = ", ".join(each.hostname for each in entry.service.load_balancer_ingress if each.hostname)
+    return TEXT["named" if names else "pending"].format(via=via, name=names, address=endpoint(sent.dst, sent.dport))
 
 
 def _passed(found: Journey) -> bool:

@@ -40,7 +40,6 @@ TEXT = {
     "says": "answers {response}",
     "pod": "{name}\n{address}\nsees {peer}\nanswers {response}",
     "drop": "✕ {reason}",
-    "second": "a second connection",
     "alt": "{request}. {ways} {end}.",
     "alt-way": "Connection {n}: {way}.",
     "alt-end": "The answer is {response}",

@@ -20,7 +20,7 @@ TEXT = {
     "same": "the same everywhere?", "yes": "yes", "differs": "{n} different",
     "waits": "nothing: it waits, then gives up", "refused": "“connection refused”",
     "closed": "nothing: the balancer takes its connection, and closes it",
-    "none": "–", "nobody": "nobody", "bytes": "{bytes} bytes", "way": "{first}\n{second}",
+    "none": "–", "nobody": "nobody",
     "unknown": "there is no aspect {name!r}: choose from {names}",
     "breaks": "station|what is wrong there|the client gets|connections made|because",
     "breaks-caption": "{url}, with one thing broken at a time",

@@ -58,7 +58,6 @@ TEXT = {
     "no-local-internal": "internalTrafficPolicy is Local, and {where} has no endpoint.",
     "not-outside": "A ClusterIP exists in the rules of the nodes alone; the client's packet ends at a router that has no route for it.",
     "ranges": "loadBalancerSourceRanges does not list {source}, and a balancer that ends connections keeps callers out itself.",
-    "nobody-listens": "Nobody listens there.",
     "columns": "chance|reaches|sees|whose address that is|another node on the way?",
     "outcomes": "Who gets the call, and whom it sees",
     "own": "the caller's own", "node-of": "{node}'s, of its {dev}", "balancer-of": "the balancer's, on the nodes' side",

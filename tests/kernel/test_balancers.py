@@ -143,6 +143,6 @@ def test_a_process_in_place_of_nat_is_called_from_inside_the_ranges_alone(kind: 
         spec = f"loadBalancerSourceRanges: ['{RANGES[family == 'IPv6'][at]}']"
         cluster = k8s.applied(made(kind, "Cluster", cni, family), SERVICE.replace("POLICY", f"Cluster\n  {spec}"))
         ip = cluster.trace("client", "lb/front:80").sent.dst
-        with Lab([*cluster.ops(), *process_ops(ip, 80, "lo", "balancer")], answer=True) as lab:
+        with Lab([*cluster.ops(), *process_ops(ip, 80, "balancer")], answer=True) as lab:
             real = lab.connect("client", "tcp", ip, 80)
             assert (real.error, real.accepted and real.accepted.netns) == (error, None if error else UNDERLAY)

@@ -134,7 +134,7 @@ def test_three_connections_with_a_real_balancer_that_ends_them(balancer, cni, fa
     }  # fmt: skip
     found, served = _served(cluster, "")
     at = _controller(cluster, found)
-    ops = [op for op in (*cluster.ops(), *process_ops(ip, 443, "lo", "")) if not isinstance(op, Listen)]
+    ops = [op for op in (*cluster.ops(), *process_ops(ip, 443, "")) if not isinstance(op, Listen)]
     with Lab(ops) as lab:
         for pod in cluster.pods:
             if cluster.netns(pod) != at and _ports(pod):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -77,3 +78,10 @@ def test_a_repetition_of_a_repetition_matches_the_same(pattern, text):
 def test_a_repetition_of_a_repetition_takes_no_exponential_time():
     for pattern in ("/(a+)+$", "/(?:[a-z]*)*$", r"/(\w+)*$", "/(.*)+$"):
         pattern_of(pattern).fullmatch("/" + "a" * 5000 + "!")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"), [("[(a*)+]", "+", True), ("x[(b*)+]y", "x+y", True), (r"\d", "\u0663", False), (r"\w+", "a1_", True)]
+)
+def test_brackets_keep_their_members_and_classes_are_ascii(pattern, text, fits):
+    assert bool(pattern_of(pattern).fullmatch(text)) == fits

@@ -121,7 +121,7 @@ def test_kinds_of_other_groups_are_no_parents():
     gateway = a_gateway(a_listener(), more=", allowedListeners: {namespaces: {from: Same}}")
     made = edge(gateway, A_SET.replace("{name: front}", "{name: front, group: example.com}"))
     assert [str(line) for line in made.statuses.sets["default/more"]] == [
-        "Accepted=Unknown Pending: no controller has example.com/Gateway default/front",
+        "Accepted=Unknown Pending: there is no example.com/Gateway default/front with a known class",
         "Programmed=Unknown Pending",
     ]
 

@@ -166,7 +166,7 @@ def test_two_protocols_cannot_share_a_port_save_https_and_tls():
 def test_secrets_that_nobody_showed_are_taken_to_be_there_and_that_is_said():
     made = edge(a_gateway(a_listener(protocol="HTTPS", more=TLS)))
     assert listener(made).works
-    assert "Secret default/cert is not among the manifests" in made.notes[0]
+    assert "Secret default/cert is taken to be there" in made.notes[0]
     other = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: other}\ntype: kubernetes.io/tls\n"
     assert not listener(edge(a_gateway(a_listener(protocol="HTTPS", more=TLS)), other)).works
 
@@ -440,3 +440,32 @@ def test_mistakes_have_a_place(text, message):
     with pytest.raises(ManifestError) as caught:
         loads(text, "a.yaml")
     assert message in str(caught.value) and str(caught.value).startswith("a.yaml:")
+
+
+def test_a_listener_that_has_lost_takes_no_condition_from_the_one_that_works():
+    wide, own = (
+        a_listener(name, 443, "HTTPS", f"hostname: '{host}', {TLS}")
+        for name, host in (("wide", "*.example.com"), ("www", "www.example.com"))
+    )
+    text = A_SET.replace("{name: http, port: 81, protocol: HTTP}", wide)
+    made = edge(a_gateway(wide, own, more=LETS_IN), text)
+    found = {each.name: lines(each).get("OverlappingTLSConfig") for each in made.statuses.listeners}
+    assert list(found.values()) == ["OverlappingHostnames", "OverlappingHostnames", None]
+
+
+def test_where_tls_is_passed_through_nobody_asks_for_client_certificates():
+    text = a_gateway(a_listener("tls", 443, "TLS", "tls: {mode: Passthrough}"), more=", tls: {frontend: {}}")
+    (decision,) = edge(text, a_route(kind="TLSRoute", hosts="a.com")).gateways["default/front"].decide(request("https://a.com/"))
+    assert decision.backend is not None
+
+
+MAKERS = [
+    "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: x}\nspec: {target: {name: cert}}\n",
+    "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: cert}\nspec: {}\n",
+    "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: cert}\nspec: {}\n",
+]
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_what_a_controller_will_make_is_not_missing(maker):
+    assert listener(edge(a_gateway(a_listener("https", 443, "HTTPS", TLS)), OTHER, "---\n" + maker), "https").works

@@ -21,6 +21,7 @@ from k8snetlib.kube.edge.journey import forwarded, journeys
 from k8snetlib.kube.edge.supplied import with_controllers
 from k8snetlib.kube.manifests import loads
 from k8snetlib.kube.patch import patched
+from k8snetlib.kube.schema_places import Document
 from k8snetlib.linux.events import Rewritten
 from k8snetlib.value import replace
 from k8snetlib.views.connections import connections_picture
@@ -736,3 +737,69 @@ def test_where_tls_is_passed_through_it_ends_in_the_pod():
     assert (found.pod.name, found.certificate, found.answered) == ("web", "", True)
     picture = journey_picture(found)
     assert "TLS ends here" in picture.svg and "passed on, unread" in picture.svg and "TLS ends here:" not in picture.svg
+
+
+def test_a_state_that_has_had_such_a_journey_takes_another():
+    cluster = shop_with(balancer="Proxy")
+    found = cluster.journey(URL)
+    again = cluster.journey(URL, network=found.connections[-1].there.network)
+    plain = cluster.journey(URL.replace("https", "http"), network=again.connections[0].there.network)
+    assert (again.response.status, len(again.connections), plain.response.status) == (200, 3, 200)
+
+
+SHARED = "apiVersion: v1\nkind: Service\nmetadata: {name: NAME}\nspec: {selector: {app: web}, type: LoadBalancer, ports: [{port: PORT, targetPort: http}]}\nstatus: {loadBalancer: {ingress: [{ip: 198.51.100.50, ipMode: Proxy}]}}\n"
+
+
+def test_two_services_may_share_the_address_of_a_balancer_that_ends_connections():
+    texts = [SHARED.replace("NAME", name).replace("PORT", port) for name, port in (("one", "80"), ("two", "81"))]
+    cluster = applying(*texts)
+    for name, port in (("one", 80), ("two", 81)):
+        assert cluster.trace("client", f"lb/default/{name}:{port}").delivered
+        assert cluster.journey(f"http://x.com:{port}/", name=f"service/default/{name}").response.status == 200
+
+
+def test_an_address_that_is_shared_with_dns_leads_to_the_web():
+    dns = SHARED.replace("NAME", "dns").replace("port: PORT", "port: 53, protocol: UDP").replace(", ipMode: Proxy", "")
+    edge = SHARED.replace("NAME", "edge").replace("PORT", "80").replace(", ipMode: Proxy", "")
+    ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: d}\nspec: {ingressClassName: edge, defaultBackend: {service: {name: web, port: {number: 80}}}}\nstatus: {loadBalancer: {ingress: [{ip: 198.51.100.50}]}}\n"
+    assert applying(dns, edge, ingress).journey("http://x.com/").entry.service.key == "default/edge"
+
+
+def test_a_service_that_has_a_name_alone_is_called_by_its_node_port():
+    status = "\nstatus: {loadBalancer: {ingress: [{hostname: lb.example.com}]}}\n"
+    text = BOTH.replace("TYPE", "type: LoadBalancer, ").rstrip() + status
+    found = applying(text, balancer=False).journey("http://b.com/", name="service/default/both")
+    assert found.response.status == 200 and "whose name lb.example.com nobody here knows: the client calls 192.168.50.11:" in journey_text(
+        found
+    )
+
+
+HOSTS_OWN = "apiVersion: v1\nkind: Pod\nmetadata: {name: own, namespace: NS, labels: {app: own}}\nspec: {hostNetwork: true, nodeName: NODE, containers: [{name: c, image: c, ports: [{containerPort: PORT}]}]}\n"
+
+
+def test_the_receiver_on_a_node_is_the_pod_of_that_node():
+    nodes = "".join(f"apiVersion: v1\nkind: Node\nmetadata: {{name: {n}}}\n---\n" for n in ("node-a", "node-b"))
+    pods = [
+        HOSTS_OWN.replace("NS", ns).replace("NODE", node).replace("PORT", port)
+        for ns, node, port in (("abc", "node-a", "81"), ("default", "node-b", "80"))
+    ]
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: own}\nspec: {selector: {app: own}, type: NodePort, ports: [{port: 80}]}\n"
+    found = applying(nodes, *pods, service).journey("http://x.com/", name="service/default/own")
+    assert found.pod.key == "default/own"
+
+
+def test_many_secrets_in_one_list_are_read_in_no_time():
+    """What ``kubectl get -o yaml`` prints is one List; each Secret of it is looked at once."""
+    item = "- {{apiVersion: v1, kind: Secret, metadata: {{name: s{n}}}, type: kubernetes.io/tls, data: {{tls.crt: &c{n} {pem}, tls.key: *c{n}}}}}"
+    secrets = "apiVersion: v1\nkind: List\nitems:\n" + "\n".join(item.format(n=n, pem=PEM) for n in range(400))
+    tls = "tls: [" + ", ".join(f"{{hosts: [h{n}.com], secretName: s{n}}}" for n in range(400)) + "]"
+    ingress = f"apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {{name: many}}\nspec: {{ingressClassName: edge, {tls}, defaultBackend: {{service: {{name: web, port: {{number: 80}}}}}}}}\n"
+    cluster = applying(secrets, ingress)
+    looked: list[tuple] = []
+    find = Document.find
+    Document.find = lambda self, path: looked.append(path) or find(self, path)
+    try:
+        assert cluster.journey("https://h7.com/").certificate == "default/s7" and not cluster.edge.notes
+    finally:
+        Document.find = find
+    assert not looked

@@ -17,6 +17,7 @@ from ...linux.engine import trace as trace_packet
 from ...linux.engine import traces as trace_all
 from ...linux.events import Trace
 from ...linux.fib import source_for
+from ...linux.ops import AddrAdd
 from ...linux.packet import IPAddress, Packet, tcp
 from ...linux.state import Network
 from ...value import value
@@ -55,7 +56,7 @@ def arrival(cluster: Cluster, service: Service, source: str, target: str, networ
     if not first.delivered:
         return Arrival((first,), True)
     left = range(len(behind), 1, -1)  # the first is one of so many, each as likely: as rules would choose
-    chosen = next((at for at, count in enumerate(left) if chance(behind[at], Fraction(1, count))), len(behind) - 1)
+    chosen = next((n for n, count in enumerate(left) if chance(behind[n], Fraction(1, count))), len(behind) - 1)
     network = after(network, first)
     return Arrival((first, trace_packet(network, UNDERLAY, _own(network, behind[chosen]), chance, BALANCER)), True)
 
@@ -96,7 +97,12 @@ def _behind(cluster: Cluster, service: Service, packet: Packet) -> tuple[tuple[I
 
 def _listening(cluster: Cluster, packet: Packet, network: Network) -> Network:
     """The network with a process at the balancer's address, in place of the rules that stand for it."""
-    return build(process_ops(packet.dst, packet.dport, "lo", BALANCER), network)
+    here = network.namespace(UNDERLAY)
+    if any((each.address, each.port, each.process) == (packet.dst, packet.dport, BALANCER) for each in here.sockets):
+        return network  # of an earlier journey
+    had = any(each.ip == packet.dst for each in here.interfaces["lo"].addresses)
+    ops = process_ops(packet.dst, packet.dport, BALANCER)
+    return build((op for op in ops if not (had and isinstance(op, AddrAdd))), network)
 
 
 def _own(network: Network, target: tuple[IPAddress, int]) -> Packet:

@@ -5,7 +5,7 @@ Sources: ``apis/v1/{gateway,listenerset}_types.go`` of Gateway API 1.6 and GEP-1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from .hostnames import wider
@@ -73,10 +73,10 @@ def _family(listener: Listener) -> str:
     return {"HTTPS": "TLS"}.get(listener.protocol, listener.protocol)
 
 
-def overlaps(listeners: Sequence[Listener]) -> dict[int, str]:
-    """Index → another hostname that has names in common, for listeners with TLS on one port (condition OverlappingTLSConfig): a client may
+def overlaps(listeners: Mapping[int, Listener]) -> dict[int, str]:
+    """By number, another hostname that has names in common, for listeners with TLS on one port (condition OverlappingTLSConfig): a client may
     use a connection again that it has made for the other one's certificate."""
-    return dict(_overlaps({(each.port, each.hostname): index for index, each in enumerate(listeners) if _family(each) == "TLS"}))
+    return dict(_overlaps({(each.port, each.hostname): index for index, each in listeners.items() if _family(each) == "TLS"}))
 
 
 def _overlaps(known: dict[tuple[int, str], int]) -> Iterator[tuple[int, str]]:

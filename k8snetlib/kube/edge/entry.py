@@ -66,8 +66,8 @@ def in_use(known: Mapping[str, Table]) -> list[str]:
 
 
 def entry(cluster: Cluster, request: Request, name: str = "", via: str = "") -> Entry:
-    """The way in that a request takes: the one ``name`` says (``service/NAMESPACE/NAME`` for none but that Service), else the only one there is, else the only one with a rule for its host.
-    ModelError if that leaves none, or several."""
+    """The way in that a request takes: the one ``name`` says (``service/NAMESPACE/NAME`` for none but that Service), else the only one there
+    is, else the only one with a rule for its host. ModelError if that leaves none, or several."""
     if name.startswith(STRAIGHT):
         service = find_service(cluster, name, *_named(name))
         return Entry(f"{STRAIGHT}{service.key}", None, service)
@@ -108,11 +108,15 @@ def _service(cluster: Cluster, table: Table) -> Service | None:
     else:
         gateways = cluster.manifests.of(Gateway) if cluster.manifests else ()
         addresses, found = table.gateway.status_addresses, gateway_services(services, table.gateway, gateways)
-    for each in services:
-        own = {str(ingress.ip) if ingress.ip else ingress.hostname for ingress in each.load_balancer_ingress}
-        if own & set(addresses):
-            return each
-    return found[0] if len(found) == 1 else None
+    holders = [each for each in services if _addresses(each) & set(addresses)]
+    of_web = [each for each in holders if any(port.protocol == "TCP" for port in each.ports)]  # one address may be shared, say with DNS
+    best = [each for each in of_web if each in found] or of_web or holders
+    return best[0] if best else found[0] if len(found) == 1 else None
+
+
+def _addresses(service: Service) -> set[str]:
+    """Where its load balancers can be reached, as a status has it."""
+    return {str(each.ip) if each.ip else each.hostname for each in service.load_balancer_ingress} - {""}
 
 
 def ingress_services(services: Iterable[Service]) -> list[Service]:
@@ -149,7 +153,7 @@ def door(cluster: Cluster, found: Entry, source: str, request: Request, node: st
         return f"svc/{service.key}:{port.port}"
     if not cluster.outside:
         raise ModelError(TEXT["outside"])
-    if service.load_balancer_ingress and not node:
+    if any(each.ip for each in service.load_balancer_ingress) and not node:
         return f"lb/{service.key}:{port.port}"
     if port.node_port:
         return f"node/{node or cluster.hosts[0].name}:{port.node_port}"
@@ -163,5 +167,7 @@ def receiver(cluster: Cluster, trace: Trace) -> Pod | None:
     place = trace.end.netns
     pod = next((each.pod for each in cluster.sandboxes.values() if each.netns == place), None)
     if pod is None and trace.end.socket is not None:
-        return next((each for each in cluster.pods if each.host_network and each.name == trace.end.socket.process), None)
+        return next(
+            (each for each in cluster.pods if each.host_network and (each.name, each.node_name) == (trace.end.socket.process, place)), None
+        )
     return pod

@@ -52,11 +52,12 @@ class Attached:
 @value
 class GatewayTable:
     """What a controller has made of one Gateway: its listeners, those of its ListenerSets included. ``apart`` says of routes and sets that
-    name it, or no Gateway that there is, why they are not attached."""
+    name it why they are not attached, ``strays`` of routes that name a Gateway that is not there."""
 
     gateway: Gateway
     listeners: tuple[Attached, ...] = ()
     apart: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
 
     def on_port(self, port: int) -> list[Attached]:
         """The listeners that take connections at a TCP port; one for UDP may stand on the same number."""
@@ -95,9 +96,6 @@ class GatewayTable:
             problems = "; ".join(NOT_PROGRAMMED.format(name=each.name, why=each.problem) for each in idle)
             return None, Decision(request, why=(NOT_WORKING if idle else NO_LISTENER).format(port=request.port, problems=problems))
         secure = request.scheme == "https"
-        if secure and self.gateway.client_certificates:
-            place = self.gateway.location
-            raise UnsupportedError(CLIENT_CERTIFICATES, file=place.file, line=place.line, field="spec.tls.frontend")
         speaks = here[0].listener.protocol  # TLS on one port is never beside another protocol: that is a conflict
         if speaks != "TCP" and secure == (speaks == "HTTP"):
             return None, Decision(request, why=(NOT_TLS if secure else NO_TLS).format(port=request.port))
@@ -106,7 +104,12 @@ class GatewayTable:
         words = {"port": request.port, "name": name}
         if chosen is None:
             return None, Decision(request, why=NO_NAME.format(**words)) if secure else _not_found(request, NO_HOST.format(**words))
-        return chosen, self._misdirected(request, chosen) if chosen.listener.protocol == "HTTPS" else None
+        if chosen.listener.protocol != "HTTPS":
+            return chosen, None
+        if self.gateway.client_certificates:
+            place = self.gateway.location
+            raise UnsupportedError(CLIENT_CERTIFICATES, file=place.file, line=place.line, field="spec.tls.frontend")
+        return chosen, self._misdirected(request, chosen)
 
     def _misdirected(self, request: Request, chosen: Attached) -> Decision | None:
         """The answer to a request whose Host is not for the listener that its handshake chose: 421 where another HTTPS listener of the port
@@ -159,12 +162,13 @@ def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
     listeners = [status for each in made for status in each.listeners]
     attached, routes = attach(world, listeners, refused(sets))
     counted = {id(each): replace(each, attached=len(attached.get(id(each), ()))) for each in listeners}
-    apart = _apart(made, world, routes)
+    apart, strays = _apart(made, world, routes)
     found = {
         each.gateway.key: GatewayTable(
             each.gateway,
             tuple(Attached(counted[id(status)], router(world, status, attached.get(id(status), ()))) for status in each.listeners),
             tuple(apart[each.gateway.key]),
+            strays,
         )
         for each in made
     }
@@ -172,14 +176,16 @@ def tables(world: GatewayWorld) -> tuple[dict[str, GatewayTable], Statuses]:
     return found, Statuses(conditions, sets, tuple(counted.values()), routes, let_in)
 
 
-def _apart(made: Sequence[Merged], world: GatewayWorld, routes: Mapping[tuple[str, str], Sequence[ParentStatus]]) -> dict[str, list[str]]:
-    """By Gateway, what names it, or one that is not there, and is not attached."""
+def _apart(
+    made: Sequence[Merged], world: GatewayWorld, routes: Mapping[tuple[str, str], Sequence[ParentStatus]]
+) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    """By Gateway, what names it and is not attached; and what names one that is not there."""
     found: dict[str, list[str]] = {each.gateway.key: [] for each in made}
     home = {(Gateway.kind, key): key for key in found}
     for each in made:
         home |= {(ListenerSet.kind, key): each.gateway.key for key in each.sets}
-        refused = sorted(key for key, lines in each.sets.items() if lines[0].status != "True")
-        found[each.gateway.key] += [APART.format(name=f"ListenerSet {key}", why=_reason(each.sets[key])) for key in refused]
+        outside = sorted(key for key, lines in each.sets.items() if lines[0].status != "True")
+        found[each.gateway.key] += [APART.format(name=f"ListenerSet {key}", why=_reason(each.sets[key])) for key in outside]
     there = {(each.kind, each.key) for each in (*world.gateways, *world.sets)}
     strays = []
     for route in world.routes:
@@ -190,7 +196,7 @@ def _apart(made: Sequence[Merged], world: GatewayWorld, routes: Mapping[tuple[st
             known = parent.group != GATEWAY_GROUP or parent.kind not in (Gateway.kind, ListenerSet.kind)
             if not known and (parent.kind, parent.key) not in there:
                 strays.append(APART.format(name=route, why=NO_PARENT.format(parent=parent)))
-    return {key: [*lines, *strays] for key, lines in found.items()}
+    return found, tuple(strays)
 
 
 def _reason(conditions: Sequence[Condition]) -> str:

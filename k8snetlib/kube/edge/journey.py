@@ -31,7 +31,7 @@ To = Literal["endpoints", "service"]
 Headers = Mapping[str, str] | Pairs
 TEXT = {
     "lost": "the connection fails: {reason} in {where}",
-    "back": "the controller's answer does not arrive: {reason} in {where}",
+    "back": "the answer does not arrive: {reason} in {where}",
     "upstream": "the controller's own connection fails: {reason} in {where}",
     "balancer": "the balancer's own connection fails: {reason} in {where}",
     "silent": "nobody answers {who}",

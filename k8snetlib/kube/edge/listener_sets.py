@@ -22,7 +22,7 @@ TEXT = {
     "not accepted": "{gateway} is not accepted",
     "not programmed": "{gateway} is not programmed",
     "no class": "no GatewayClass {name!r}",
-    "no parent": "no controller has {parent}",
+    "no parent": "there is no {parent} with a known class",
 }
 
 
@@ -43,7 +43,8 @@ def merged(gateway: Gateway, world: GatewayWorld) -> Merged:
     asking = sorted((each for each in world.sets if each.parent == me), key=lambda each: (each.metadata.creation_timestamp, each.key))
     let_in = [each for each in asking if admits(gateway.allowed_sets, gateway.namespace, each.namespace, world.labels)]
     owned: list[tuple[Gateway | ListenerSet, Listener]] = [(owner, each) for owner in (gateway, *let_in) for each in owner.listeners]
-    clashes, overlap = conflicts(owned), overlaps([listener for _, listener in owned])
+    clashes = conflicts(owned)
+    overlap = overlaps({number: listener for number, (_, listener) in enumerate(owned) if number not in clashes})
     found = [
         listener_status(*each, clashes.get(index, ""), overlap.get(index), world.secrets, world.grants) for index, each in enumerate(owned)
     ]

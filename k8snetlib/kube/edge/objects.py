@@ -259,6 +259,3 @@ class ReferenceGrant(Named):
         if ref.namespace != self.namespace or (group, source.kind, source.namespace) not in self.sources:
             return False
         return any((ref.group, ref.kind) == (g, k) and name in ("", ref.name) for g, k, name in self.targets)
-
-
-EdgeObject = (IngressClass, Ingress, GatewayClass, Gateway, ListenerSet, Route, ReferenceGrant)

@@ -1,4 +1,5 @@
-"""Regular expressions of routes, read as RE2 and PCRE read them where Python's ``re`` would read something else: inside brackets.
+"""Regular expressions of routes, read as RE2 and PCRE read them where Python's ``re`` would read something else: inside brackets, and
+by taking ``\\d``, ``\\s`` and ``\\w`` for ASCII alone.
 
 There they know POSIX classes (``[[:digit:]]``), take a hyphen after a class for itself (``[\\w-.]``), and give ``[``, ``&&``, ``||``, ``~~``
 and ``--`` no meaning. Source: the syntax page of RE2; pcre2pattern(3), "Posix character classes".
@@ -19,16 +20,17 @@ _CLASSES = {
 """What is in each POSIX class of ASCII, between brackets."""
 _MEMBER = re.compile(r"\[:(?P<no>\^?)(?P<name>\w*):\]|\\x[0-9A-Fa-f]{2}|\\.|.", re.DOTALL)
 _SHORTHANDS = frozenset([r"\d", r"\D", r"\s", r"\S", r"\w", r"\W"])
-_SPECIAL = frozenset("[]&~|-^\\")
+_SPECIAL = frozenset("[]&~|-^\\(")
 _TWICE = re.compile(r"(?<!\\)(\((?:\?:)?(?:\[(?:[^\]\\]|\\.)+\]|\\[dDsSwW.]|[\w/.-]))([*+])\)([*+])(?![*+?{])")
-"""A group of one repeated character or class that is repeated itself, as in ``(a+)+``."""
+"""A group of one repeated character or class that is repeated itself, as in ``(a+)+``: the commonest of the patterns that take ``re``
+exponential time. Others remain, such as ``(a+b?)+``."""
 
 
 @lru_cache(maxsize=4096)
 def pattern_of(text: str) -> re.Pattern[str]:
     """The compiled pattern. ModelError for what is no regular expression here."""
     try:
-        return re.compile(_TWICE.sub(_once, _for_python(text)))
+        return re.compile(_TWICE.sub(_once, _for_python(text)), re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         reason = error.msg if isinstance(error, re.error) else error
         raise ModelError(f"{text!r} is no regular expression here: {reason}") from None

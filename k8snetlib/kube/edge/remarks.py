@@ -10,7 +10,7 @@ from .attach import Statuses
 from .objects import Ingress, IngressClass
 from .route_rules import GatewayWorld
 
-ASSUMED = "{place} {owner}: Secret {key} is not among the manifests and is taken to be there, as no Secret is"
+ASSUMED = "{place} {owner}: Secret {key} is taken to be there: the manifests have no Secret with a certificate"
 PARAMETERS = "{place} {owner}: {ref} says to its implementation what no model can know, and is not read"
 WISHED = "{place} {owner}: spec.addresses asks for {value}: whether it can be had is for its implementation to say, and is not modelled"
 RETRIES = "{place} {owner} rule {rule}: retry is not modelled, each request is sent to a backend once"

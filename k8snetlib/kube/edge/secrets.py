@@ -23,7 +23,14 @@ FIELDS = ("tls.crt", "tls.key")
 """What a Secret of type kubernetes.io/tls has."""
 PEM = b"-----BEGIN "
 TLS = "kubernetes.io/tls"
-ISSUER = "cert-manager.io/"  # an annotation by which cert-manager makes the certificates that the object names
+ISSUER, ACME = "cert-manager.io/", "kubernetes.io/tls-acme"
+"""Annotations by which cert-manager makes the certificates that the object names."""
+MADE = {
+    "Certificate": ("spec", "secretName"),
+    "ExternalSecret": ("spec", "target", "name"),
+    "SealedSecret": ("spec", "template", "metadata", "name"),
+}
+"""Kinds from which controllers make Secrets, and where the Secret's name stands if it is not the object's own."""
 
 
 @value
@@ -66,31 +73,35 @@ def known(keys: Iterable[str]) -> Secrets:
 
 def secrets(manifests: Manifests) -> Secrets:
     """What manifests tell. The content of a Secret to which nobody refers is not looked at."""
-    objects, named = manifests.skipped, list(references(manifests))
+    named = list(references(manifests))
     wanted = {key for _, key in named}
-    issued = (key for annotations, key in named if any(name.startswith(ISSUER) for name in annotations))
+    issued = {key for annotations, key in named if any(name == ACME or name.startswith(ISSUER) for name in annotations)}
     found: dict[str, str] = {}
-    for each in (each for each in objects if each.kind == "Secret"):
+    for each in manifests.skipped:
         key = f"{each.namespace or 'default'}/{each.name}"
-        if key in wanted or _type(each) in (TLS, None):
+        if each.kind == "Secret" and (key in wanted or _type(each) == TLS):
             found[key] = _wrong(key, each) if key in wanted else ""
-    made = (each for each in objects if each.kind == "Certificate" and each.location.document is not None)
-    names = {f"{each.namespace or 'default'}/{each.location.document.find(('spec', 'secretName'))[1]}" for each in made}
-    return Secrets(found, frozenset({*issued, *names}), bool(found))
+        elif each.kind in MADE:
+            issued.add(f"{each.namespace or 'default'}/{_text(each.data, *MADE[each.kind]) or each.name}")
+    return Secrets(found, frozenset(issued), bool(found))
 
 
-def _type(secret: Skipped) -> str | None:
-    """Its type as written (an empty one is Opaque); None where nobody knows."""
-    return (secret.location.document.find(("type",))[1] or "Opaque") if secret.location.document else None
+def _text(data: object, *path: str) -> str | None:
+    """The string at a path; None where there is none."""
+    for step in path:
+        data = data.get(step) if isinstance(data, dict) else None
+    return data if isinstance(data, str) else None
+
+
+def _type(secret: Skipped) -> str:
+    """Its type: an empty one is Opaque."""
+    return _text(secret.data, "type") or "Opaque"
 
 
 def _wrong(key: str, secret: Skipped) -> str:
     """What is wrong with it: nothing, where its content is left out, as it mostly is from manifests in a repository."""
-    document = secret.location.document
-    if document is None:
-        return ""
-    encoded = {name: document.find(("data", name))[1] for name in FIELDS}
-    plain = {name: document.find(("stringData", name))[1] for name in FIELDS}
+    encoded = {name: _text(secret.data, "data", name) for name in FIELDS}
+    plain = {name: _text(secret.data, "stringData", name) for name in FIELDS}
     if all(text is None for text in (*encoded.values(), *plain.values())):
         return "" if _type(secret) == TLS else TEXT["type"].format(key=key, type=_type(secret))
     problems = (_problem(encoded[name], plain[name]) for name in FIELDS)

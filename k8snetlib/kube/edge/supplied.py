@@ -30,10 +30,12 @@ def with_controllers(manifests: Manifests) -> Manifests:
         ports = {(port, "TCP") for port in ((80, 443) if any(each.tls for each in manifests.of(Ingress)) else (80,))}
         made += _controller("ingress", dict([COMPONENT]), ports)
         names.append("Ingress")
+    labels = {one.name: one.labels for one in manifests.of(Namespace)}
+    labelled = [each for each in services if GATEWAY_LABEL in each.labels]
+    every = manifests.of(ListenerSet)
     for each in gateways:
-        if not gateway_services(services, each, gateways):
-            labels = {one.name: one.labels for one in manifests.of(Namespace)}
-            sets = (found for found in manifests.of(ListenerSet) if _of(found, each))
+        if not labelled or not gateway_services(labelled, each, gateways):
+            sets = (found for found in every if _of(found, each))
             more = (one for found in sets if admits(each.allowed_sets, each.namespace, found.namespace, labels) for one in found.listeners)
             ports = {(one.port, "UDP" if one.protocol == "UDP" else "TCP") for one in (*each.listeners, *more)}
             name = _name_for(each, taken)

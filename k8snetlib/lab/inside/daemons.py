@@ -91,7 +91,7 @@ class Birds:
         deadline = time.monotonic() + limit
         try:
             return self._asked(netns, commands, deadline)
-        except ConnectionError as error:
+        except (ConnectionError, FileNotFoundError) as error:  # one that ends in peace takes its socket away
             # A process closes its files before it counts as ended: only then may another take its place.
             self.loop.wait(self._bird(netns).watch, max(0.0, deadline - time.monotonic()))
             raise OSError(error.errno, f"BIRD in {netns} has ended") from None
