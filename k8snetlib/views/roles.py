@@ -226,7 +226,8 @@ def _clear(frame: graphviz.Digraph, number: int, row: Sequence[Named]) -> None:
 def _line(graph: graphviz.Digraph, each: Reference) -> None:
     """A reference as a line; those upwards are drawn from above, so that ranks run GatewayClass, Gateway, route, Service."""
     state = _state(each)
-    text = BESIDE + "\u00a0" * (len(state) // 5) + state + "\u00a0"  # the longer, the more it is wider than Graphviz reckons
+    room = "\u00a0" * (len(state) // 5)  # the longer a text, the more it is wider than Graphviz reckons
+    text = BESIDE + room + state + room + "\u00a0"
     look = {"class": "path" if each.holds else "lookup"}
     if each.head[0] in ("GatewayClass", "Gateway", "ListenerSet"):
         graph.edge(_id(each.head), _id(each.tail), label=text, dir="back", **look)
