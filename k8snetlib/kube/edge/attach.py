@@ -1,4 +1,4 @@
-"""Which routes attach to which listeners, and what is said of each: the statuses of the Gateway API and their reasons.
+"""The statuses of the Gateway API: their parts, what is said of a listener, and what may attach to it or be referred to.
 
 Sources: ``apis/v1/{gateway,shared,httproute,grpcroute,listenerset}_types.go`` of Gateway API 1.6, standard channel, and its conformance
 tests where the types leave room.
@@ -23,8 +23,13 @@ PROTOCOLS: dict[str, tuple[str, ...]] = {
 }
 """Which kinds of routes fit which protocol of a listener."""
 PENDING = "Pending"
-ANY = "the listener for any name"
-OVERLAPS = "{host} has names in common: a client may use the other's connection for them"
+TEXT = {
+    "any": "the listener for any name",
+    "overlaps": "{host} has names in common: a client may use the other's connection for them",
+    "no-refs": "no certificateRefs", "no-secret": "{ref} is no Secret",
+    "no-grant": "no ReferenceGrant in {namespace} lets {owner} use {ref}",
+    "kinds": "it asks for kinds of routes that do not fit its protocol", "protocol": "protocol {protocol}",
+}  # fmt: skip
 
 
 @value
@@ -37,7 +42,12 @@ class Condition:
     message: str = ""
 
     def __str__(self) -> str:
-        return f"{self.type}={self.status} {self.reason}{f': {self.message}' if self.message else ''}"
+        return f"{self.type}={self.status} {self.why}"
+
+    @property
+    def why(self) -> str:
+        """The reason, with its words if there are any."""
+        return f"{self.reason}: {self.message}" if self.message else self.reason
 
 
 @value
@@ -71,7 +81,7 @@ class ListenerStatus:
         wrong = (each for each in self.conditions if each.status == ("True" if each.type == "Conflicted" else "False"))
         order = {"ResolvedRefs": 0, "Conflicted": 1, "Accepted": 2, "Programmed": 3}
         first = min((each for each in wrong if each.type in order), key=lambda each: order[each.type], default=None)
-        return "" if self.works or first is None else ": ".join(filter(None, (first.reason, first.message)))
+        return "" if self.works or first is None else first.why
 
     def stopped(self, why: str) -> ListenerStatus:
         """The same listener, not programmed for a reason that lies outside it."""
@@ -156,12 +166,12 @@ def certificate_problem(
     if listener.protocol not in ("HTTPS", "TLS") or listener.tls_mode == "Passthrough":
         return "", ""
     if not listener.certificates:
-        return "InvalidCertificateRef", "no certificateRefs"
+        return "InvalidCertificateRef", TEXT["no-refs"]
     for ref in listener.certificates:
         if (ref.group, ref.kind) != ("", "Secret"):
-            return "InvalidCertificateRef", f"{ref} is no Secret"
+            return "InvalidCertificateRef", TEXT["no-secret"].format(ref=ref)
         if not granted(owner, ref, grants):
-            return "RefNotPermitted", f"no ReferenceGrant in {ref.namespace} lets {owner} use {ref}"
+            return "RefNotPermitted", TEXT["no-grant"].format(namespace=ref.namespace, owner=owner, ref=ref)
         wrong = secrets.problem(f"{ref.namespace}/{ref.name}")
         if wrong:
             return "InvalidCertificateRef", wrong
@@ -185,12 +195,12 @@ def listener_status(
     kinds, invalid = supported_kinds(listener)
     reason, words = certificate_problem(owner, listener, secrets, grants)
     if invalid:
-        reason, words = "InvalidRouteKinds", "it asks for kinds of routes that do not fit its protocol"
+        reason, words = "InvalidRouteKinds", TEXT["kinds"]
     known = listener.protocol in PROTOCOLS
     unfit = clash if clash and owner.kind == ListenerSet.kind else "Invalid"
     accepted = Condition("Accepted", "True", "Accepted")
     if not known:
-        accepted = Condition("Accepted", "False", "UnsupportedProtocol", f"protocol {listener.protocol}")
+        accepted = Condition("Accepted", "False", "UnsupportedProtocol", TEXT["protocol"].format(protocol=listener.protocol))
     elif clash:
         accepted = Condition("Accepted", "False", unfit, clash)
     resolved = Condition("ResolvedRefs", "False", reason, words) if reason else Condition("ResolvedRefs", "True", "ResolvedRefs")
@@ -199,5 +209,5 @@ def listener_status(
     conflicted = Condition("Conflicted", "True", clash) if clash else Condition("Conflicted", "False", "NoConflicts")
     lines = (accepted, programmed, resolved, conflicted)
     if overlap is not None:
-        lines += (Condition("OverlappingTLSConfig", "True", "OverlappingHostnames", OVERLAPS.format(host=overlap or ANY)),)
+        lines += (Condition("OverlappingTLSConfig", "True", "OverlappingHostnames", TEXT["overlaps"].format(host=overlap or TEXT["any"])),)
     return ListenerStatus(owner, listener, kinds, lines)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ...errors import UnsupportedError
 from ...value import replace, value
-from .attach import Condition, ListenerStatus, ParentStatus, Statuses
+from .attach import ListenerStatus, ParentStatus, Statuses
 from .hostnames import host_matches, specificity
 from .http import Request, Response
 from .listener_sets import Merged, merged, refused, unclaimed
@@ -185,20 +185,15 @@ def _apart(
     for each in made:
         home |= {(ListenerSet.kind, key): each.gateway.key for key in each.sets}
         outside = sorted(key for key, lines in each.sets.items() if lines[0].status != "True")
-        found[each.gateway.key] += [APART.format(name=f"ListenerSet {key}", why=_reason(each.sets[key])) for key in outside]
+        found[each.gateway.key] += [APART.format(name=f"ListenerSet {key}", why=each.sets[key][0].why) for key in outside]
     there = {(each.kind, each.key) for each in (*world.gateways, *world.sets)}
     strays = []
     for route in world.routes:
         for status in routes.get((route.kind, route.key), ()):
             if not status.accepted:
-                found[home[status.parent.kind, status.parent.key]].append(APART.format(name=route, why=_reason(status.conditions)))
+                found[home[status.parent.kind, status.parent.key]].append(APART.format(name=route, why=status.conditions[0].why))
         for parent in route.parents:
             known = parent.group != GATEWAY_GROUP or parent.kind not in (Gateway.kind, ListenerSet.kind)
             if not known and (parent.kind, parent.key) not in there:
                 strays.append(APART.format(name=route, why=NO_PARENT.format(parent=parent)))
     return found, tuple(strays)
-
-
-def _reason(conditions: Sequence[Condition]) -> str:
-    """The first condition's reason, with its words."""
-    return str(conditions[0]).partition(" ")[2]

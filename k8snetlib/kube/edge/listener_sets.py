@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from ...value import value
 from .attach import PENDING, Condition, ListenerStatus, admits, listener_status
 from .conflicts import conflicts, overlaps
-from .objects import GATEWAY_GROUP, Gateway, Listener, ListenerSet, ObjectRef
+from .objects import GATEWAY_GROUP, Gateway, Listener, ListenerSet
 from .route_rules import GatewayWorld
 
 ADDRESS_TYPES = ("IPAddress", "Hostname")
@@ -39,8 +39,9 @@ class Merged:
 
 def merged(gateway: Gateway, world: GatewayWorld) -> Merged:
     """A Gateway whose class is there, with its ListenerSets."""
-    me = ObjectRef(gateway.kind, gateway.name, gateway.namespace, GATEWAY_GROUP)
-    asking = sorted((each for each in world.sets if each.parent == me), key=lambda each: (each.metadata.creation_timestamp, each.key))
+    asking = sorted(
+        (each for each in world.sets if each.parent == gateway.ref), key=lambda each: (each.metadata.creation_timestamp, each.key)
+    )
     let_in = [each for each in asking if admits(gateway.allowed_sets, gateway.namespace, each.namespace, world.labels)]
     owned: list[tuple[Gateway | ListenerSet, Listener]] = [(owner, each) for owner in (gateway, *let_in) for each in owner.listeners]
     clashes = conflicts(owned)

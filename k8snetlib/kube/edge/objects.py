@@ -141,6 +141,11 @@ class Gateway(Named):
     location: Location = field(default=NOWHERE, compare=False, repr=False)
     kind: ClassVar[str] = "Gateway"
 
+    @property
+    def ref(self) -> ObjectRef:
+        """What refers to it."""
+        return ObjectRef(self.kind, self.name, self.namespace, GATEWAY_GROUP)
+
 
 @value
 class ListenerSet(Named):

@@ -9,8 +9,12 @@ from .hostnames import wider
 from .objects import GATEWAY_GROUP, ListenerSet, ParentRef, Route
 from .route_rules import GatewayWorld, resolved
 
-SHARED = "an older route of the other kind has these hosts (since Gateway API 1.6 an implementation may as well take both)"
-REFUSED = "{parent} adds no listener to its Gateway, which does not let it in"
+TEXT = {
+    "shared": "an older route of the other kind has these hosts (since Gateway API 1.6 an implementation may as well take both)",
+    "refused": "{parent} adds no listener to its Gateway, which does not let it in",
+    "no-listener": "{parent} has no such listener", "not-allowed": "no listener takes a {kind} of {namespace}",
+    "no-host": "no listener is for {hosts}",
+}  # fmt: skip
 OTHER = {"HTTPRoute": "GRPCRoute", "GRPCRoute": "HTTPRoute"}
 
 
@@ -28,12 +32,12 @@ def attach(
     for route in sorted(world.routes, key=_age):
         found = []
         for parent in route.parents:
-            own = by_owner.get((parent.kind, parent.key))
+            own = by_owner.get((parent.kind, parent.key)) if parent.group == GATEWAY_GROUP else None
             if parent.group == GATEWAY_GROUP and parent.kind == ListenerSet.kind and parent.key in refused:
-                accepted = Condition("Accepted", "False", "NoMatchingParent", REFUSED.format(parent=parent))
+                accepted = Condition("Accepted", "False", "NoMatchingParent", TEXT["refused"].format(parent=parent))
                 found.append(ParentStatus(parent, (accepted, resolved(route, world))))
                 continue
-            if own is None or parent.group != GATEWAY_GROUP:
+            if own is None:
                 continue  # another controller's, or nobody's
             status, chosen = _status(world, route, parent, own, taken)
             for each in chosen:
@@ -60,13 +64,15 @@ def _status(
     fitting = [each for each in allowed if effective(each.listener, route)]
     chosen = [each for each in fitting if not _taken(route, each, taken)]
     if not meant:
-        accepted = Condition("Accepted", "False", "NoMatchingParent", f"{parent} has no such listener")
+        accepted = Condition("Accepted", "False", "NoMatchingParent", TEXT["no-listener"].format(parent=parent))
     elif not allowed:
-        accepted = Condition("Accepted", "False", "NotAllowedByListeners", f"no listener takes a {route.kind} of {route.namespace}")
+        accepted = Condition(
+            "Accepted", "False", "NotAllowedByListeners", TEXT["not-allowed"].format(kind=route.kind, namespace=route.namespace)
+        )
     elif not fitting:
-        accepted = Condition("Accepted", "False", "NoMatchingListenerHostname", f"no listener is for {', '.join(route.hostnames)}")
+        accepted = Condition("Accepted", "False", "NoMatchingListenerHostname", TEXT["no-host"].format(hosts=", ".join(route.hostnames)))
     elif not chosen:
-        accepted = Condition("Accepted", "False", "NotAllowedByListeners", SHARED)
+        accepted = Condition("Accepted", "False", "NotAllowedByListeners", TEXT["shared"])
     else:
         accepted = Condition("Accepted", "True", "Accepted")
     places = tuple((f"{each.owner.kind} {each.owner.key}", each.listener.name) for each in chosen)

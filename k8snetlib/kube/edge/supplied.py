@@ -35,7 +35,7 @@ def with_controllers(manifests: Manifests) -> Manifests:
     every = manifests.of(ListenerSet)
     for each in gateways:
         if not labelled or not gateway_services(labelled, each, gateways):
-            sets = (found for found in every if _of(found, each))
+            sets = (found for found in every if found.parent == each.ref)
             more = (one for found in sets if admits(each.allowed_sets, each.namespace, found.namespace, labels) for one in found.listeners)
             ports = {(one.port, "UDP" if one.protocol == "UDP" else "TCP") for one in (*each.listeners, *more)}
             name = _name_for(each, taken)
@@ -57,10 +57,6 @@ def _name_for(gateway: Gateway, taken: set[str]) -> str:
         name = shortened(name, LONGEST, gateway.key)
     taken.add(name)
     return name
-
-
-def _of(found: ListenerSet, gateway: Gateway) -> bool:
-    return (found.parent.namespace, found.parent.name) == (gateway.namespace, gateway.name)
 
 
 def _classes(manifests: Manifests) -> Iterator[dict[str, Any]]:
