@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from ..errors import ManifestError
+from ..linux.addresses import ip_address, ip_network
 from ..linux.packet import IPAddress
 from ..linux.state import IPNetwork
 from .manifests import error_at, locate

@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from functools import partial
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 from ..errors import ModelError, UnsupportedError
+from ..linux.addresses import ip_address
 from ..linux.packet import IPAddress
 from ..value import value
 from .allocation import SERVICE_CIDRS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import Any
 
+from ..linux.addresses import ip_address
 from ..linux.packet import IPAddress
 from ..linux.state import IPNetwork
 from ..value import value

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 from ..errors import ModelError
+from ..linux.addresses import ip_address
 from ..linux.packet import IPAddress
 from ..value import value
 from .dns import UNKNOWN, Answer, ClusterDNS, absolute, beyond

@@ -169,6 +169,8 @@ def _list_hint(data: Any) -> str:
 def _version_and_kind(data: dict[str, Any]) -> tuple[str, str]:
     for name in ("apiVersion", "kind"):
         value = data.get(name)
+        if value.__class__ is str and value:
+            continue
         other = next((key for key in data if key.lower() == name.lower()), name)
         if other != name and name not in data:
             raise Fault("unknown field", (other,), name)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import Any
 
+from ..linux.addresses import ip_address, ip_network
 from . import schema_rules as rules
 from .objects import LoadBalancerIngress, Location, ObjectMeta, Service, ServicePort
 from .selectors import EMPTY, FrozenDict

@@ -10,7 +10,18 @@ import ipaddress
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
-ip_address = lru_cache(maxsize=1 << 16)(ipaddress.ip_address)
+
+@lru_cache(maxsize=1 << 16)
+def ip_address(address: str | int) -> IPv4Address | IPv6Address:
+    """As ``ipaddress.ip_address``, which reads an IPv6 address as an IPv4 one first, to see that fail. ValueError for what is neither."""
+    if address.__class__ is str:
+        try:
+            return IPv6Address(address) if ":" in address else IPv4Address(address)
+        except ValueError:
+            pass  # said below, of both families
+    return ipaddress.ip_address(address)
+
+
 ip_network = lru_cache(maxsize=1 << 16)(ipaddress.ip_network)
 ip_interface = lru_cache(maxsize=1 << 16)(ipaddress.ip_interface)
 

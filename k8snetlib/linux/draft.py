@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from ..value import replace
+from ..value import amend, replace
 from .addresses import ip_interface
 from .packet import is_link_local
 from .state import Interface, IPInterface, NetNS, Network, Route, Socket, link_local
@@ -35,6 +35,7 @@ class NsDraft:
         "neighbors",
         "next_index",
         "nftables",
+        "own",
         "pmtu",
         "proxied",
         "recent",
@@ -49,6 +50,7 @@ class NsDraft:
     def __init__(self, frozen: NetNS) -> None:
         self.name, self.frozen = frozen.name, frozen
         self.interfaces = dict(frozen.interfaces)
+        self.own: set[str] = set()  # devices whose values were made here: nobody else has seen them yet
         self.routes = dict.fromkeys(frozen.routes)
         self.rules, self.neighbors, self.fdb = list(frozen.rules), dict(frozen.neighbors), dict(frozen.fdb)
         self.conntrack = {entry.original: entry for entry in frozen.conntrack}
@@ -85,6 +87,20 @@ class NsDraft:
         except KeyError:
             raise ModelError(f"{self.name} has no interface {name!r} (it has {', '.join(self.interfaces) or 'none'})") from None
 
+    def add_interface(self, new: Interface) -> None:
+        """A device made here, under an index of its own."""
+        self.interfaces[new.name] = new
+        self.own.add(new.name)
+        self.next_index += 1
+
+    def change(self, name: str, **changes: object) -> Interface:
+        """The device with these fields changed: a copy the first time, as others hold the old one, then in place, as ops come in rows."""
+        if name in self.own:
+            return amend(self.interfaces[name], **changes)
+        self.own.add(name)
+        new = self.interfaces[name] = replace(self.interfaces[name], **changes)
+        return new
+
     def carried(self, interface: Interface) -> set[IPInterface]:
         """The device's addresses as a set, kept while they are added one by one: a node may carry thousands."""
         known, found = self.carrying.get(interface.name, ((), set()))
@@ -120,7 +136,7 @@ class NsDraft:
         """What goes with a device that is set down: its routes (fib_disable_ip), IPv6 addresses (addrconf_ifdown), neighbours
         (neigh_ifdown, permanent ones too) and what was learned behind it (br_fdb_delete_by_port, vxlan_flush)."""
         old = self.interfaces[dev]
-        self.interfaces[dev] = replace(old, addresses=tuple(a for a in old.addresses if a.version == 4 or old.kind == "loopback"))
+        self.change(dev, addresses=tuple(a for a in old.addresses if a.version == 4 or old.kind == "loopback"))
         self.drop_routes(lambda route: route.dev == dev)
         self.neighbors = {key: entry for key, entry in self.neighbors.items() if key[0] != dev}
         self.proxied = {entry for entry in self.proxied if entry[0] != dev}
@@ -128,13 +144,13 @@ class NsDraft:
 
     def left_bridge(self, dev: str) -> None:
         """A port's flags are the bridge's, and gone with it; so are the FDB entries behind the port (del_nbp)."""
-        self.interfaces[dev] = replace(self.interfaces[dev], master=None, hairpin=False, isolated=False, learning=True, proxy_arp=False)
+        self.change(dev, master=None, hairpin=False, isolated=False, learning=True, proxy_arp=False)
         self.fdb = {key: entry for key, entry in self.fdb.items() if entry.dev != dev or not entry.master}
 
     def stop_ipv6(self) -> None:
         """addrconf_disable_ipv6: no address, route or neighbour of IPv6 stays."""
         for old in list(self.interfaces.values()):
-            self.interfaces[old.name] = replace(old, addresses=tuple(a for a in old.addresses if a.version == 4))
+            self.change(old.name, addresses=tuple(a for a in old.addresses if a.version == 4))
         self.drop_routes(lambda route: route.dst.version == 6)
         self.neighbors = {key: entry for key, entry in self.neighbors.items() if key[1].version == 4}
         self.proxied = {entry for entry in self.proxied if entry[1].version == 4}
@@ -217,15 +233,16 @@ class Draft:
         ns = self.ns(netns)
         for old in list(ns.interfaces.values()):
             if old.kind == "loopback" and LOOPBACK not in old.addresses:
-                ns.interfaces[old.name] = replace(old, addresses=(*old.addresses, LOOPBACK))
+                ns.change(old.name, addresses=(*old.addresses, LOOPBACK))
             self._begin_ipv6(ns, ns.interfaces[old.name])
 
     def _begin_ipv6(self, ns: NsDraft, interface: Interface) -> None:
         """Give a device with a carrier its link-local address (addrconf_link_ready, addrconf_addr_gen)."""
-        has = any(a.version == 6 and is_link_local(a) for a in interface.addresses)
-        if not has and interface.kind not in ("loopback", "ipip") and ns.ipv6() and self.has_carrier(ns, interface):
+        if interface.kind in ("loopback", "ipip") or not ns.ipv6() or not self.has_carrier(ns, interface):
+            return
+        if not any(a.version == 6 and is_link_local(a) for a in interface.addresses):
             address = link_local(interface.mac)
-            new = ns.interfaces[interface.name] = replace(interface, addresses=(*interface.addresses, address))
+            new = ns.change(interface.name, addresses=(*interface.addresses, address))
             ns.add_connected(new, address)
 
     def outside(self, name: str) -> bool:

@@ -17,7 +17,10 @@ LINK_LOCAL = 0xFE80 >> 6  # the first ten bits of fe80::/10
 HERE = ("local", "broadcast", "anycast")  # types of routes to this host, though perhaps not to it alone
 DEFAULT_TABLES = ((0, "local"), (32766, "main"), (32767, "default"))
 
-Prefixes = list[tuple[int, dict[int, list[Route]]]]  # (mask, network address → routes), longest prefix first
+Entry = tuple[IPInterface, str, str]  # what an entry of the local table comes from: address, device, type of route
+Slots = dict[int, list[Route]] | dict[int, list[Route | Entry]]  # by network address
+Prefixes = list[tuple[int, Slots]]  # (mask, what it leads to), longest prefix first
+ALL = {4: 2**32 - 1, 6: 2**128 - 1}  # masks of a single address
 
 
 def tables(namespace: NetNS, version: int) -> dict[str, Prefixes]:
@@ -25,47 +28,67 @@ def tables(namespace: NetNS, version: int) -> dict[str, Prefixes]:
     found = namespace.cache.get(("fib", version))
     if found is None:
         by_table: dict[str, dict[int, dict[int, list[Route]]]] = {}
-        written = [route for route in namespace.routes if route.dst.version == version and route.table != "local"]
-        for route in (*_local_routes(namespace, version), *written):
-            if _usable(namespace, route):
+        for route in namespace.routes:
+            dst = route.dst
+            if dst.version == version and route.table != "local" and (route.dev is None or route.dev in namespace.interfaces):
                 by_length = by_table.setdefault(route.table, {})
-                by_length.setdefault(int(route.dst.netmask), {}).setdefault(int(route.dst.network_address), []).append(route)
+                by_length.setdefault(int(dst.netmask), {}).setdefault(int(dst.network_address), []).append(route)
         for by_length in by_table.values():
             for slots in by_length.values():
                 for slot in slots.values():
                     if len(slot) > 1:
                         slot.sort(key=lambda route: route.metric)
         found = {name: sorted(by_length.items(), reverse=True) for name, by_length in by_table.items()}
+        if local := _local_entries(namespace, version):
+            found["local"] = sorted(local.items(), reverse=True)
         namespace.cache["fib", version] = found
     return found
 
 
-def _usable(namespace: NetNS, route: Route) -> bool:
-    return route.dev is None or route.dev in namespace.interfaces
-
-
-def _local_routes(namespace: NetNS, version: int) -> list[Route]:
-    """The routes that the kernel puts into table local for each address: the address itself, IPv4's broadcast addresses, and the address
-    that a router of IPv6 shares with the other routers of the link (RFC 4291 section 2.6.1; addrconf_join_anycast).
+def _local_entries(namespace: NetNS, version: int) -> dict[int, dict[int, list[Entry]]]:
+    """What the kernel puts into table local for each address: the address itself, IPv4's broadcast addresses, and the address that a
+    router of IPv6 shares with the other routers of the link (RFC 4291 section 2.6.1; addrconf_join_anycast).
 
     Of two entries for one address the first counts. They are in the order of the devices, as if forwarding had been on before there were
-    addresses.
+    addresses. A node has one for each address of each device, and few packets meet more than three: the routes are made when met.
     """
-    routes = []
+    every = ALL[version]
+    found: dict[int, dict[int, list[Entry]]] = {every: {}}
+    single = found[every]
     for dev, address in namespace.addresses():
         if address.version != version:
             continue
-        ip, network = address.ip, address.network
-        kind, src, scope = type(network), *((ip, "host") if version == 4 else (None, "global"))
-        dst = network if version == 4 and dev == "lo" and is_loopback(ip) else kind(int(ip))
-        routes.append(Route(dst, dev, src=src, scope=scope, proto="kernel", type="local", table="local"))
-        if version == 4 and dev != "lo" and network.prefixlen < 31:
-            broadcast = kind(int(network.broadcast_address))
-            routes.append(Route(broadcast, dev, src=ip, scope="link", proto="kernel", type="broadcast", table="local"))
-        if version == 6:
-            shared = (kind(int(each)) for each in anycasts(namespace, dev, [address]) if each != ip)
-            routes += (Route(each, dev, proto="kernel", type="anycast", table="local") for each in shared)
-    return routes
+        network, value = address.network, int(address)
+        first, mask = int(network.network_address), int(network.netmask)
+        if version == 4 and dev == "lo" and is_loopback(address):
+            found.setdefault(mask, {}).setdefault(first, []).append((address, dev, "local"))
+            continue
+        single.setdefault(value, []).append((address, dev, "local"))
+        if version == 4 and dev != "lo" and mask < every - 1:  # a network of two addresses has none to spare (RFC 3021)
+            single.setdefault(first | mask ^ every, []).append((address, dev, "broadcast"))
+        if version == 6 and first != value and anycasts(namespace, dev, [address]):
+            single.setdefault(first, []).append((address, dev, "anycast"))
+    return {mask: slots for mask, slots in found.items() if slots}
+
+
+def _local_route(address: IPInterface, dev: str, kind: str) -> Route:
+    """An entry of the local table as ``ip route show table local`` prints it."""
+    network, ip = address.network, address.ip
+    if kind == "local":
+        dst = network if dev == "lo" and address.version == 4 and is_loopback(ip) else type(network)(int(ip))
+        src, scope = (ip, "host") if address.version == 4 else (None, "global")
+    else:
+        dst = type(network)(int(network.broadcast_address if kind == "broadcast" else network.network_address))
+        src, scope = (ip, "link") if kind == "broadcast" else (None, "global")
+    return Route(dst, dev, src=src, scope=scope, proto="kernel", type=kind, table="local")
+
+
+def _routes(slots: Slots, key: int) -> list[Route]:
+    """The routes of a slot, best first."""
+    found = slots.get(key, ())
+    if found and found[0].__class__ is tuple:
+        found = slots[key] = [_local_route(*entry) for entry in found]
+    return found
 
 
 def anycasts(namespace: NetNS, dev: str, addresses: Iterable[IPInterface] = ()) -> list[IPAddress]:
@@ -92,7 +115,7 @@ def lookup(
     for name in _tables(namespace, version, dst, src, iif, mark):
         matching: list[Route] = []
         for mask, slots in by_name.get(name, ()):
-            found = slots.get(value & mask, ())
+            found = _routes(slots, value & mask)
             if nearest and len(found) > 1:
                 found = sorted(found, key=lambda route: (route.metric, route.dev != iif))
             for route in found:
@@ -127,7 +150,7 @@ def lookup_local(namespace: NetNS, address: IPAddress) -> tuple[Route | None, No
     """The local table's entry for the address alone."""
     value = int(address)
     for mask, slots in tables(namespace, address.version).get("local", ()):
-        found = slots.get(value & mask)
+        found = _routes(slots, value & mask)
         if found:
             return found[0], None
     return None, None

@@ -85,8 +85,7 @@ class LinkAdd:
                 raise ModelError(f"{netns} already has an interface {name!r}")
             if not name or len(name) > MAX_NAME or "/" in name or " " in name:
                 raise ModelError(f"{name!r} is no interface name: 1 to {MAX_NAME} characters without '/' or space")
-            ns.interfaces[name] = Interface(name, self.kind, mac, mtu, peer=peer, vxlan=self.vxlan, ipip=self.ipip, index=ns.next_index)
-            ns.next_index += 1
+            ns.add_interface(Interface(name, self.kind, mac, mtu, peer=peer, vxlan=self.vxlan, ipip=self.ipip, index=ns.next_index))
 
     def _default_mtu(self, draft: Draft) -> int:
         """1500; a tunnel's is what its headers leave of the device below: 50 bytes less, 70 over IPv6 (vxlan_config_apply); IPIP takes 20."""
@@ -147,23 +146,26 @@ class LinkSet:
             raise ModelError(f"{self.master} is no bridge")
         if (self.hairpin or self.isolated or self.proxy_arp or self.learning is not None) and not (self.master or old.master):
             raise ModelError(f"{self.name} is no bridge port")
-        keys = ("up", "mtu", "hairpin", "learning", "isolated", "proxy_arp")
-        changes = {key: content for key in keys if (content := getattr(self, key)) is not None}
-        if self.master is not None and old.master and self.master != old.master:
+        was_up, bridge = old.up, old.master  # the device may be changed in place
+        if self.master is not None and bridge and self.master != bridge:
             ns.left_bridge(self.name)
-        if self.master:
-            changes["master"] = self.master
-        if self.mtu is not None and old.kind == "bridge":
-            changes["fixed_mtu"] = True
-        new = ns.interfaces[self.name] = replace(ns.interfaces[self.name], **changes)
+        new = ns.change(self.name, **self._changes(old.kind))
         if self.master is not None or (self.mtu is not None and new.master):
-            _follow_ports(ns, {old.master, new.master} - {None}, joined=new if old.master is None else None)
-        if new.up and not old.up:
+            _follow_ports(ns, {bridge, new.master} - {None}, joined=new if bridge is None else None)
+        if new.up and not was_up:
             for address in new.addresses:
                 ns.add_connected(new, address)
-        elif old.up and not new.up:
+        elif was_up and not new.up:
             ns.went_down(self.name)
         draft.link_changed(self.netns, self.name)
+
+    def _changes(self, kind: str) -> dict[str, object]:
+        """The fields of the device that become others."""
+        given = {"up": self.up, "mtu": self.mtu, "master": self.master or None, "hairpin": self.hairpin, "learning": self.learning,
+                 "isolated": self.isolated, "proxy_arp": self.proxy_arp}  # fmt: skip
+        if self.mtu is not None and kind == "bridge":
+            given["fixed_mtu"] = True
+        return {name: content for name, content in given.items() if content is not None}
 
     def command(self) -> str:
         words = []
@@ -201,7 +203,7 @@ def _follow_ports(ns: NsDraft, bridges: Iterable[str], joined: Interface | None 
         else:
             mtu = min((port.mtu for port in ports), default=1500)
         if mtu != bridge.mtu:
-            ns.interfaces[name] = replace(bridge, mtu=mtu)
+            ns.change(name, mtu=mtu)
 
 
 @value
@@ -249,7 +251,7 @@ class AddrAdd:
             raise ModelError("the address is there already")
         if self.address.version == 6 and not ns.ipv6():
             raise ModelError(f"IPv6 is disabled in {self.netns}")
-        interface = ns.interfaces[self.dev] = replace(interface, addresses=(*interface.addresses, self.address))
+        interface = ns.change(self.dev, addresses=(*interface.addresses, self.address))
         carried.add(self.address)
         ns.carrying[self.dev] = interface.addresses, carried
         if interface.up:
@@ -281,7 +283,7 @@ class AddrDel:
             raise ModelError(f"{self.dev} has no address {self.address}")
         gone = {self.address} | (self._secondaries(ns, interface) if self.address.version == 4 else set())
         rest = tuple(a for a in interface.addresses if a not in gone)
-        new = ns.interfaces[self.dev] = replace(interface, addresses=rest)
+        new = ns.change(self.dev, addresses=rest)
         network, sources = self.address.network, {a.ip for a in gone}
         shared = [a for a in rest if a.network == network]
         ns.drop_routes(lambda r: r.proto == "kernel" and r.dev == self.dev and r.dst == network and not shared)

@@ -109,17 +109,17 @@ def _prefix(network: IPNetwork) -> str:
 class Route:
     """A line of a routing table; ``via`` None means that the destination is on the link itself."""
 
-    dst: IPNetwork
+    dst: IPNetwork  # few routes share it with device, metric and table: these four do for the hash, which every route added needs
     dev: str | None = None
-    via: IPAddress | None = None
-    src: IPAddress | None = None
-    scope: str = "global"  # global, link, host
-    proto: str = "boot"  # who wrote it: kernel, boot (an administrator), static, bird …
+    via: IPAddress | None = field(default=None, hash=False)
+    src: IPAddress | None = field(default=None, hash=False)
+    scope: str = field(default="global", hash=False)  # global, link, host
+    proto: str = field(default="boot", hash=False)  # who wrote it: kernel, boot (an administrator), static, bird …
     metric: int = 0
-    onlink: bool = False
-    type: str = "unicast"  # unicast, local, blackhole, unreachable, prohibit, throw
+    onlink: bool = field(default=False, hash=False)
+    type: str = field(default="unicast", hash=False)  # unicast, local, blackhole, unreachable, prohibit, throw
     table: str = "main"
-    mtu: int | None = None
+    mtu: int | None = field(default=None, hash=False)
 
     def words(self) -> str:
         """The route in the words of ``ip route add``."""

@@ -10,7 +10,9 @@ of :mod:`k8snetlib.kube.allocation`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from ..schema import check
@@ -41,13 +43,18 @@ KINDS: dict[tuple[str, str], str] = {
 """(apiVersion, kind) → the module here that knows its defaults and its rules, imported when the first such object comes."""
 
 
+@cache
+def _rules(name: str) -> ModuleType:
+    return import_module(f".{name}", __name__)
+
+
 def admit(data: Data, decode: Callable[[str, Any], None] = check) -> Data:
     """The object as the API server stores it, before anything is allocated; ``data`` may lose its null fields on the way.
 
     Raises :class:`~k8snetlib.kube.schema.Fault` for the first mistake, with the further ones in its ``others``.
     """
     kind = data["kind"]
-    rules = import_module(f".{KINDS[data['apiVersion'], kind]}", __name__)
+    rules = _rules(KINDS[data["apiVersion"], kind])
     if hasattr(rules, "decode"):
         rules.decode(data)
     else:

@@ -6,9 +6,9 @@ everything else together.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any
 
+from ...linux.addresses import ip_address
 from .. import schema_rules as rules
 from ..objects import Service
 from ..schema import Fault, literal
@@ -130,17 +130,17 @@ def _cluster_ips(found: Faults, spec: Data) -> None:
         found.add(rules.invalid(_listed(ips), "may specify no more than one IP for each IP family"), "spec", "clusterIPs")
     if not headless(spec):
         for index, (ip, family) in enumerate(zip(ips, families, strict=False)):
-            wrong = family in FAMILIES and f"IPv{ip_address(ip).version}" != family
-            message = rules.invalid(ip, f"expected an {family} value as indicated by ipFamilies[{index}]")
-            found.add(message if wrong else "", "spec", "clusterIPs", index, **at)
+            if family in FAMILIES and f"IPv{ip_address(ip).version}" != family:
+                message = rules.invalid(ip, f"expected an {family} value as indicated by ipFamilies[{index}]")
+                found.add(message, "spec", "clusterIPs", index, **at)
 
 
 def _bad_addresses(found: Faults, ips: list[str], at: dict[str, Path]) -> bool:
     before = len(found)
     for index, ip in enumerate(ips):
         if index == 0 and ip == "None":
-            message = rules.invalid(_listed(ips), "'None' must be the first and only value")
-            found.add(message if len(ips) > 1 else "", "spec", "clusterIPs")
+            only = rules.invalid(_listed(ips), "'None' must be the first and only value") if len(ips) > 1 else ""
+            found.add(only, "spec", "clusterIPs")
         else:
             found.attempt(rules.address, ip, "spec", "clusterIPs", index, **at)
     bad = len(found) > before
