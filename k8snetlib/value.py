@@ -1,7 +1,7 @@
 """``value``: the decorator of every frozen, slotted dataclass here.
 
 A plain ``@dataclass(frozen=True)`` compiles six methods for each class; with some 150 classes that is half of ``import k8snetlib``. Here one
-is compiled, ``__new__``, which writes straight into the slots; the others are shared, or made of C functions. ``repr`` leaves out fields
+is compiled, ``__init__``, which writes straight into the slots; the others are shared, or made of C functions. ``repr`` leaves out fields
 that have their default, so that what is printed is what matters.
 """
 
@@ -21,9 +21,9 @@ def value(cls: type[T]) -> type[T]:
     """A frozen, slotted dataclass with the short ``repr``; methods that a class has of its own, it keeps."""
     own = {name for name in ("__repr__", "__eq__", "__hash__") if cls.__dict__.get(name)}  # beside its own __eq__, __hash__ is None
     made: Any = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-    made.__new__ = _maker(made)
+    made.__init__ = _init(made)
     made.__setattr__, made.__delattr__ = _refuse_to_set, _refuse_to_delete
-    made.__reduce__ = _reduce
+    made.__getstate__, made.__setstate__ = _state, _set_state
     made._arguments = _arguments(made)
     methods = {"__repr__": short_repr, **_comparison(made)}
     for name in methods.keys() - own:
@@ -31,18 +31,15 @@ def value(cls: type[T]) -> type[T]:
     return made
 
 
-def _maker(cls: type) -> Any:
-    """``__new__`` with the fields as its arguments, which fills the object while it is of a class of the same layout that refuses nothing.
-
-    That takes half the time of setting each slot past a ``__setattr__`` that refuses, and the model makes little else than values.
-    """
-    blank = type(cls.__name__, cls.__bases__, {"__slots__": cls.__dict__["__slots__"], "__setattr__": object.__setattr__})
-    scope: dict[str, Any] = {"_UNSET": _UNSET, "_blank": blank, "_empty": object.__new__, "_moved": _moved}
-    arguments, body = [], ["self = _empty(_blank)"]
+def _init(cls: type) -> Callable[..., None]:
+    """``__init__`` with the fields as its arguments, written into the slots past the ``__setattr__`` that refuses."""
+    scope: dict[str, Any] = {"_UNSET": _UNSET}
+    arguments, body = [], []
     for each in fields(cls):  # type: ignore[arg-type]
         name = each.name
         if not each.init and each.default is each.default_factory is MISSING:
             continue  # __post_init__ fills it
+        scope[f"_put_{name}"] = getattr(cls, name).__set__
         if each.default_factory is not MISSING:
             scope[f"_make_{name}"] = each.default_factory
             arguments += [f"{name}=_UNSET"] if each.init else []
@@ -51,16 +48,14 @@ def _maker(cls: type) -> Any:
             made = name if each.init else f"_default_{name}"
             scope[f"_default_{name}"] = each.default
             arguments += [name if each.default is MISSING else f"{name}=_default_{name}"] if each.init else []
-        body.append(f"self.{name} = {made}")
-    body += ["try:", " self.__class__ = cls", "except TypeError:", " self = _moved(self, cls)"]
+        body.append(f"_put_{name}(self, {made})")
     if hasattr(cls, "__post_init__"):
         body.append("self.__post_init__()")
-    body.append("return self")
-    exec(f"def __new__({', '.join(['cls', *arguments])}):\n " + "\n ".join(body), scope)
-    new = scope["__new__"]
-    new.__qualname__, new.__module__ = f"{cls.__qualname__}.__init__", cls.__module__  # as errors about arguments name it
-    new.__annotations__ = {**{each.name: each.type for each in fields(cls) if each.init}}  # type: ignore[arg-type]
-    return staticmethod(new)
+    exec(f"def __init__({', '.join(['self', *arguments])}):\n " + "\n ".join(body or ["pass"]), scope)
+    init = scope["__init__"]
+    init.__qualname__, init.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
+    init.__annotations__ = {**{each.name: each.type for each in fields(cls) if each.init}, "return": None}  # type: ignore[arg-type]
+    return init
 
 
 def _comparison(cls: type) -> dict[str, Callable]:
@@ -95,20 +90,14 @@ def _refuse_to_delete(self: Any, name: str) -> None:
     raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-def _reduce(self: Any) -> tuple:
+def _state(self: Any) -> list[Any]:
     """What a pickle or a deep copy takes over: the fields in their order."""
-    return _revive, (self.__class__, [getattr(self, each.name) for each in fields(self)])
+    return [getattr(self, each.name) for each in fields(self)]
 
 
-def _revive(cls: type[T], contents: list[Any]) -> T:
-    names = (each.name for each in fields(cls))  # type: ignore[arg-type]
-    return amend(object.__new__(cls), **dict(zip(names, contents, strict=True)))
-
-
-def _moved(filled: Any, cls: type[T]) -> T:
-    """The same fields in an object of a class of another layout: an ordinary class that has a value for its base."""
-    names = (each.name for each in fields(cls))  # type: ignore[arg-type]
-    return amend(object.__new__(cls), **{name: getattr(filled, name) for name in names if hasattr(filled, name)})
+def _set_state(self: Any, state: list[Any]) -> None:
+    for each, content in zip(fields(self), state, strict=True):
+        getattr(type(self), each.name).__set__(self, content)
 
 
 def replace(old: T, /, **changes: Any) -> T:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from ..linux.fib import source_for
 from ..linux.ops import Op, RouteAdd, commands
 from ..linux.packet import IPAddress, Packet, Sctp, ping, tcp, udp
 from ..linux.state import NetNS, Network
-from ..value import value
+from ..value import replace, value
 from .agents import NO_PROXY, proxy_ops
 from .announce import announce_ops, elected, strict_arp
 from .balancers import balanced
@@ -119,12 +119,13 @@ class Cluster:
         kind = "VIP" if balancer is True else balancer
         versions = [FAMILIES[family] for family in families]
         pools = (kind if isinstance(kind, BalancerPool) else pool_of(kind, placed.hosts, versions),) if kind else ()
+        services = manifests.of(Service)
         made = cls(
-            placed.nodes, placed.pods, manifests.of(Workload), manifests.of(Service), manifests.of(Namespace), cni, tuple(families),
-            placed.hosts, sandboxes, placed.pending, manifests.skipped, (*manifests.notes, *placed.notes, *clashes), proxy,
+            placed.nodes, placed.pods, manifests.of(Workload), services, manifests.of(Namespace), cni, tuple(families), placed.hosts,
+            sandboxes, placed.pending, manifests.skipped, (*manifests.notes, *placed.notes, *clashes), proxy,
             manifests.of(EndpointSlice), manifests.of(Endpoints), outside, pools, manifests,
+            (services, placed.pods),
         )  # fmt: skip
-        made = replace(made, as_made=(made.services, made.pods))
         return made if proxy == NO_PROXY else replace(made, notes=(*made.notes, *made.control.notes))
 
     @property

@@ -105,8 +105,9 @@ def _with_prefix(address: IPAddress) -> IPInterface:
 def _gateway(address: IPInterface, taken: set[IPAddress]) -> IPAddress:
     """The router of the segment: its first address, else (where a node has that) its last."""
     first = address.network.network_address + 1
-    last = address.network.broadcast_address - (1 if address.version == 4 else 0)
-    return first if first not in taken else last
+    if first not in taken:
+        return first
+    return address.network.broadcast_address - (1 if address.version == 4 else 0)
 
 
 def _implied_ranges(nodes: Sequence[Node], pods: Sequence[Pod]) -> dict[str, tuple[IPNetwork, ...]]:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..errors import ModelError
-from ..linux.addresses import ip_address, ip_network
+from ..linux.addresses import ip_address, ip_network, with_length
 from ..value import replace, value
 from .objects import IPAddress, IPNetwork, Node
 from .selectors import FrozenDict
@@ -111,10 +111,11 @@ def make_range(subnet: str | IPNetwork, range_start: str = "", range_end: str = 
     if head != network.network_address:
         message = f"For a subnet mask of length {network.prefixlen} the network address is {network.network_address}"
         raise ModelError(f"Network has host bits set. {message}")
-    door = _parse_ip(gateway) if gateway else network.network_address + 1
-    if door not in network:
+    first = network.network_address + 1
+    door = _parse_ip(gateway) if gateway else first
+    if gateway and door not in network:
         raise ModelError(f"gateway {door} not in network {network}")
-    start = _inside(_parse_ip(range_start), network) if range_start else network.network_address + 1
+    start = _inside(_parse_ip(range_start), network) if range_start else first
     last = network.broadcast_address - (network.version == 4)  # IPv6 has no broadcast address to leave out
     end = _inside(_parse_ip(range_end), network, start) if range_end else last
     return Range(network, start, end, door)
@@ -333,8 +334,7 @@ def _range_of(ranges: RangeSet, address: IPAddress) -> Range | None:
 
 
 def _config(chosen: Range, address: IPAddress) -> IPConfig:
-    interface = IPv4Interface if address.version == 4 else IPv6Interface
-    return IPConfig(interface((int(address), chosen.subnet.prefixlen)), chosen.gateway)  # from a number: no text to parse
+    return IPConfig(with_length(address, chosen.subnet.prefixlen), chosen.gateway)
 
 
 def _text(ranges: RangeSet) -> str:

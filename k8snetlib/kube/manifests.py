@@ -66,7 +66,7 @@ def load(*sources: str | PathLike[str], progress: Callable[[int, int], None] | N
     """
     from .schema_reader import Reader, decode
 
-    files = [(str(path), _read(path)) for source in sources for path in _files(source)]
+    files = [file for source in sources for file in _contents(source)]
     total = sum(len(data) for _, data in files)
     reader = Reader()
     done = 0
@@ -110,30 +110,31 @@ def error_at(thing: Any, path: str, message: str, suggestion: str = "") -> Manif
 # --- files
 
 
-def _files(source: str | PathLike[str]) -> list[FilePath]:
-    path = FilePath(source)
+def _contents(source: str | PathLike[str]) -> list[tuple[str, bytes]]:
+    """The file with its bytes, or those of a folder."""
     try:
-        if not path.is_dir():
-            return [path]
-        files = sorted(each for each in path.iterdir() if each.suffix in SUFFIXES and not each.is_dir())
+        try:
+            return [(str(source), _read(source))]
+        except OSError:
+            if not os.path.isdir(source):  # nearly always a file: asked for only where it cannot be read as one
+                raise
+        files = sorted(each for each in FilePath(source).iterdir() if each.suffix in SUFFIXES and not each.is_dir())
     except (OSError, ValueError) as error:
         raise ManifestError(_reason(error), file=str(source)) from None
     if not files:
         raise ManifestError("no .yaml, .yml or .json file in this folder", file=str(source))
-    return files
+    return [pair for each in files for pair in _contents(each)]
 
 
-def _read(path: FilePath) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):  # a device might never end
-                raise ManifestError("is not a file", file=str(path))
-            data = stream.read(USUAL_BYTES)
-            if len(data) == USUAL_BYTES:
-                data += stream.read(MAX_BYTES + 1 - USUAL_BYTES)
-    except (OSError, ValueError) as error:
-        raise ManifestError(_reason(error), file=str(path)) from None
+def _read(path: str | PathLike[str]) -> bytes:
+    """The bytes of a file. OSError or ValueError where there is none, or it cannot be read."""
+    with open(path, "rb") as stream:
+        mode = os.fstat(stream.fileno()).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):  # a device might never end
+            raise ManifestError("is not a file", file=str(path))
+        data = stream.read(USUAL_BYTES)
+        if len(data) == USUAL_BYTES:
+            data += stream.read(MAX_BYTES + 1 - USUAL_BYTES)
     if len(data) > MAX_BYTES:
         raise ManifestError(f"the file is larger than {MAX_BYTES >> 20} MiB", file=str(path))
     return data

@@ -99,7 +99,8 @@ class Named:
 
     @property
     def key(self) -> str:
-        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+        meta = self.metadata  # type: ignore[attr-defined]
+        return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"

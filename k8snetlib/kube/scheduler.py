@@ -9,7 +9,7 @@ takes the Node with the fewest Pods, then with the fewest of the same owner, the
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..value import value
@@ -133,7 +133,7 @@ class _State:
         self.nodes, self.namespaces = nodes, namespaces
         self.by_name = {node.name: index for index, node in enumerate(nodes)}
         self.pods = [0] * len(nodes)
-        self.owned: dict[tuple[str, str, str], Counter[int]] = {}
+        self.owned: defaultdict[tuple[str, str, str], defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
         self.ports: list[set[tuple[int, str]]] = [set() for _ in nodes]
         self.bound: list[tuple[Pod, int]] = []
         self.fitting: dict[object, list[int]] = {}
@@ -152,7 +152,7 @@ class _State:
     def bind(self, pod: Pod, index: int) -> None:
         node = self.nodes[index]
         self.pods[index] += 1
-        self.owned.setdefault(_owner(pod), Counter())[index] += 1
+        self.owned[_owner(pod)][index] += 1
         self.ports[index] |= _host_ports(pod)
         self.bound.append((pod, index))
         for domains in self.watched.values():
@@ -171,7 +171,7 @@ class _State:
             owned = self.owned.get(_owner(pod), {})
             return min(nodes, key=lambda index: (self.pods[index], owned.get(index, 0), index), default=None)
         owner = _owner(pod)
-        owned = self.owned.setdefault(owner, Counter())
+        owned = self.owned[owner]
         heap = self.heaps.get((key, owner))
         if heap is None:
             heap = self.heaps[key, owner] = [(self.pods[index], owned[index], index) for index in self.candidates(pod, key)]

@@ -47,14 +47,17 @@ def metadata(data: Data, kind: str, path: Path = ("metadata",), *, named: bool =
         if not name and data.get("generateName"):
             message = "generateName is not modelled, since the API server would add random characters: write metadata.name"
             raise Fault(message, (*path, "generateName"), unsupported=True)
-        rules.require("" if name else "required value: name or generateName", *path, "name")
-        rules.require(_NAME_RULES.get(kind, rules.dns_subdomain)(name), *path, "name")
+        problem = _NAME_RULES.get(kind, rules.dns_subdomain)(name) if name else "required value: name or generateName"
+        if problem:
+            raise Fault(problem, (*path, "name"))
     namespace = data.get("namespace", "")
     if kind in CLUSTER_SCOPED:
-        rules.require("not allowed: this kind belongs to no namespace" if namespace else "", *path, "namespace")
+        problem = "not allowed: this kind belongs to no namespace" if namespace else ""
     else:
         namespace = namespace or "default"
-        rules.require(rules.dns_label(namespace), *path, "namespace")
+        problem = rules.dns_label(namespace)
+    if problem:
+        raise Fault(problem, (*path, "namespace"))
     for key in data.get("annotations", ()):
         rules.require(rules.qualified_name(key.lower()), *path, "annotations", key)
     return ObjectMeta(
@@ -71,6 +74,8 @@ def metadata(data: Data, kind: str, path: Path = ("metadata",), *, named: bool =
 
 def _controller(references: Iterable[Data]) -> OwnerReference | None:
     """The one owner with ``controller: true``."""
+    if not references:
+        return None
     return next((OwnerReference(each["kind"], each["name"], each["uid"]) for each in references if each.get("controller")), None)
 
 
@@ -124,9 +129,11 @@ def _containers(spec: Data, path: Path, host_network: bool) -> tuple[Container, 
         for index, data in enumerate(spec.get(field, ())):
             place = (*path, field, index)
             name = data["name"]
-            rules.require(rules.dns_label(name), *place, "name")
-            rules.require(f"duplicate value {literal(name)}" if name in names else "", *place, "name")
-            rules.require("" if data.get("image") or kind == "ephemeral" else "required value", *place, "image")
+            problem = rules.dns_label(name) or (f"duplicate value {literal(name)}" if name in names else "")
+            if problem:
+                raise Fault(problem, (*place, "name"))
+            if not data.get("image") and kind != "ephemeral":
+                raise Fault("required value", (*place, "image"))
             names.add(name)
             its_kind = "sidecar" if kind == "init" and data.get("restartPolicy") == "Always" else kind
             ports = _ports(data.get("ports", ()), (*place, "ports"), host_network, host_ports if its_kind != "init" else set())
@@ -142,11 +149,13 @@ def _ports(ports: Iterable[Data], path: Path, host_network: bool, host_ports: se
         number, host_port, name = int(data["containerPort"]), int(data.get("hostPort", 0)), data.get("name", "")
         protocol = data.get("protocol") or "TCP"
         if name:
-            rules.require(rules.port_name(name), *place, "name")
-            rules.require(f"duplicate value {literal(name)}" if name in names else "", *place, "name")
+            problem = rules.port_name(name) or (f"duplicate value {literal(name)}" if name in names else "")
+            if problem:
+                raise Fault(problem, (*place, "name"))
             names.add(name)
         rules.require(rules.port_number(number), *place, "containerPort")
-        rules.require(rules.port_number(host_port) if host_port else "", *place, "hostPort")
+        if host_port:
+            rules.require(rules.port_number(host_port), *place, "hostPort")
         _check_host_port(data, place, host_network)
         if host_network:
             host_port = number

@@ -127,15 +127,27 @@ class _Builder:
             self.check_tag(event, "map")
         out = Mapping()
         out.line = event.start_mark.line + 1
-        take, key_of, node, end = self.next, self.key, self.node, self.mapping_end
-        merge_event = None
-        while type(key_event := take()) is not end:
-            key = key_of(key_event)
+        take, scalar, end = self.next, self.scalar_event, self.mapping_end
+        strings, merge_event = 0, None  # most keys and values are plain strings: they are taken here
+        while (kind := type(event := take())) is not end:
+            if kind is scalar and event.implicit[0] and not event.anchor and (key := event.value) not in _WORDS and key[0] not in _NUMERIC:
+                strings += 1
+            else:
+                key = self.key(event)
             if key in out:
                 raise DuplicateKey
-            out[key] = node(take(), depth)
-            if key == "<<" and type(key_event) is self.scalar_event and key_event.implicit[0]:
-                merge_event = key_event
+            if key == "<<" and kind is scalar and event.implicit[0]:
+                merge_event = event
+            event = take()
+            if (
+                type(event) is scalar and event.implicit[0] and not event.anchor
+                and (text := event.value) not in _WORDS and text[0] not in _NUMERIC
+            ):  # fmt: skip
+                strings += 1
+                out[key] = text
+            else:
+                out[key] = self.node(event, depth)
+        self.nodes += strings
         if merge_event:
             self.merge(out, merge_event)
         return out
@@ -165,7 +177,7 @@ class _Builder:
                 return value
         elif type(event) is self.scalar_event:
             text = event.value
-            value = text if event.implicit[0] and text[:1] not in _SUSPECT else self.scalar(event)
+            value = self.scalar(event)
             if value.__class__ is str:
                 if event.anchor:
                     self.anchors[event.anchor] = value, 0
@@ -179,7 +191,7 @@ class _Builder:
     def scalar(self, event: Any) -> Any:
         text = event.value
         if event.implicit[0]:  # plain and without a tag
-            if text[:1] not in _SUSPECT:
+            if text not in _WORDS and text[0] not in _NUMERIC:
                 return text
             try:
                 return self.resolved[text]
@@ -234,7 +246,7 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(_NOT_JSON, NotImplemented),
 }
-_SUSPECT = frozenset(["", *"+-.~0123456789yYnNtTfFoO"])
+_NUMERIC = frozenset("+-.0123456789")  # what numbers begin with; the empty string is a word
 _INT = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
@@ -246,7 +258,7 @@ def resolve(text: str) -> Any:
     """
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] not in "+-.0123456789":
+    if text[0] not in _NUMERIC:
         return text
     plain = text.replace("_", "") if text[0] != "." else text
     if _INT.fullmatch(plain):

@@ -31,16 +31,34 @@ ANY = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 
 @lru_cache(maxsize=1 << 16)
 def with_length(address: IPv4Address | IPv6Address, length: int) -> IPv4Interface | IPv6Interface:
-    """The address with the prefix length of its network; from numbers, which takes half the time of text."""
-    kind = IPv4Interface if address.version == 4 else IPv6Interface
-    return kind((int(address), length))
+    """The address with the prefix length of its network, as ``ip_interface`` gives it. ValueError for a length that there is not.
+
+    The addresses of one network share the value that stands for it; that the standard library makes one for each of them takes two
+    thirds of its time.
+    """
+    version, value = address.version, int(address)
+    base, kind, bits = (IPv4Address, IPv4Interface, 32) if version == 4 else (IPv6Address, IPv6Interface, 128)
+    network = _network(version, value >> (bits - length), length) if 0 <= length <= bits else None
+    if network is None:
+        return kind((value, length))  # says what is wrong
+    new = kind.__new__(kind)
+    base.__init__(new, value)
+    new.network, new.netmask, new._prefixlen = network, network.netmask, length
+    return new
+
+
+def network_around(address: IPv4Address | IPv6Address, length: int) -> IPv4Network | IPv6Network:
+    """The network of that prefix length in which the address lies. ValueError for a length that there is not."""
+    version = address.version
+    bits = 32 if version == 4 else 128
+    return _network(version, int(address) >> max(0, bits - length), length)
 
 
 @lru_cache(maxsize=1 << 16)
-def network_around(address: IPv4Address | IPv6Address, length: int) -> IPv4Network | IPv6Network:
-    """The network of that prefix length in which the address lies."""
-    kind = IPv4Network if address.version == 4 else IPv6Network
-    return kind((int(address), length), strict=False)
+def _network(version: int, prefix: int, length: int) -> IPv4Network | IPv6Network:
+    """The network with those leading bits."""
+    kind, bits = (IPv4Network, 32) if version == 4 else (IPv6Network, 128)
+    return kind((prefix << max(0, bits - length), length))
 
 
 def endpoint(address: IPv4Address | IPv6Address, port: int) -> str:

@@ -190,6 +190,8 @@ def setup(ct: Ct, which: str, address: IPAddress | None, port: int | None, table
     (``--random-fully``): the kernel draws the source port; the model takes one that depends on the flow alone, so that it stays the same.
     """
     ct.done.add(which)
+    if address is None and port is None and not random and (which == "dst" or not table.taken(ct.reply)):
+        return  # as it is
     wire = ct.reply.reverse()  # how the packet looks after the NAT decided so far
     echo = "icmp" in wire.proto
     if which == "dst":

@@ -51,7 +51,7 @@ class NsDraft:
         self.name, self.frozen = frozen.name, frozen
         self.interfaces = dict(frozen.interfaces)
         self.own: set[str] = set()  # devices whose values were made here: nobody else has seen them yet
-        self.routes = dict.fromkeys(frozen.routes)
+        self.routes = list(frozen.routes)
         self.rules, self.neighbors, self.fdb = list(frozen.rules), dict(frozen.neighbors), dict(frozen.fdb)
         self.conntrack = {entry.original: entry for entry in frozen.conntrack}
         self.rulesets, self.sysctls, self.sockets = dict(frozen.rulesets), dict(frozen.sysctls), list(frozen.sockets)
@@ -117,20 +117,23 @@ class NsDraft:
     def ipv6(self) -> bool:
         return not self.sysctls.get("net.ipv6.conf.all.disable_ipv6", 0)
 
-    def has_like(self, route: Route) -> bool:
-        """Whether a route is there in whose place this one would come."""
+    def add_route(self, route: Route, append: bool = False) -> bool:
+        """Adds a route, and returns whether it did: it does not where one is there in whose place this one would come, unless told to
+        ``append`` it (NLM_F_APPEND) and it is not there itself."""
         if self.slots is None:
             self.slots = set(map(_slot, self.routes))
-        return _slot(route) in self.slots
+        slot = _slot(route)
+        if slot in self.slots and not (append and route not in self.routes):
+            return False
+        self.slots.add(slot)
+        self.routes.append(route)
+        return True
 
-    def add_route(self, route: Route) -> None:
-        self.routes[route] = None
-        if self.slots is not None:
-            self.slots.add(_slot(route))
+    def set_routes(self, routes: Iterable[Route]) -> None:
+        self.routes, self.slots = list(routes), None
 
     def drop_routes(self, gone: Callable[[Route], bool]) -> None:
-        self.routes = {route: None for route in self.routes if not gone(route)}
-        self.slots = None
+        self.set_routes(route for route in self.routes if not gone(route))
 
     def went_down(self, dev: str) -> None:
         """What goes with a device that is set down: its routes (fib_disable_ip), IPv6 addresses (addrconf_ifdown), neighbours
@@ -163,9 +166,11 @@ class NsDraft:
             return
         if interface.kind == "loopback" or network.prefixlen == 32:
             return
-        first = next(a for a in interface.addresses if a is address or (a.version == 4 and a.network == network))
+        for first in interface.addresses:
+            if first is address or (first.version == 4 and first.network == network):
+                break
         if first is address or first == address:  # and not a secondary one
-            self.add_route(Route(network, interface.name, src=address.ip, scope="link", proto="kernel"))
+            self.add_route(Route(network, interface.name, src=address.ip, scope="link", proto="kernel"), append=True)
 
 
 def _slot(route: Route) -> tuple:
@@ -204,29 +209,29 @@ class Draft:
         if not interface.up:
             return False
         if interface.kind == "bridge":
-            return any(i.master == interface.name and self.has_carrier(ns, i) for i in ns.interfaces.values())
+            for port in ns.interfaces.values():
+                if port.master == interface.name and self.has_carrier(ns, port):
+                    return True
+            return False
         if interface.peer is None or self.outside(interface.peer[0]):
             return True
         there = self.peek(interface.peer[0])
         far = there.interfaces.get(interface.peer[1]) if there else None
         return far is not None and far.up
 
-    def link_changed(self, netns: str, *names: str | None) -> None:
-        """After a change to devices: IPv6 begins where there is a carrier now, at both ends of a veth and on their bridges."""
-        ns = self.ns(netns)
-        for name in dict.fromkeys(names):
-            interface = ns.interfaces.get(name) if name else None
-            if interface is None:
-                continue
-            self._begin_ipv6(ns, interface)
-            if interface.master:
-                self._begin_ipv6(ns, ns.interfaces[interface.master])
-            if interface.peer and not self.outside(interface.peer[0]) and interface.up and self.has(interface.peer[0]):
-                there = self.ns(interface.peer[0])
-                far = there.interfaces.get(interface.peer[1])
-                for each in (far, there.interfaces.get(far.master) if far and far.master else None):
-                    if each is not None:
-                        self._begin_ipv6(there, each)
+    def link_changed(self, ns: NsDraft, interface: Interface) -> None:
+        """After a change to a device: IPv6 begins where there is a carrier now, at both ends of a veth and on their bridges."""
+        if not interface.up:
+            return
+        self._begin_ipv6(ns, interface)
+        if interface.master:
+            self._begin_ipv6(ns, ns.interfaces[interface.master])
+        if interface.peer and not self.outside(interface.peer[0]) and self.has(interface.peer[0]):
+            there = self.ns(interface.peer[0])
+            far = there.interfaces.get(interface.peer[1])
+            for each in (far, there.interfaces.get(far.master) if far and far.master else None):
+                if each is not None:
+                    self._begin_ipv6(there, each)
 
     def start_ipv6(self, netns: str) -> None:
         """IPv6 was switched on again: ::1 and the link-local addresses are back; others are not."""
@@ -238,9 +243,12 @@ class Draft:
 
     def _begin_ipv6(self, ns: NsDraft, interface: Interface) -> None:
         """Give a device with a carrier its link-local address (addrconf_link_ready, addrconf_addr_gen)."""
-        if interface.kind in ("loopback", "ipip") or not ns.ipv6() or not self.has_carrier(ns, interface):
+        if not interface.up or interface.kind in ("loopback", "ipip"):
             return
-        if not any(a.version == 6 and is_link_local(a) for a in interface.addresses):
+        for address in interface.addresses:
+            if address.version == 6 and is_link_local(address):
+                return
+        if ns.ipv6() and self.has_carrier(ns, interface):
             address = link_local(interface.mac)
             new = ns.change(interface.name, addresses=(*interface.addresses, address))
             ns.add_connected(new, address)

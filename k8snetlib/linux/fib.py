@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .addresses import ip_network
-from .packet import IPAddress, is_loopback
+from .packet import IPAddress, is_link_local, is_loopback, is_multicast
 from .state import IPInterface, IPNetwork, NetNS, Route, local_addresses
 
 LOOPBACK4, LOOPBACK6 = ip_network("127.0.0.0/8"), ip_network("::1/128")
@@ -166,7 +166,7 @@ def address_type(namespace: NetNS, address: IPAddress, dev: str = "") -> str:
     route, _ = lookup_local(namespace, address)
     if route is not None:
         return route.type.upper() if not dev or route.dev == dev else "UNICAST"
-    if address.is_multicast:
+    if is_multicast(address):
         return "MULTICAST"
     return "BROADCAST" if int(address) in (0, 0xFFFFFFFF) else "UNICAST"
 
@@ -174,7 +174,7 @@ def address_type(namespace: NetNS, address: IPAddress, dev: str = "") -> str:
 def _address_type6(namespace: NetNS, address: IPAddress) -> str:
     """As the whole of routing has it. The first address of a network on a link is anybody's who routes there, whether we do or not
     (ipv6_anycast_destination)."""
-    if address.is_multicast:
+    if is_multicast(address):
         return "MULTICAST"
     route, _ = lookup(namespace, address)
     if route is None:
@@ -199,8 +199,8 @@ def address_on(namespace: NetNS, dev: str, towards: IPAddress, link_local_first:
     if not own:
         return None
     if towards.version == 6:
-        wanted = link_local_first or towards.is_link_local
-        return max(own, key=lambda a: (a.ip.is_link_local == wanted, _common_prefix(a.ip, towards))).ip
+        wanted = link_local_first or is_link_local(towards)
+        return max(own, key=lambda a: (is_link_local(a.ip) == wanted, _common_prefix(a.ip, towards))).ip
     return next((a.ip for a in own if towards in a.network), own[0].ip)
 
 
@@ -211,11 +211,11 @@ def masquerade_address(namespace: NetNS, dev: str, towards: IPAddress) -> IPAddr
     if towards.version == 6 and towards in local_addresses(namespace):
         return towards
     found = address_on(namespace, dev, towards)
-    too_near = found is not None and found.version == 6 and found.is_link_local and not towards.is_link_local
+    too_near = found is not None and found.version == 6 and is_link_local(found) and not is_link_local(towards)
     if found is not None and not is_loopback(found) and not too_near:
         return found
     others = (
-        a.ip for name, a in namespace.addresses() if a.version == towards.version and not is_loopback(a.ip) and not a.ip.is_link_local
+        a.ip for name, a in namespace.addresses() if a.version == towards.version and not is_loopback(a.ip) and not is_link_local(a.ip)
     )
     return next(others, found)
 
@@ -239,9 +239,9 @@ def source_for(namespace: NetNS, dst: IPAddress, route: Route | None = None) -> 
     if route.src is not None:
         return route.src
     found = address_on(namespace, route.dev, route.via or dst) if dst.version == 4 else address_on(namespace, route.dev, dst)
-    if found is not None and not (found.version == 6 and found.is_link_local and not dst.is_link_local):
+    if found is not None and not (found.version == 6 and is_link_local(found) and not is_link_local(dst)):
         return found
-    others = [a for dev, a in namespace.addresses() if a.version == dst.version and dev != "lo" and not a.ip.is_link_local]
+    others = [a for dev, a in namespace.addresses() if a.version == dst.version and dev != "lo" and not is_link_local(a.ip)]
     if dst.version == 6 and others:  # of several, the one most like the destination (ipv6_dev_get_saddr, IPV6_SADDR_RULE_PREFIX)
         return max(others, key=lambda a: min(_common_prefix(a.ip, dst), a.network.prefixlen)).ip
     return others[0].ip if others else found
@@ -250,20 +250,21 @@ def source_for(namespace: NetNS, dst: IPAddress, route: Route | None = None) -> 
 def reverse_path(namespace: NetNS, src: IPAddress, dst: IPAddress, iif: str, mark: int) -> str:
     """Source validation of an arriving IPv4 packet (fib_validate_source): "" if it passes, else the drop reason."""
     strict = max(namespace.sysctl("net.ipv4.conf.all.rp_filter"), namespace.sysctl(f"net.ipv4.conf.{iif}.rp_filter"))
-    if namespace.sysctl(f"net.ipv4.conf.{iif}.accept_local") or namespace.sysctl("net.ipv4.conf.all.accept_local"):
-        accept_local = True
-    else:
-        accept_local = False
     if not strict:
-        return "IP_LOCAL_SOURCE" if not accept_local and src in local_addresses(namespace) else ""
+        return "IP_LOCAL_SOURCE" if src in local_addresses(namespace) and not _accepts_local(namespace, iif) else ""
     back, _ = lookup(namespace, src, dst, iif, mark)
     if back is None:
         return "IP_RPFILTER"
-    if back.type == "local" and not accept_local:
+    if back.type == "local" and not _accepts_local(namespace, iif):
         return "IP_LOCAL_SOURCE"
     if back.type not in ("unicast", "local"):
         return "IP_INVALID_SOURCE"
     return "IP_RPFILTER" if strict == 1 and back.dev != iif and back.type == "unicast" else ""
+
+
+def _accepts_local(namespace: NetNS, iif: str) -> bool:
+    """Whether packets may come in that claim to be from an address of this host."""
+    return bool(namespace.sysctl(f"net.ipv4.conf.{iif}.accept_local") or namespace.sysctl("net.ipv4.conf.all.accept_local"))
 
 
 def networks_of(namespace: NetNS, version: int) -> list[IPNetwork]:

@@ -101,12 +101,15 @@ def _joined(v: View, dev: str, group: IPAddress) -> bool:
     return any(int(ip) & 0xFFFFFF == int(group) & 0xFFFFFF for ip in joined)
 
 
+def _routes_localnet(v: View, dev: str) -> int:
+    return v.ns.sysctl("net.ipv4.conf.all.route_localnet") or v.ns.sysctl(f"net.ipv4.conf.{dev}.route_localnet")
+
+
 def _source_ok(e: Engine, v: View, skb: Skb, route: Route | None) -> bool:
     packet = skb.packet
     if skb.iif == "lo":
         return True
-    localnet = v.ns.sysctl("net.ipv4.conf.all.route_localnet") or v.ns.sysctl(f"net.ipv4.conf.{skb.iif}.route_localnet")
-    if (is_loopback(packet.src) or is_loopback(packet.dst)) and not localnet:
+    if (is_loopback(packet.src) or is_loopback(packet.dst)) and not _routes_localnet(v, skb.iif):
         drop(e, v, skb, "IP_LOCALNET", "a 127.0.0.0/8 address came in from outside (route_localnet is 0)")
         return False
     if is_multicast(packet.src) or int(packet.src) == 0xFFFFFFFF:

@@ -9,8 +9,8 @@ from ..errors import UnsupportedError
 from . import answers, hooks, link
 from .events import Answered, Asked, Delivered, Dropped, Resolved
 from .fib import address_on, anycasts, is_local, lookup, reverse_path
-from .packet import BROADCAST, Arp, Frame, IPAddress, Ndp, Packet, Skb, is_multicast
-from .state import ZERO_MAC, local_addresses
+from .packet import BROADCAST, Arp, Frame, IPAddress, Ndp, Packet, Skb, is_loopback, is_multicast
+from .state import ZERO_MAC, Interface, local_addresses
 
 if TYPE_CHECKING:
     from .engine import Engine, View
@@ -40,9 +40,7 @@ def resolve(e: Engine, v: View, skb: Skb) -> None:
     if is_multicast(hop):
         link.transmit(e, v, skb.oif, Frame(interface.mac, multicast_mac(hop), skb.packet), skb.journey, skb)
         return
-    if hop.version == 4 and any(
-        hop == a.network.broadcast_address and a.network.prefixlen < 31 for a in interface.addresses if a.version == 4
-    ):
+    if _is_broadcast(interface, hop):
         link.transmit(e, v, skb.oif, Frame(interface.mac, BROADCAST, skb.packet), skb.journey, skb)
         return
     entry = v.neighbor(skb.oif, hop)
@@ -62,6 +60,13 @@ def resolve(e: Engine, v: View, skb: Skb) -> None:
     question = e.new_journey()
     e.emit(Asked(v.name, skb.journey, skb.oif, hop, question))
     _ask(e, v, skb, hop, question)
+
+
+def _is_broadcast(interface: Interface, hop: IPAddress) -> bool:
+    """Whether the address means all hosts of an IPv4 network of the device."""
+    if hop.version == 6 or int(hop) & 3 != 3:  # networks of one or two addresses have none (RFC 3021)
+        return False
+    return any(hop == a.network.broadcast_address and a.network.prefixlen < 31 for a in interface.addresses if a.version == 4)
 
 
 def _ask(e: Engine, v: View, skb: Skb, hop: IPAddress, journey: int) -> None:
@@ -124,7 +129,7 @@ def arp_receive(e: Engine, v: View, dev: str, frame: Frame, journey: int) -> Non
     arp: Arp = frame.payload
     interface = v.interface(dev)
     if arp.op == 1:
-        ours = is_local(v.ns, arp.target_ip) and not arp.target_ip.is_loopback
+        ours = is_local(v.ns, arp.target_ip) and not is_loopback(arp.target_ip)
         if ours and _ignores(v, dev, arp):
             e.emit(Dropped(v.name, journey, "NOT_SPECIFIED", f"arp_ignore: {arp.target_ip} is not asked for on {dev}", arp, dev))
             return

@@ -17,13 +17,15 @@ TUNL0 = "tunl0"  # comes with the module ipip, in every namespace (ip_tunnel_ini
 ANY4 = "0.0.0.0"
 LOOPBACK = Interface("lo", "loopback", mtu=65536, up=True, addresses=(ip_interface("127.0.0.1/8"), ip_interface("::1/128")), index=1)
 MAX_NAME = 15  # IFNAMSIZ, less the closing zero
+_SHA256 = hashlib.sha256()  # to be copied: for the first one, OpenSSL looks for the algorithm, which takes as long as forty digests
 
 
 @lru_cache(maxsize=1 << 16)
 def stable_mac(*parts: str) -> str:
     """A locally administered unicast MAC address that depends on the parts alone, so that every run shows the same."""
-    digest = hashlib.sha256("/".join(parts).encode()).digest()
-    return f"0a:58:{digest[:4].hex(':')}"
+    digest = _SHA256.copy()
+    digest.update("/".join(parts).encode())
+    return f"0a:58:{digest.digest()[:4].hex(':')}"
 
 
 @value
@@ -157,7 +159,7 @@ class LinkSet:
                 ns.add_connected(new, address)
         elif was_up and not new.up:
             ns.went_down(self.name)
-        draft.link_changed(self.netns, self.name)
+        draft.link_changed(ns, ns.interfaces[self.name])
 
     def _changes(self, kind: str) -> dict[str, object]:
         """The fields of the device that become others."""
@@ -290,7 +292,7 @@ class AddrDel:
         if self.address.version == 4:  # fib_sync_down_addr
             ns.drop_routes(lambda r: r.src in sources)
         else:  # fib6_remove_prefsrc: the route stays
-            ns.routes = {(replace(r, src=None) if r.src in sources else r): None for r in ns.routes}
+            ns.set_routes(replace(r, src=None) if r.src in sources else r for r in ns.routes)
         if shared and interface.up:
             ns.add_connected(new, shared[0])
         if self.address.version == 4 and not any(a.version == 4 for a in rest):

@@ -26,9 +26,8 @@ class RouteAdd:
             raise ModelError(f"{route.via} is not on a link of {route.dev or self.netns} (Nexthop has invalid gateway)")
         if route.via is not None and route.dev is None:
             route = replace(route, dev=_device_for(ns, route.via))
-        if ns.has_like(route):
+        if not ns.add_route(route):
             raise ModelError("File exists: a route to that destination with that metric is there already")
-        ns.add_route(route)
 
     def command(self) -> str:
         return f"ip -n {self.netns} {'-6 ' if self.route.dst.version == 6 else ''}route add {_settled(self.route).words()}"
@@ -91,10 +90,10 @@ class RouteDel:
         if draft.outside(self.netns):
             return
         ns, wanted = draft.ns(self.netns), self.route
-        for route in ns.routes:
+        for index, route in enumerate(ns.routes):
             named = all(want is None or want == have for want, have in ((wanted.via, route.via), (wanted.dev, route.dev)))
             if route.dst == wanted.dst and route.table == wanted.table and named and route.type == wanted.type:
-                del ns.routes[route]
+                del ns.routes[index]
                 ns.slots = None
                 return
         raise ModelError("No such process: no such route")

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from functools import lru_cache
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from types import MappingProxyType
 from typing import Union
 
 from ..errors import ModelError
 from ..value import value
+from .addresses import with_length
 from .packet import Flow, IPAddress
 
 IPInterface = Union[IPv4Interface, IPv6Interface]
@@ -109,17 +110,17 @@ def _prefix(network: IPNetwork) -> str:
 class Route:
     """A line of a routing table; ``via`` None means that the destination is on the link itself."""
 
-    dst: IPNetwork  # few routes share it with device, metric and table: these four do for the hash, which every route added needs
+    dst: IPNetwork
     dev: str | None = None
-    via: IPAddress | None = field(default=None, hash=False)
-    src: IPAddress | None = field(default=None, hash=False)
-    scope: str = field(default="global", hash=False)  # global, link, host
-    proto: str = field(default="boot", hash=False)  # who wrote it: kernel, boot (an administrator), static, bird …
+    via: IPAddress | None = None
+    src: IPAddress | None = None
+    scope: str = "global"  # global, link, host
+    proto: str = "boot"  # who wrote it: kernel, boot (an administrator), static, bird …
     metric: int = 0
-    onlink: bool = field(default=False, hash=False)
-    type: str = field(default="unicast", hash=False)  # unicast, local, blackhole, unreachable, prohibit, throw
+    onlink: bool = False
+    type: str = "unicast"  # unicast, local, blackhole, unreachable, prohibit, throw
     table: str = "main"
-    mtu: int | None = field(default=None, hash=False)
+    mtu: int | None = None
 
     def words(self) -> str:
         """The route in the words of ``ip route add``."""
@@ -381,4 +382,4 @@ def link_local(mac: str) -> IPv6Interface:
     """The fe80:: address that Linux forms from a MAC address (modified EUI-64, RFC 4291 appendix A)."""
     value = int(mac.replace(":", ""), 16) ^ 2 << 40
     host = (value >> 24) << 40 | 0xFFFE << 24 | value & 0xFFFFFF
-    return IPv6Interface((0xFE80 << 112 | host, 64))
+    return with_length(IPv6Address(0xFE80 << 112 | host), 64)
