@@ -11,12 +11,13 @@ from ..linux.addresses import ip_address
 from ..value import replace
 from . import schema, schema_kinds, schema_reader  # noqa: F401
 from .agents import NO_PROXY
-from .apiserver import services  # noqa: F401
+from .apiserver import rules_of
 from .cluster import Cluster
 from .manifests import Manifests, load
 from .objects import Service
 
 schema.prepare(schema_kinds.MODELLED)
+rules_of(("v1", "Service"))  # imported with the package as well
 DATA = Path(__file__).parent / "data"
 DNS6 = ip_address("fd00:10:96::a")
 SHOP, NODE_C, COREDNS = DATA / "shop.yaml", DATA / "node-c.yaml", DATA / "coredns.yaml"

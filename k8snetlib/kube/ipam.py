@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..errors import ModelError
-from ..linux.addresses import ip_address, ip_network, with_length
+from ..linux.addresses import ends, ip_address, ip_network, with_length
 from ..value import replace, value
 from .objects import IPAddress, IPNetwork, Node
 from .selectors import FrozenDict
@@ -60,17 +60,17 @@ def assign_pod_cidrs(
 
 
 def _free_blocks(cluster_cidr: IPNetwork, mask: int | None, index: int, taken: list[IPNetwork]) -> Iterator[IPNetwork]:
-    occupied = sorted((int(each[0]), int(each[-1])) for each in taken if each.version == cluster_cidr.version)
+    occupied = sorted(ends(each) for each in taken if each.version == cluster_cidr.version)
     while True:
         block = node_cidr(cluster_cidr, index, mask)
         index += 1
-        first, last = int(block[0]), int(block[-1])
+        first, last = ends(block)
         if not any(low <= last and first <= high for low, high in occupied):
             yield block
 
 
 def _refuse_overlap(nodes: Iterable[Node]) -> None:
-    ranges = sorted(((each.version, int(each[0]), int(each[-1]), each, node.name) for node in nodes for each in node.pod_cidrs), key=_first)
+    ranges = sorted(((each.version, *ends(each), each, node.name) for node in nodes for each in node.pod_cidrs), key=_first)
     for one, other in pairwise(ranges):
         if one[0] == other[0] and other[1] <= one[2]:
             raise ModelError(f"the Pod ranges of the Nodes {one[4]} ({one[3]}) and {other[4]} ({other[3]}) overlap")
@@ -116,8 +116,8 @@ def make_range(subnet: str | IPNetwork, range_start: str = "", range_end: str = 
     if gateway and door not in network:
         raise ModelError(f"gateway {door} not in network {network}")
     start = _inside(_parse_ip(range_start), network) if range_start else first
-    last = network.broadcast_address - (network.version == 4)  # IPv6 has no broadcast address to leave out
-    end = _inside(_parse_ip(range_end), network, start) if range_end else last
+    last = ends(network)[1] - (network.version == 4)  # IPv6 has no broadcast address to leave out
+    end = _inside(_parse_ip(range_end), network, start) if range_end else type(first)(last)
     return Range(network, start, end, door)
 
 
@@ -261,7 +261,6 @@ class _Work:
 
     def add(self, owner: Owner, requested: list[IPAddress]) -> tuple[IPConfig, ...]:
         out = []
-        given: list[IPAddress] = []
         try:
             for index, ranges in enumerate(self.sets):
                 wanted = next((each for each in requested if _range_of(ranges, each)), None)
@@ -271,12 +270,11 @@ class _Work:
                     config = self.pick(index, ranges, owner) if wanted is None else self.claim(index, ranges, owner, wanted)
                 except ModelError as error:
                     raise ModelError(f"failed to allocate for range {index}: {error}") from None
-                given.append(config.address.ip)
                 out.append(config)
             if requested:
                 raise ModelError(f"failed to allocate all requested IPs: {' '.join(map(str, requested))}")
         except ModelError as error:
-            for address in self.owned.pop(owner, []) if given else []:  # the plug-in releases by owner, older addresses included
+            for address in self.owned.pop(owner, []) if out else []:  # the plug-in releases by owner, older addresses included
                 del self.reserved[address]
             raise AllocationError(str(error), self.store()) from None
         return tuple(out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ..linux.addresses import with_length
@@ -22,20 +21,22 @@ def answered(host: Host, plugin: Plugin) -> frozenset[IPAddress]:
 
 def sandboxes_of(pods: Sequence[Pod], hosts: Sequence[Host], prefixes: Mapping, plugin: Plugin) -> tuple[dict[str, Sandbox], list[str]]:
     """A sandbox for every Pod that has a place and a network of its own, and remarks about ports that two containers want."""
-    names = Counter(pod.name for pod in pods)
     reserved = {host.name for host in hosts} | {UNDERLAY, CLIENT}
+    names: dict[str, int] = {}
+    for pod in pods:
+        names[pod.name] = names.get(pod.name, 0) + 1
     taken: dict[str, set[str]] = {host.name: {"eth0", "cni0"} for host in hosts}
     found, remarks = {}, []
     for pod in pods:
         if not pod.node_name or pod.host_network or not pod.pod_ips:
             continue
-        plain = names[pod.name] == 1 and pod.name not in reserved
-        netns = pod.name if plain else f"{pod.namespace}.{pod.name}"
+        name, namespace = pod.name, pod.namespace
+        netns = name if names[name] == 1 and name not in reserved else f"{namespace}.{name}"
         lengths = {4: 32, 6: 128} if plugin.lone else prefixes[pod.node_name]
         addresses = tuple(with_length(ip, lengths[ip.version]) for ip in pod.pod_ips)
         sockets, clashes = sockets_of([pod])
         remarks += clashes
-        veth = plugin.veth(pod) if plugin.veth else veth_name(pod.name, pod.namespace, taken[pod.node_name])
+        veth = plugin.veth(pod) if plugin.veth else veth_name(name, namespace, taken[pod.node_name])
         found[pod.key] = Sandbox(netns, pod.node_name, veth, addresses, sockets, pod)
     return found, remarks
 

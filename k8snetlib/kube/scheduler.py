@@ -165,8 +165,7 @@ class _State:
     def choose(self, pod: Pod) -> int | None:
         """The Node for a Pod, or None; a heap for each kind of Pod, whose stale entries are corrected as they come up."""
         key = (pod.node_selector, pod.affinity.node if pod.affinity else None, pod.tolerations)
-        demands = _Demands(self, pod)
-        if demands:
+        if (pod.affinity or pod.topology_spread or self.repelling or _host_ports(pod)) and (demands := _Demands(self, pod)):
             nodes = [index for index in self.candidates(pod, key) if not demands.why_not(index)]
             owned = self.owned.get(_owner(pod), {})
             return min(nodes, key=lambda index: (self.pods[index], owned.get(index, 0), index), default=None)

@@ -127,21 +127,21 @@ class _Builder:
             self.check_tag(event, "map")
         out = Mapping()
         out.line = event.start_mark.line + 1
-        take, scalar, end = self.next, self.scalar_event, self.mapping_end
+        take, scalar, end, special, numeric = self.next, self.scalar_event, self.mapping_end, _SPECIAL, _NUMERIC
         strings, merge_event = 0, None  # most keys and values are plain strings: they are taken here
         while (kind := type(event := take())) is not end:
-            if kind is scalar and event.implicit[0] and not event.anchor and (key := event.value) not in _WORDS and key[0] not in _NUMERIC:
+            if kind is scalar and event.implicit[0] and not event.anchor and (key := event.value) not in special and key[0] not in numeric:
                 strings += 1
             else:
                 key = self.key(event)
+                if key == "<<" and kind is scalar and event.implicit[0]:
+                    merge_event = event
             if key in out:
                 raise DuplicateKey
-            if key == "<<" and kind is scalar and event.implicit[0]:
-                merge_event = event
             event = take()
             if (
                 type(event) is scalar and event.implicit[0] and not event.anchor
-                and (text := event.value) not in _WORDS and text[0] not in _NUMERIC
+                and (text := event.value) not in special and text[0] not in numeric
             ):  # fmt: skip
                 strings += 1
                 out[key] = text
@@ -177,7 +177,8 @@ class _Builder:
                 return value
         elif type(event) is self.scalar_event:
             text = event.value
-            value = self.scalar(event)
+            plain = event.implicit[0] and text not in _WORDS and text[0] not in _NUMERIC
+            value = text if plain else self.scalar(event)
             if value.__class__ is str:
                 if event.anchor:
                     self.anchors[event.anchor] = value, 0
@@ -246,7 +247,8 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(_NOT_JSON, NotImplemented),
 }
-_NUMERIC = frozenset("+-.0123456789")  # what numbers begin with; the empty string is a word
+_NUMERIC = frozenset("+-.0123456789")  # what numbers begin with
+_SPECIAL = frozenset([*_WORDS, "<<"])  # plain scalars that are no strings, the empty one among them, and the merge key
 _INT = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 

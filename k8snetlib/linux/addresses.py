@@ -61,6 +61,12 @@ def _network(version: int, prefix: int, length: int) -> IPv4Network | IPv6Networ
     return kind((prefix << max(0, bits - length), length))
 
 
+def ends(network: IPv4Network | IPv6Network) -> tuple[int, int]:
+    """The first and the last address of a network, as numbers."""
+    first = int(network.network_address)
+    return first, first | (1 << network.max_prefixlen) - 1 ^ int(network.netmask)
+
+
 def endpoint(address: IPv4Address | IPv6Address, port: int) -> str:
     """An address with a port as text: ``10.0.0.1:80``, ``[fd00::1]:80`` (RFC 3986, 3.2.2)."""
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

@@ -255,7 +255,7 @@ def answers(network: Network, v: View, bridge: str, version: int) -> tuple[tuple
         return found
     segment, answering, always = [], {}, set()
     for port in _flooded(v, bridge):
-        addresses = network.plain_addresses(*port.peer) if port.peer is not None and port.peer[0] in network else None
+        addresses = network.plain_addresses(*port.peer, version) if port.peer is not None and port.peer[0] in network else None
         if addresses is None:
             always.add(port.name)
             continue
@@ -263,7 +263,6 @@ def answers(network: Network, v: View, bridge: str, version: int) -> tuple[tuple
         if version == 6 and network.has_rules(port.peer[0], 6):
             always.add(port.name)
         for address in addresses:
-            if address.version == version:
-                answering.setdefault(address, set()).add(port.name)
+            answering.setdefault(address, set()).add(port.name)
     found = network.cache[v.name, bridge, version] = (tuple(segment), answering, frozenset(always))
     return found

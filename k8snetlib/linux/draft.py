@@ -200,6 +200,11 @@ class Draft:
             draft = self.drafts[name] = NsDraft(self.base.namespace(name))
         return draft
 
+    def inside(self, name: str) -> NsDraft | None:
+        """As ``ns``; None for a namespace that is left out."""
+        draft = self.drafts.get(name)
+        return draft if draft is not None or self.outside(name) else self.ns(name)
+
     def peek(self, name: str) -> NsDraft | NetNS | None:
         """A namespace to be read only; None for one that is outside, or not there yet."""
         return self.drafts.get(name) or (None if self.outside(name) or name not in self.base else self.base[name])
@@ -209,10 +214,7 @@ class Draft:
         if not interface.up:
             return False
         if interface.kind == "bridge":
-            for port in ns.interfaces.values():
-                if port.master == interface.name and self.has_carrier(ns, port):
-                    return True
-            return False
+            return any(port.master == interface.name and self.has_carrier(ns, port) for port in ns.interfaces.values())
         if interface.peer is None or self.outside(interface.peer[0]):
             return True
         there = self.peek(interface.peer[0])

@@ -208,7 +208,7 @@ def masquerade_address(namespace: NetNS, dev: str, towards: IPAddress) -> IPAddr
     """The source that MASQUERADE gives a packet leaving by ``dev``: an address of that device, but never one that is valid on this host
     alone (127.0.0.1, ::1), so that on the loopback device it is another device's (inet_select_addr, ipv6_dev_get_saddr). In IPv6 a
     link-local address does for link-local destinations alone. ``towards`` is the next hop in IPv4, the destination in IPv6."""
-    if towards.version == 6 and towards in local_addresses(namespace):
+    if towards.version == 6 and towards in local_addresses(namespace, 6):
         return towards
     found = address_on(namespace, dev, towards)
     too_near = found is not None and found.version == 6 and is_link_local(found) and not is_link_local(towards)
@@ -235,7 +235,7 @@ def source_for(namespace: NetNS, dst: IPAddress, route: Route | None = None) -> 
         return None
     if route.type == "local":
         # net/ipv6/route.c picks the address itself; IPv4 uses the local route's preferred source, which for 127/8 is 127.0.0.1.
-        return dst if dst in local_addresses(namespace) else route.src
+        return dst if dst in local_addresses(namespace, dst.version) else route.src
     if route.src is not None:
         return route.src
     found = address_on(namespace, route.dev, route.via or dst) if dst.version == 4 else address_on(namespace, route.dev, dst)
@@ -251,7 +251,7 @@ def reverse_path(namespace: NetNS, src: IPAddress, dst: IPAddress, iif: str, mar
     """Source validation of an arriving IPv4 packet (fib_validate_source): "" if it passes, else the drop reason."""
     strict = max(namespace.sysctl("net.ipv4.conf.all.rp_filter"), namespace.sysctl(f"net.ipv4.conf.{iif}.rp_filter"))
     if not strict:
-        return "IP_LOCAL_SOURCE" if src in local_addresses(namespace) and not _accepts_local(namespace, iif) else ""
+        return "IP_LOCAL_SOURCE" if src in local_addresses(namespace, 4) and not _accepts_local(namespace, iif) else ""
     back, _ = lookup(namespace, src, dst, iif, mark)
     if back is None:
         return "IP_RPFILTER"

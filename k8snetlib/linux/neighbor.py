@@ -91,14 +91,16 @@ def _may_announce(v: View, dev: str, src: IPAddress, target: IPAddress) -> bool:
     """Whether a question may name the packet's source as its sender: 0 if it is ours, 1 if it is of the target's subnet, 2 never."""
     level = _of_both(v, dev, "arp_announce")
     if level == 1:
-        return src in local_addresses(v.ns) and any(src in a.network and target in a.network for a in v.interface(dev).addresses)
-    return level == 0 and src in local_addresses(v.ns)
+        return src in local_addresses(v.ns, 4) and any(src in a.network and target in a.network for a in v.interface(dev).addresses)
+    return level == 0 and src in local_addresses(v.ns, 4)
 
 
 def _ignores(v: View, dev: str, arp: Arp) -> bool:
     """Whether a question about an address of ours stays unanswered (arp_ignore): 1, it is not the asked device's; 2, nor the asker of its
     subnet; 8, always."""
     level = _of_both(v, dev, "arp_ignore")
+    if not level:
+        return False
     if level == 3:
         raise UnsupportedError(f"{v.name}: arp_ignore 3 is not modelled")
     own = [a for a in v.interface(dev).addresses if a.ip == arp.target_ip]

@@ -103,7 +103,7 @@ def _added(old: Table | None, new: Table, version: int) -> Table:
 
 
 def _tracks(rules: Sequence[Rule]) -> bool:
-    if isinstance(rules, RuleLines):
+    if type(rules) is RuleLines:
         return any(_needs_conntrack(rules[i]) for i, line in enumerate(rules.lines) if any(word in line for word in _TRACKING))
     return any(map(_needs_conntrack, rules))
 

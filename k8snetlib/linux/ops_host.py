@@ -43,9 +43,10 @@ class Listen:
     socket: Socket
 
     def apply(self, draft: Draft) -> None:
-        if draft.outside(self.netns):
+        ns = draft.inside(self.netns)
+        if ns is None:
             return
-        ns, new = draft.ns(self.netns), self.socket
+        new = self.socket
         same_port = ns.on_port(new.proto, new.port)
         for old in same_port:
             if old.address is None or new.address is None or old.address == new.address:

@@ -140,9 +140,9 @@ class LinkSet:
     proxy_arp: bool | None = None
 
     def apply(self, draft: Draft) -> None:
-        if draft.outside(self.netns):
+        ns = draft.inside(self.netns)
+        if ns is None:
             return
-        ns = draft.ns(self.netns)
         old = ns.interface(self.name)
         if self.master and ns.interface(self.master).kind != "bridge":
             raise ModelError(f"{self.master} is no bridge")
@@ -163,11 +163,20 @@ class LinkSet:
 
     def _changes(self, kind: str) -> dict[str, object]:
         """The fields of the device that become others."""
-        given = {"up": self.up, "mtu": self.mtu, "master": self.master or None, "hairpin": self.hairpin, "learning": self.learning,
-                 "isolated": self.isolated, "proxy_arp": self.proxy_arp}  # fmt: skip
-        if self.mtu is not None and kind == "bridge":
-            given["fixed_mtu"] = True
-        return {name: content for name, content in given.items() if content is not None}
+        changes: dict[str, object] = {}
+        if self.up is not None:
+            changes["up"] = self.up
+        if self.mtu is not None:
+            changes["mtu"] = self.mtu
+            if kind == "bridge":
+                changes["fixed_mtu"] = True
+        if self.master:
+            changes["master"] = self.master
+        for name in ("hairpin", "learning", "isolated", "proxy_arp"):
+            content = getattr(self, name)
+            if content is not None:
+                changes[name] = content
+        return changes
 
     def command(self) -> str:
         words = []
@@ -244,9 +253,9 @@ class AddrAdd:
     address: IPInterface
 
     def apply(self, draft: Draft) -> None:
-        if draft.outside(self.netns):
+        ns = draft.inside(self.netns)
+        if ns is None:
             return
-        ns = draft.ns(self.netns)
         interface = ns.interface(self.dev)
         carried = ns.carried(interface)
         if self.address in carried:
@@ -277,9 +286,9 @@ class AddrDel:
     address: IPInterface
 
     def apply(self, draft: Draft) -> None:
-        if draft.outside(self.netns):
+        ns = draft.inside(self.netns)
+        if ns is None:
             return
-        ns = draft.ns(self.netns)
         interface = ns.interface(self.dev)
         if self.address not in interface.addresses:
             raise ModelError(f"{self.dev} has no address {self.address}")

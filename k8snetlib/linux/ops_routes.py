@@ -17,9 +17,10 @@ class RouteAdd:
     route: Route
 
     def apply(self, draft: Draft) -> None:
-        if draft.outside(self.netns):
+        ns = draft.inside(self.netns)
+        if ns is None:
             return
-        ns, route = draft.ns(self.netns), _settled(self.route)
+        route = _settled(self.route)
         if route.dev is not None and not ns.interface(route.dev).up:
             raise ModelError(f"{route.dev} is down (Network is down)")
         if route.via is not None and not route.onlink and not _on_link(ns, route):
@@ -87,9 +88,10 @@ class RouteDel:
     route: Route
 
     def apply(self, draft: Draft) -> None:
-        if draft.outside(self.netns):
+        ns = draft.inside(self.netns)
+        if ns is None:
             return
-        ns, wanted = draft.ns(self.netns), self.route
+        wanted = self.route
         for index, route in enumerate(ns.routes):
             named = all(want is None or want == have for want, have in ((wanted.via, route.via), (wanted.dev, route.dev)))
             if route.dst == wanted.dst and route.table == wanted.table and named and route.type == wanted.type:
@@ -110,8 +112,8 @@ class RuleAdd:
     rule: PolicyRule
 
     def apply(self, draft: Draft) -> None:
-        if not draft.outside(self.netns):
-            ns = draft.ns(self.netns)
+        ns = draft.inside(self.netns)
+        if ns is not None:
             ns.rules = sorted([*ns.rules, self.rule], key=lambda rule: rule.priority)
 
     def command(self) -> str:
@@ -127,8 +129,8 @@ class NeighAdd:
     neighbor: Neighbor
 
     def apply(self, draft: Draft) -> None:
-        if not draft.outside(self.netns):
-            ns = draft.ns(self.netns)
+        ns = draft.inside(self.netns)
+        if ns is not None:
             ns.interface(self.neighbor.dev)
             ns.neighbors[self.neighbor.dev, self.neighbor.ip] = self.neighbor
 
@@ -165,8 +167,8 @@ class ProxyNeighAdd:
     ip: IPAddress
 
     def apply(self, draft: Draft) -> None:
-        if not draft.outside(self.netns):
-            ns = draft.ns(self.netns)
+        ns = draft.inside(self.netns)
+        if ns is not None:
             ns.interface(self.dev)
             ns.proxied.add((self.dev, self.ip))
 
@@ -186,8 +188,8 @@ class FdbAdd:
     entry: FdbEntry
 
     def apply(self, draft: Draft) -> None:
-        if not draft.outside(self.netns):
-            ns = draft.ns(self.netns)
+        ns = draft.inside(self.netns)
+        if ns is not None:
             ns.interface(self.entry.dev)
             ns.fdb[_fdb_key(self.entry)] = self.entry
 

@@ -228,7 +228,7 @@ class Packet:
 
     @property
     def version(self) -> int:
-        return self.src.version
+        return 4 if isinstance(self.src, IPv4Address) else 6
 
     @property
     def proto(self) -> str:
@@ -237,7 +237,7 @@ class Packet:
 
     @property
     def header_length(self) -> int:
-        if self.src.version == 4:
+        if isinstance(self.src, IPv4Address):
             return 20
         return 48 if type(self.payload) is Fragment else 40
 

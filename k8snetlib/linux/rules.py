@@ -164,10 +164,10 @@ class Table:
 
     def lines_of(self, name: str) -> Sequence[str]:
         """One chain's rules as lines, without ``-A CHAIN``."""
-        return self.chains.lines[name] if isinstance(self.chains, ChainLines) else self.chains[name].lines()
+        return self.chains.lines[name] if type(self.chains) is ChainLines else self.chains[name].lines()
 
     def policy(self, name: str) -> str | None:
-        return self.chains.policies.get(name) if isinstance(self.chains, ChainLines) else self.chains[name].policy
+        return self.chains.policies.get(name) if type(self.chains) is ChainLines else self.chains[name].policy
 
     def __str__(self) -> str:
         lines = [f"*{self.name}", *(f":{name} {self.policy(name) or '-'} [0:0]" for name in self.chains)]

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field
 from functools import lru_cache
 from ipaddress import IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
@@ -317,8 +317,9 @@ class Network(Mapping):
             group = self._members.get(name)
             if group is None:
                 raise KeyError(name)
-            for member, built in self._groups[group]().items():
-                self._built.setdefault(member, built)
+            made = self._groups[group]()
+            for member in made:
+                self._built.setdefault(member, made[member])
             found = self._built[name]
         return found
 
@@ -329,20 +330,21 @@ class Network(Mapping):
         except KeyError:
             raise ModelError(f"no network namespace {name!r}") from None
 
-    def plain_addresses(self, name: str, dev: str) -> frozenset | Mapping | None:
-        """Every address that the namespace behind ``dev`` answers for; None if ``dev`` does more with a frame than take it (a bridge port).
+    def plain_addresses(self, name: str, dev: str, version: int) -> Collection[IPAddress] | None:
+        """Every address of that family for which the namespace behind ``dev`` answers; None if ``dev`` does more with a frame than take it
+        (a bridge port).
 
         Answered from the hints for a namespace that is not built yet: asking must not build it.
         """
         if name not in self._built and name in self._hints:
-            return self._hints[name]
+            return [address for address in self._hints[name] if address.version == version]
         namespace = self.namespace(name)
         interface = namespace.interfaces.get(dev)
         if interface is None or interface.master or not interface.up or namespace.proxied:
             return None
         if namespace.sysctl("net.ipv4.conf.all.proxy_arp") or namespace.sysctl(f"net.ipv4.conf.{dev}.proxy_arp"):
             return None
-        return local_addresses(namespace)
+        return local_addresses(namespace, version)
 
     def has_rules(self, name: str, version: int) -> bool:
         """Whether the namespace, if it is built, has netfilter rules for that family."""
@@ -369,11 +371,12 @@ class Network(Mapping):
         return f"Network({', '.join(self)})"
 
 
-def local_addresses(namespace: NetNS) -> Mapping[IPAddress, str]:
-    """Address → interface, of every address that this namespace calls its own (on any interface, up or not)."""
-    found = namespace.cache.get("local")
+def local_addresses(namespace: NetNS, version: int) -> Mapping[IPAddress, str]:
+    """Address → interface, of every address of that family that this namespace calls its own (on any interface, up or not)."""
+    found = namespace.cache.get(("local", version))
     if found is None:
-        found = namespace.cache["local"] = {address.ip: name for name, address in namespace.addresses()}
+        own = ((address, name) for name, address in namespace.addresses() if address.version == version)
+        found = namespace.cache["local", version] = {address.ip: name for address, name in own}
     return found
 
 

@@ -46,9 +46,9 @@ def test_built_a_node_at_a_time_or_all_at_once(cni: str, families: tuple[str, ..
     whole = build(one.ops())
     assert set(one.network) == set(whole)
     for host in one.hosts:
-        answered = one.network.plain_addresses(host.name, "eth0")
+        answered = {ip for version in (4, 6) for ip in one.network.plain_addresses(host.name, "eth0", version)}
         assert not one.network.is_built(host.name)
-        own = {ip for ip in local_addresses(whole[host.name]) if ip.version == 4 and not ip.is_loopback}
+        own = {ip for ip in local_addresses(whole[host.name], 4) if not ip.is_loopback}
         own |= {a.ip for a in whole[host.name].interfaces["eth0"].addresses}
         assert answered == own
     for name in whole:

@@ -44,8 +44,9 @@ KINDS: dict[tuple[str, str], str] = {
 
 
 @cache
-def _rules(name: str) -> ModuleType:
-    return import_module(f".{name}", __name__)
+def rules_of(kind: tuple[str, str]) -> ModuleType:
+    """The module that knows an (apiVersion, kind)."""
+    return import_module(f".{KINDS[kind]}", __name__)
 
 
 def admit(data: Data, decode: Callable[[str, Any], None] = check) -> Data:
@@ -54,7 +55,7 @@ def admit(data: Data, decode: Callable[[str, Any], None] = check) -> Data:
     Raises :class:`~k8snetlib.kube.schema.Fault` for the first mistake, with the further ones in its ``others``.
     """
     kind = data["kind"]
-    rules = _rules(KINDS[data["apiVersion"], kind])
+    rules = rules_of((data["apiVersion"], kind))
     if hasattr(rules, "decode"):
         rules.decode(data)
     else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from ...linux.addresses import ip_network, with_length
+from ...linux.addresses import ends, ip_network, with_length
 from ...linux.netfilter import BUILT_IN, Chain, Rule, Ruleset, Table
 from ...linux.ops import AddrAdd, FdbAdd, LinkAdd, LinkSet, NeighAdd, Op, RouteAdd, RulesRestore, stable_mac
 from ...linux.packet import IPAddress
@@ -88,9 +88,10 @@ def vtep_mac(host: Host, version: int) -> str:
 def cluster_cidr(cidrs: Sequence[IPNetwork]) -> IPNetwork:
     """The cluster's Pod network: 10.244.0.0/16 (or fd00:244::/48) where the ranges lie in it, else the smallest network around them."""
     usual = USUAL[cidrs[0].version]
-    low = min(int(cidr.network_address) for cidr in cidrs)
-    high = max(int(cidr.broadcast_address) for cidr in cidrs)
-    if int(usual.network_address) <= low and high <= int(usual.broadcast_address):
+    both = [ends(cidr) for cidr in cidrs]
+    low, high = min(first for first, _ in both), max(last for _, last in both)
+    first, last = ends(usual)
+    if first <= low and high <= last:
         return usual
     free = (low ^ high).bit_length()
     return ip_network((low >> free << free, usual.max_prefixlen - free))
