@@ -1,26 +1,24 @@
 """The cluster: manifests in, Pods placed and addressed, a plug-in's ops out, and a network through which packets can be traced.
 
-``Cluster`` is the desired state and what follows from it. Its network is built one node at a time, when a packet first gets there.
+``Cluster`` is the desired state and what follows from it. Its network is built in :mod:`parts <k8snetlib.kube.parts>`, when a packet first gets there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..linux.addresses import endpoint
-from ..linux.draft import build
 from ..linux.engine import Chance, always
 from ..linux.engine import trace as trace_packet
 from ..linux.engine import traces as trace_all
 from ..linux.events import Trace
 from ..linux.fib import source_for
-from ..linux.ops import Op, RouteAdd, commands
+from ..linux.ops import Op, commands
 from ..linux.packet import IPAddress, Packet, Sctp, ping, tcp, udp
-from ..linux.state import NetNS, Network
+from ..linux.state import Network
 from ..value import replace, value
 from .agents import NO_PROXY, proxy_ops
 from .announce import announce_ops, elected, strict_arp
@@ -31,10 +29,11 @@ from .control import ControlPlane, control_plane
 from .hosts import plan_hosts
 from .manifests import Manifests, Skipped, load, loads
 from .objects import Namespace, Node, Pod, Service, Workload
-from .outside import CLIENT, outside_ops, pool_of, serving
+from .outside import outside_ops, pool_of, serving
+from .parts import Parts
 from .pools import BalancerPool
 from .proxy import MODES
-from .sandboxes import answered, sandboxes_of, sockets_of
+from .sandboxes import sandboxes_of, sockets_of
 from .selectors import EMPTY
 from .slices import Endpoints, EndpointSlice
 from .targets import Target, find_target
@@ -216,10 +215,17 @@ class Cluster:
 
     def _network_ops(self, name: str) -> tuple[Op, ...]:
         host = self._host(name)
-        _, segment = self._ports()[name]
-        own = [s for s in self.sandboxes.values() if s.host == name] if "by_host" not in self.cache else self.cache["by_host"].get(name, [])
-        plugin = CNIS[self.cni]
-        return (*self._uplink_ops(host), *plugin.uplinks(host, segment), *plugin.plan(host, self.hosts, own), *self._announce_ops(host))
+        _, segment = self.ports[name]
+        plugin, own = CNIS[self.cni], self._sandboxes_on(name)
+        return (*self.uplink_ops(host), *plugin.uplinks(host, segment), *plugin.plan(host, self.hosts, own), *self._announce_ops(host))
+
+    def _sandboxes_on(self, name: str) -> Sequence[Sandbox]:
+        if "by host" not in self.cache:
+            by_host: dict[str, list[Sandbox]] = {}
+            for sandbox in self.sandboxes.values():
+                by_host.setdefault(sandbox.host, []).append(sandbox)
+            self.cache["by host"] = by_host
+        return self.cache["by host"].get(name, ())
 
     def _announce_ops(self, host: Host) -> Iterable[Op]:
         if any(pool.arp for pool in self.pools):
@@ -227,11 +233,11 @@ class Cluster:
             if self.proxy == "ipvs":
                 yield from strict_arp(host)
 
-    def _uplink_ops(self, host: Host) -> tuple[Op, ...]:
-        """They are asked for twice, by the node and by what is below it."""
+    def uplink_ops(self, host: Host) -> tuple[Op, ...]:
+        """A node's cable to its segment, the addresses on it, default routes and forwarding: asked for by the node and by what is below."""
         known = self.cache.setdefault("uplinks", {})
         if host.name not in known:
-            known[host.name] = tuple(uplink_ops(host, *self._ports()[host.name]))
+            known[host.name] = tuple(uplink_ops(host, *self.ports[host.name]))
         return known[host.name]
 
     def proxy_ops(self, name: str) -> tuple[Op, ...]:
@@ -243,25 +249,25 @@ class Cluster:
             return ()  # before the control plane is asked for its Services and slices
         return tuple(proxy_ops(self.proxy, self._host(name), self.hosts, self.control, network))
 
-    def _underlay_ops(self) -> tuple[Op, ...]:
+    def underlay_ops(self) -> tuple[Op, ...]:
         """The network below the nodes and, if there is one, the client beyond it."""
         if not self.outside:
             return tuple(underlay_ops(self.hosts))
         ways = balanced(self.control.services, self.control.slices, self.hosts, self.pools, self.proxy != NO_PROXY)
         return (*underlay_ops(self.hosts), *outside_ops([FAMILIES[family] for family in self.families], self.hosts, ways))
 
-    def _fabric_ops(self) -> tuple[Op, ...]:
+    def fabric_ops(self) -> tuple[Op, ...]:
         """What the plug-in has told the network below the nodes."""
         return tuple(CNIS[self.cni].fabric(self.hosts))
 
     def ops(self) -> tuple[Op, ...]:
         """The whole configuration as one list, the underlay first."""
-        return (*self._underlay_ops(), *(op for host in self.hosts for op in self.node_ops(host.name)), *self._fabric_ops())
+        return (*self.underlay_ops(), *(op for host in self.hosts for op in self.node_ops(host.name)), *self.fabric_ops())
 
     def commands(self, name: str) -> str:
         """A node's or Pod's configuration as the commands one would type; a Pod's include what is done to its cable's end on the node."""
         if name == UNDERLAY:
-            return commands((*self._underlay_ops(), *self._fabric_ops()))
+            return commands((*self.underlay_ops(), *self.fabric_ops()))
         sandbox = next((s for s in self.sandboxes.values() if name in (s.netns, f"{s.pod.namespace}/{s.pod.name}")), None)
         if sandbox is None:
             return commands(self.node_ops(name))
@@ -273,33 +279,11 @@ class Cluster:
     def network(self) -> Network:
         """The actual state right after configuration, before any packet: no neighbour or connection is known yet."""
         if "network" not in self.cache:
-            by_host: dict[str, list[Sandbox]] = {host.name: [] for host in self.hosts}
-            for sandbox in self.sandboxes.values():
-                by_host[sandbox.host].append(sandbox)
-            self.cache["by_host"] = by_host
-            groups = {host.name: partial(self._build_host, host.name) for host in self.hosts}
-            members = {host.name: host.name for host in self.hosts} | {s.netns: s.host for s in self.sandboxes.values()}
-            hints = {host.name: answered(host, CNIS[self.cni]) for host in self.hosts}
-            for ip, name in self.leaders.items():
-                hints[name] |= {ip}
-            members |= dict.fromkeys([UNDERLAY, CLIENT] if self.outside else [UNDERLAY], UNDERLAY)
-            self.cache["network"] = Network({}, {**groups, UNDERLAY: self._build_underlay}, members, hints)
+            self.cache["network"] = Parts(self).network()
         return self.cache["network"]
 
-    def _build_host(self, name: str) -> Mapping[str, NetNS]:
-        names = frozenset([name, *(s.netns for s in self.cache["by_host"][name])])
-        return build(self.node_ops(name), only=names)
-
-    def _build_underlay(self) -> Mapping[str, NetNS]:
-        ports = self._ports()
-        more = CNIS[self.cni].uplinks
-        uplinks = (op for h in self.hosts for op in (*self._uplink_ops(h), *more(h, ports[h.name][1])))
-        own = self._underlay_ops()
-        ways = [isinstance(op, RouteAdd) and op.netns == UNDERLAY for op in own]  # by a node, whose cable has to be there first
-        first, last = ([op for op, is_way in zip(own, ways, strict=True) if is_way is late] for late in (False, True))
-        return build((*first, *uplinks, *last, *self._fabric_ops()), only=frozenset([UNDERLAY, CLIENT]))
-
-    def _ports(self) -> dict[str, tuple[str, str]]:
+    @property
+    def ports(self) -> dict[str, tuple[str, str]]:
         """Node → (its switch port, its segment)."""
         if "ports" not in self.cache:
             self.cache["ports"] = ports_of(self.hosts)

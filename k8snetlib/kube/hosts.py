@@ -47,11 +47,15 @@ def plan_hosts(
     nodes = tuple(register(node) for node in manifests.of(Node) or _default_nodes(manifests))
     pods = expand(manifests.objects, nodes)
     placement = place(pods, nodes, manifests.of(Namespace))
-    placed = [replace(pod, node_name=placement.nodes.get(pod.key, "")) for pod in pods]
+    placed = [_bound(pod, placement.nodes.get(pod.key, "")) for pod in pods]
     nodes, hosts = _addressed(nodes, placed, versions)
     prefixes = {host.name: {cidr.version: cidr.prefixlen for cidr in host.pod_cidrs} for host in hosts}
     hosts, running, pending, notes = _assign(placed, hosts, dict(placement.pending), allocate)
     return Placed(tuple(host.node for host in hosts), hosts, running, pending, prefixes, notes)
+
+
+def _bound(pod: Pod, node_name: str) -> Pod:
+    return pod if pod.node_name == node_name else replace(pod, node_name=node_name)
 
 
 def _default_nodes(manifests: Manifests) -> tuple[Node, ...]:
@@ -70,10 +74,11 @@ def _addressed(nodes: Sequence[Node], pods: Sequence[Pod], versions: Sequence[in
     made, hosts = [], []
     for node in _with_ranges(nodes, pods, versions):
         addresses = tuple(next((a for a in node.addresses if a.version == v), None) or next(free[v]) for v in versions)
-        made.append(replace(node, addresses=addresses))
-        hosts.append(Host(node.name, tuple(map(_with_prefix, addresses)), (), node.pod_cidrs, node=made[-1]))
-    taken = {a.ip for host in hosts for a in host.addresses}
-    hosts = [replace(host, gateways=tuple(_gateway(a, taken) for a in host.addresses)) for host in hosts]
+        made.append(node if node.addresses == addresses else replace(node, addresses=addresses))
+    taken = {address for node in made for address in node.addresses}
+    for node in made:
+        addresses = tuple(map(_with_prefix, node.addresses))
+        hosts.append(Host(node.name, addresses, tuple(_gateway(a, taken) for a in addresses), node.pod_cidrs, node=node))
     return tuple(made), tuple(hosts)
 
 
@@ -81,10 +86,10 @@ def _with_ranges(nodes: Sequence[Node], pods: Sequence[Pod], versions: Sequence[
     """The nodes with one Pod range of each family: its object's, else what its Pods' addresses tell, else the next free one."""
     implied = _implied_ranges(nodes, pods)
     known = [tuple(c for v in versions for c in (*node.pod_cidrs, *implied.get(node.name, ())) if c.version == v) for node in nodes]
-    whole = [
-        replace(node, pod_cidrs=cidrs if {c.version for c in cidrs} == set(versions) else ())
-        for node, cidrs in zip(nodes, known, strict=True)
-    ]
+    whole = []
+    for node, cidrs in zip(nodes, known, strict=True):
+        cidrs = cidrs if {c.version for c in cidrs} == set(versions) else ()
+        whole.append(node if node.pod_cidrs == cidrs else replace(node, pod_cidrs=cidrs))
     large = len(nodes) > 250
     clusters = [LARGE_CLUSTER_CIDR if large and v == 4 else CLUSTER_CIDRS[v] for v in versions]
     return assign_pod_cidrs(whole, clusters, [POD_PREFIX[v] for v in versions], first_index=1)

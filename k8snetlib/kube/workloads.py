@@ -60,6 +60,9 @@ def expand(objects: Iterable[Any], nodes: Sequence[Node]) -> tuple[Pod, ...]:
     return tuple(out.values())
 
 
+_STARTED = dict.fromkeys(("PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady"), "True")
+
+
 def start(pod: Pod, node_name: str, pod_ips: Iterable[IPAddress]) -> Pod:
     """The Pod as the kubelet reports it when its containers run and pass their probes.
 
@@ -69,8 +72,7 @@ def start(pod: Pod, node_name: str, pod_ips: Iterable[IPAddress]) -> Pod:
     if pod.phase:
         return replace(pod, node_name=node_name, pod_ips=pod_ips)
     met = all(pod.conditions.get(gate) == "True" for gate in pod.readiness_gates)
-    told = dict.fromkeys(("PodScheduled", "PodReadyToStartContainers", "Initialized", "ContainersReady"), "True")
-    conditions = FrozenDict({**pod.conditions, **told, "Ready": "True" if met else "False"})
+    conditions = FrozenDict({**pod.conditions, **_STARTED, "Ready": "True" if met else "False"})
     return replace(pod, node_name=node_name, pod_ips=pod_ips, phase="Running", conditions=conditions)
 
 

@@ -36,11 +36,15 @@ def with_length(address: IPv4Address | IPv6Address, length: int) -> IPv4Interfac
     The addresses of one network share the value that stands for it; that the standard library makes one for each of them takes two
     thirds of its time.
     """
-    version, value = address.version, int(address)
+    return interface_of(address.version, int(address), length)
+
+
+def interface_of(version: int, value: int, length: int) -> IPv4Interface | IPv6Interface:
+    """As ``with_length``, for the address with that number."""
     base, kind, bits = (IPv4Address, IPv4Interface, 32) if version == 4 else (IPv6Address, IPv6Interface, 128)
-    network = _network(version, value >> (bits - length), length) if 0 <= length <= bits else None
-    if network is None:
+    if not 0 <= length <= bits:
         return kind((value, length))  # says what is wrong
+    network = _network(version, value >> (bits - length), length)
     new = kind.__new__(kind)
     base.__init__(new, value)
     new.network, new.netmask, new._prefixlen = network, network.netmask, length

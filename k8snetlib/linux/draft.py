@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from .ops import Op
 
 LOOPBACK = ip_interface("::1/128")
+
+
+def _copy(mapping: Mapping) -> dict:
+    return dict(mapping) if mapping else {}  # most are empty, and to copy a view is slow
 
 
 class NsDraft:
@@ -52,11 +56,11 @@ class NsDraft:
         self.interfaces = dict(frozen.interfaces)
         self.own: set[str] = set()  # devices whose values were made here: nobody else has seen them yet
         self.routes = list(frozen.routes)
-        self.rules, self.neighbors, self.fdb = list(frozen.rules), dict(frozen.neighbors), dict(frozen.fdb)
+        self.rules, self.neighbors, self.fdb = list(frozen.rules), _copy(frozen.neighbors), _copy(frozen.fdb)
         self.conntrack = {entry.original: entry for entry in frozen.conntrack}
-        self.rulesets, self.sysctls, self.sockets = dict(frozen.rulesets), dict(frozen.sysctls), list(frozen.sockets)
-        self.pmtu = dict(frozen.pmtu)
-        self.recent, self.ipsets, self.ipvs = dict(frozen.recent), dict(frozen.ipsets), frozen.ipvs
+        self.rulesets, self.sysctls, self.sockets = _copy(frozen.rulesets), _copy(frozen.sysctls), list(frozen.sockets)
+        self.pmtu = _copy(frozen.pmtu)
+        self.recent, self.ipsets, self.ipvs = _copy(frozen.recent), _copy(frozen.ipsets), frozen.ipvs
         self.nftables, self.hooked, self.proxied = frozen.nftables, frozen.hooked, set(frozen.proxied)
         self.carrying: dict[str, tuple[tuple, set]] = {}
         self.bound: dict[tuple[str, int], list[Socket]] | None = None  # sockets by port, made when the first one is added

@@ -74,8 +74,8 @@ class LinkAdd:
         return self.peer_mac or stable_mac(*(self.peer or ()))
 
     def apply(self, draft: Draft) -> None:
-        given = [kind for kind, settings in (("veth", self.peer), ("vxlan", self.vxlan), ("ipip", self.ipip)) if settings is not None]
-        if self.kind not in KINDS or given != ([self.kind] if self.kind in ("veth", "vxlan", "ipip") else []):
+        given = self.peer is not None, self.vxlan is not None, self.ipip is not None
+        if self.kind not in KINDS or given != (self.kind == "veth", self.kind == "vxlan", self.kind == "ipip"):
             raise ModelError(f"a {self.kind} device cannot be made from these settings")
         mtu = self.mtu or self._default_mtu(draft)
         ends = [] if draft.outside(self.netns) else [(self.netns, self.name, self.address, self.peer)]

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field
 from functools import lru_cache
-from ipaddress import IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from types import MappingProxyType
 from typing import Union
 
 from ..errors import ModelError
 from ..value import value
-from .addresses import with_length
+from .addresses import interface_of
 from .packet import Flow, IPAddress
 
 IPInterface = Union[IPv4Interface, IPv6Interface]
@@ -291,33 +291,32 @@ class NetNS:
 class Network(Mapping):
     """The actual state: namespaces by name. Frozen; ``ops.build`` makes the next one.
 
-    A namespace may be given as a *group*: a thunk that returns several namespaces, called when the first of them is needed and
-    then remembered, so that a trace in a large cluster pays only for what the packet meets. ``hints`` then names the
-    addresses of a namespace that is not built yet, as ``plain_addresses`` needs them; a test holds hints against what is built.
+    A namespace may belong to a *part*, which ``build`` makes (one or several namespaces) when the first of them is needed, so that a trace
+    in a large cluster pays only for what the packet meets. ``hint`` names the addresses of a namespace that is not built yet, as
+    ``plain_addresses`` needs them, or answers None where it does not know; a test holds hints against what is built.
     """
 
-    __slots__ = ("_built", "_groups", "_hints", "_members", "cache")
+    __slots__ = ("_build", "_built", "_hint", "_members", "cache")
 
     def __init__(
         self,
         namespaces: Mapping[str, NetNS] = EMPTY,
-        groups: Mapping[str, Callable[[], Mapping[str, NetNS]]] = EMPTY,
         members: Mapping[str, str] = EMPTY,
-        hints: Mapping[str, frozenset] = EMPTY,
+        build: Callable[[str], Mapping[str, NetNS]] | None = None,
+        hint: Callable[[str], Collection[IPAddress] | None] | None = None,
     ) -> None:
         self._built = dict(namespaces)
-        self._groups = groups  # group → thunk
-        self._members = members  # namespace → group, for those not in namespaces
-        self._hints = hints
+        self._members = members  # namespace → part, of those that ``build`` makes
+        self._build, self._hint = build, hint
         self.cache: dict = {}
 
     def __getitem__(self, name: str) -> NetNS:
         found = self._built.get(name)
         if found is None:
-            group = self._members.get(name)
-            if group is None:
+            part = self._members.get(name)
+            if part is None:
                 raise KeyError(name)
-            made = self._groups[group]()
+            made = self._build(part)
             for member in made:
                 self._built.setdefault(member, made[member])
             found = self._built[name]
@@ -334,10 +333,10 @@ class Network(Mapping):
         """Every address of that family for which the namespace behind ``dev`` answers; None if ``dev`` does more with a frame than take it
         (a bridge port).
 
-        Answered from the hints for a namespace that is not built yet: asking must not build it.
+        Answered from the hint for a namespace that is not built yet: asking is not to build it.
         """
-        if name not in self._built and name in self._hints:
-            return [address for address in self._hints[name] if address.version == version]
+        if name not in self._built and name in self._members and (hint := self._hint(name)) is not None:
+            return [address for address in hint if address.version == version]
         namespace = self.namespace(name)
         interface = namespace.interfaces.get(dev)
         if interface is None or interface.master or not interface.up or namespace.proxied:
@@ -355,7 +354,7 @@ class Network(Mapping):
 
     def with_(self, changed: Mapping[str, NetNS]) -> Network:
         """A network with these namespaces put in place of, or beside, the present ones."""
-        return Network({**self._built, **changed}, self._groups, self._members, self._hints)
+        return Network({**self._built, **changed}, self._members, self._build, self._hint)
 
     def __iter__(self) -> Iterator[str]:
         # a list, for a look at one namespace builds others while somebody goes through the names
@@ -385,4 +384,4 @@ def link_local(mac: str) -> IPv6Interface:
     """The fe80:: address that Linux forms from a MAC address (modified EUI-64, RFC 4291 appendix A)."""
     value = int(mac.replace(":", ""), 16) ^ 2 << 40
     host = (value >> 24) << 40 | 0xFFFE << 24 | value & 0xFFFFFF
-    return with_length(IPv6Address(0xFE80 << 112 | host), 64)
+    return interface_of(6, 0xFE80 << 112 | host, 64)

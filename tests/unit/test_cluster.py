@@ -51,6 +51,10 @@ def test_built_a_node_at_a_time_or_all_at_once(cni: str, families: tuple[str, ..
         own = {ip for ip in local_addresses(whole[host.name], 4) if not ip.is_loopback}
         own |= {a.ip for a in whole[host.name].interfaces["eth0"].addresses}
         assert answered == own
+    for box in one.sandboxes.values():
+        answered = {ip for version in (4, 6) for ip in one.network.plain_addresses(box.netns, "eth0", version)}
+        assert not one.network.is_built(box.netns), "the plug-in's ops for a Pod are plain enough to tell"
+        assert answered == {a.ip for a in whole[box.netns].interfaces["eth0"].addresses}
     for name in whole:
         assert one.network[name] == whole[name], name
 
