@@ -13,18 +13,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from os import PathLike
 from pathlib import Path as FilePath
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import ManifestError
 from ..value import replace, value
 from .objects import Location
+from .schema_kinds import Bearing
 from .schema_places import Document, Progress, dotted, undotted
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 64 << 20
 """Larger files are refused: etcd itself limits an object to 1.5 MiB."""
 USUAL_BYTES = 1 << 16  # room for the largest file there may be is not free, even if it stays empty
-Bearing = Literal["none", "unknown", "some"]
 T = TypeVar("T")
 
 

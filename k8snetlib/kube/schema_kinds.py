@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from ..value import value
+
+Bearing = Literal["none", "unknown", "some"]
 MODELLED = frozenset(
     [
         "Pod", "Service", "EndpointSlice", "Endpoints", "Node", "Namespace",
@@ -106,24 +111,36 @@ flowcontrol.apiserver.k8s.io/v1beta3 1.32 flowcontrol.apiserver.k8s.io/v1: FlowS
 
 KEPT = frozenset(["Secret", "Certificate", "ExternalSecret", "SealedSecret"])
 """Kinds that are skipped and whose data is kept: the edge asks which certificates there are."""
-NOT_NETWORK = "has no bearing on the Pod network"
-_LATER = "this model does not read it yet"
-SKIPPED: dict[str, str] = {
-    "NetworkPolicy": "is not in this model yet, whatever the network plug-in: nothing is blocked",
-    "ServiceCIDR": f"adds a range of Service addresses; {_LATER}, and takes the cluster's own range",
-    "IPAddress": "records an address that the API server gave to a Service",
-    "CronJob": "makes Jobs at their time: there is no Pod now",
-    "HorizontalPodAutoscaler": "changes replicas with the load: the model keeps spec.replicas",
-    "PodTemplate": "is a template that nothing runs",
+
+
+@value
+class Reason:
+    """Why an object is skipped, and the bearing that it has on an answer all the same (:class:`~k8snetlib.kube.manifests.Skipped`)."""
+
+    text: str
+    bearing: Bearing = "some"
+
+
+NOT_NETWORK = Reason("has no bearing on the Pod network", "none")
+SKIPPED: dict[str, Reason] = {
+    "NetworkPolicy": Reason("is not in this model yet, whatever the network plug-in: nothing is blocked"),
+    "ServiceCIDR": Reason("adds a range of Service addresses; this model does not read it yet, and takes the cluster's own range"),
+    "IPAddress": Reason("records an address that the API server gave to a Service", "none"),
+    "CronJob": Reason("makes Jobs at their time: there is no Pod now", "none"),
+    "HorizontalPodAutoscaler": Reason("changes replicas with the load: the model keeps spec.replicas"),
+    "PodTemplate": Reason("is a template that nothing runs", "none"),
 }
-GATEWAY_API = "belongs to the Gateway API and is not among the kinds that this model reads"
-BACKEND_TLS = "asks a gateway to speak TLS to the Pods, and is not read: here that connection is plain, and a handshake cannot fail"
-CUSTOM = "is a custom resource, not part of Kubernetes 1.36"
-ROUTES = "is for a controller of its own, which may route or refuse requests by it, and is not read"
-PLUGIN = "is for a network plug-in or a load balancer, which may route or drop packets by it, and is not read"
-CLIENT_SIDE = "configures a tool or component and is no object of the cluster"
-NO_BEARING = frozenset([NOT_NETWORK, CLIENT_SIDE, *(SKIPPED[kind] for kind in ("IPAddress", "CronJob", "PodTemplate"))])
-"""The reasons by which an answer is the same with the object and without it."""
+GATEWAY_API = Reason("belongs to the Gateway API and is not among the kinds that this model reads")
+BACKEND_TLS = Reason("asks a gateway to speak TLS to the Pods, and is not read: here that connection is plain, and a handshake cannot fail")
+ROUTES = Reason("is for a controller of its own, which may route or refuse requests by it, and is not read")
+PLUGIN = Reason("is for a network plug-in or a load balancer, which may route or drop packets by it, and is not read")
+CLIENT_SIDE = Reason("configures a tool or component and is no object of the cluster", "none")
+
+
+def custom(group: str) -> Reason:
+    """The reason for a custom resource of whose controller nothing is known."""
+    return Reason(f"is a custom resource, not part of Kubernetes 1.36: API group {group}", "unknown")
+
 
 _CONTROLLERS = """
 apisix.apache.org appgw.ingress.azure.io appgw.ingress.k8s.io appmesh.k8s.aws cloud.google.com configuration.konghq.com core.haproxy.org
@@ -135,7 +152,7 @@ _PLUGINS = """
 cilium.io crd.antrea.io crd.k8s.amazonaws.com crd.projectcalico.org k8s.cni.cncf.io k8s.ovn.org kubeovn.io metallb.io networking.k8s.aws
 policy.networking.k8s.io projectcalico.org vpcresources.k8s.aws whereabouts.cni.cncf.io
 """
-CONTROLLED: dict[str, str] = dict.fromkeys(_CONTROLLERS.split(), ROUTES) | dict.fromkeys(_PLUGINS.split(), PLUGIN)
+CONTROLLED: dict[str, Reason] = dict.fromkeys(_CONTROLLERS.split(), ROUTES) | dict.fromkeys(_PLUGINS.split(), PLUGIN)
 """API group of custom resources -> why what they say may change an answer."""
 
 # API groups of files that look like manifests and are read by a program, not by the API server; they have no metadata

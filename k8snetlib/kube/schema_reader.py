@@ -12,7 +12,7 @@ from ..value import replace
 from . import schema_json, schema_yaml
 from . import schema_kinds as kinds
 from .apiserver import KINDS, admit
-from .manifests import Bearing, Manifests, Skipped, locate
+from .manifests import Manifests, Skipped, locate
 from .objects import Deployment, Location, Named, Pod, Workload
 from .schema import Fault, check, closest, describe, literal
 from .schema_places import Document, Path, Progress, dotted
@@ -101,7 +101,7 @@ class Reader:
         self.objects[key] = made
         self.notes += _remarks(made)
 
-    def skip(self, data: dict[str, Any], kind: str, version: str, location: Location, why: str) -> None:
+    def skip(self, data: dict[str, Any], kind: str, version: str, location: Location, why: kinds.Reason) -> None:
         meta = data.get("metadata") or {}
         if not isinstance(meta, dict):
             raise Fault(f"must be an object, not {describe(meta)}", ("metadata",))
@@ -111,9 +111,8 @@ class Reader:
                 raise Fault(f"must be a string, not {describe(text)}: put it in quotes", ("metadata", key))
         if not name and why != kinds.CLIENT_SIDE:
             raise Fault("required value: name or generateName", ("metadata", "name"))
-        bearing: Bearing = "none" if why in kinds.NO_BEARING else "unknown" if why.startswith(kinds.CUSTOM) else "some"
         kept = data if kind in kinds.KEPT else None
-        self.skipped.append(Skipped(kind, name, namespace, location, why, bearing, kept))
+        self.skipped.append(Skipped(kind, name, namespace, location, why.text, why.bearing, kept))
 
     def result(self, names: str) -> Manifests:
         if not self.objects and not self.skipped:
@@ -181,12 +180,12 @@ def _version_and_kind(data: dict[str, Any]) -> tuple[str, str]:
     return data["apiVersion"], data["kind"]
 
 
-def _why_skipped(version: str, kind: str) -> str:
-    """Why an object is skipped, or "" if it is one that the model reads; raises Fault for a kind that Kubernetes 1.36 does not serve."""
+def _why_skipped(version: str, kind: str) -> kinds.Reason | None:
+    """Why an object is skipped, or None if it is one that the model reads; raises Fault for a kind that Kubernetes 1.36 does not serve."""
     if kind in kinds.SERVED.get(version, ()):
-        return "" if kind in kinds.READ else kinds.SKIPPED.get(kind, kinds.NOT_NETWORK)
+        return None if kind in kinds.READ else kinds.SKIPPED.get(kind, kinds.NOT_NETWORK)
     if (version, kind) in KINDS or (version, kind) in kinds.ALPHA:  # of the Gateway API
-        return ""
+        return None
     removed = kinds.REMOVED.get((version, kind))
     if removed:
         successor = f": write apiVersion: {removed[1]}" if removed[1] else ""
@@ -207,10 +206,10 @@ def _why_skipped(version: str, kind: str) -> str:
     raise Fault(f"Kubernetes 1.36 serves no API version {literal(version)}", ("apiVersion",), meant)
 
 
-def _why_custom(group: str, version: str, kind: str) -> str:
+def _why_custom(group: str, version: str, kind: str) -> kinds.Reason:
     """As ``_why_skipped``, for a custom resource; Fault for a version of the Gateway API that is not served."""
     if group not in kinds.GATEWAY_GROUPS:
-        return kinds.CONTROLLED.get(group) or f"{kinds.CUSTOM}: API group {group}"
+        return kinds.CONTROLLED.get(group) or kinds.custom(group)
     now = kinds.GATEWAY_NAMES.get(kind, kind)
     if now in kinds.GATEWAY_KINDS:
         write = f"write apiVersion: {kinds.GATEWAY}" + (f" and kind: {now}" if now != kind else "")
