@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
+from .output import print_json
 
 if TYPE_CHECKING:
     from ..kube.cluster import Cluster
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, cluster: Cluster) -> int:
     headers = tuple(map(_header, options.header or ()))
     found = cluster.journey(options.target, options.method or "GET", headers, source=options.source, name=options.entry, via=options.via)
     if options.json:
-        print(json.dumps(document(found) | {"notes": [*cluster.notes, *cluster.edge.notes]}, indent=2, ensure_ascii=False))
+        print_json(document(found), cluster, cluster.edge.notes)
     else:
         print(journey_text(found))
         if not options.short:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from ..kube.manifests import load, loads
 from ..kube.proxy import MODES
 from ..linux.events import Trace
 from . import request
+from .output import print_json
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -65,10 +65,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         from ..views.document import document
 
-        answer = document(found) | ({"reply": document(back) if back else None} if options.reply else {})
-        print(
-            json.dumps(answer | {"skipped": [str(s) for s in cluster.skipped], "notes": list(cluster.notes)}, indent=2, ensure_ascii=False)
-        )
+        print_json(document(found) | ({"reply": document(back) if back else None} if options.reply else {}), cluster)
     else:
         _print(cluster, found, back, options)
     return 0 if found.delivered else 1
@@ -94,7 +91,7 @@ def _all(options: argparse.Namespace) -> int:
     }
     if options.json:
         rows = [{"mode": mode, **outcome_document(each)} for mode, found in by_mode.items() for each in found]
-        print(json.dumps({"outcomes": rows}, indent=2, ensure_ascii=False))
+        print_json({"outcomes": rows}, cluster)
     else:
         pairs = {mode: [(each.weight, each.trace) for each in found] for mode, found in by_mode.items()}
         _remarks(cluster)
@@ -117,7 +114,7 @@ def _ways(options: argparse.Namespace) -> int:
     cluster = _cluster(options)
     found = ways(cluster, options.source, options.target, names, options.proto, namespace=options.namespace, family=options.family)
     if options.json:
-        print(json.dumps({"ways": {each.name: document(each.trace) for each in found}}, indent=2, ensure_ascii=False))
+        print_json({"ways": {each.name: document(each.trace) for each in found}}, cluster)
     else:
         _remarks(cluster)
         print(TEXT["head"].format(source=options.source, target=options.target, cni=", ".join(names), proxy=_proxy(options)))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from k8snetlib.cli import main
-from k8snetlib.kube.cast import SHOP
+from k8snetlib.kube.cast import INGRESS, SHOP
 
 
 def run(*words: str) -> int:
@@ -57,6 +57,20 @@ def test_json(capsys: pytest.CaptureFixture) -> None:
     found = json.loads(capsys.readouterr().out)
     assert (found["outcome"], found["reason"], found["endedIn"]) == ("dropped", "NO_SOCKET", "api-2")
     assert [h["layer"] for h in found["steps"][5]["headers"]] == ["Ethernet", "IPv4", "UDP", "VXLAN", "Ethernet", "IPv4", "TCP"]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [["--to", "db"], ["--to", "db", "--all"], ["--to", "db", "--compare", "iptables,nftables"], ["--to", "db", "--ways", "vxlan,ipip"],
+     [str(INGRESS), "--from", "client", "--to", "http://shop.example/"]],
+)  # fmt: skip
+def test_json_always_says_what_is_left_out(how: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    file = tmp_path / "more.yaml"
+    file.write_text("apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: tick}\nspec: {schedule: '* * * * *', jobTemplate: {spec: "
+                    "{template: {spec: {restartPolicy: Never, containers: [{name: c, image: x}]}}}}}\n")  # fmt: skip
+    run("trace", str(SHOP), str(file), *([] if "--from" in how else ["--from", "web"]), *how, "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found["notes"], list) and [each for each in found["skipped"] if "CronJob tick: makes Jobs at their time" in each]
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
