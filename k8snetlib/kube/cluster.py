@@ -216,10 +216,11 @@ class Cluster:
     def _network_ops(self, name: str) -> tuple[Op, ...]:
         host = self._host(name)
         _, segment = self.ports[name]
-        plugin, own = CNIS[self.cni], self._sandboxes_on(name)
+        plugin, own = CNIS[self.cni], self.sandboxes_on(name)
         return (*self.uplink_ops(host), *plugin.uplinks(host, segment), *plugin.plan(host, self.hosts, own), *self._announce_ops(host))
 
-    def _sandboxes_on(self, name: str) -> Sequence[Sandbox]:
+    def sandboxes_on(self, name: str) -> Sequence[Sandbox]:
+        """The sandboxes of the Pods on one node."""
         if "by host" not in self.cache:
             by_host: dict[str, list[Sandbox]] = {}
             for sandbox in self.sandboxes.values():

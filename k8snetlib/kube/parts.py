@@ -33,10 +33,14 @@ class Parts:
         self.built: dict[str, Mapping[str, NetNS]] = {}
 
     def network(self) -> Network:
-        """The network of which nothing is built yet."""
-        below = dict.fromkeys(BELOW if self.cluster.outside else [UNDERLAY], UNDERLAY)
-        alone = (*self.hosts, *self.host_of)
-        return Network({}, dict(zip(alone, alone, strict=True)) | below, self.build, self.hint)
+        """The network of which nothing is built yet: node after node with its sandboxes, then what is below them."""
+        members: dict[str, str] = {}
+        for host in self.hosts:
+            members[host] = host
+            for sandbox in self.cluster.sandboxes_on(host):
+                members[sandbox.netns] = sandbox.netns
+        below = (UNDERLAY, CLIENT) if self.cluster.outside else (UNDERLAY,)
+        return Network({}, members | dict.fromkeys(below, UNDERLAY), self.build, self.hint)
 
     def build(self, part: str) -> Mapping[str, NetNS]:
         """The namespaces of a part, which has the name of its first."""

@@ -357,8 +357,8 @@ class Network(Mapping):
         return Network({**self._built, **changed}, self._members, self._build, self._hint)
 
     def __iter__(self) -> Iterator[str]:
-        # a list, for a look at one namespace builds others while somebody goes through the names
-        return iter([*self._built, *(name for name in self._members if name not in self._built)])
+        # in one order, whatever has been built by now; and from a list, for a look at one namespace builds others meanwhile
+        return iter([*self._members, *(name for name in self._built if name not in self._members)])
 
     def __len__(self) -> int:
         return len(self._built) + sum(name not in self._built for name in self._members)

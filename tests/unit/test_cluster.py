@@ -59,6 +59,14 @@ def test_built_a_node_at_a_time_or_all_at_once(cni: str, families: tuple[str, ..
         assert one.network[name] == whole[name], name
 
 
+def test_the_order_of_a_network_does_not_depend_on_what_is_built() -> None:
+    one = shop("vxlan", node_c=True)
+    before = list(one.network)
+    told = one.trace("pod/db", "pod/web:8080")
+    assert list(one.network) == before == list(after(one.network, told))
+    assert before[:4] == ["node-a", "web", "api-1", "node-b"] and before[-1] == "underlay"
+
+
 @pytest.mark.parametrize(("cni", "families"), plug_ins(("IPv4",), ("IPv6",)))
 def test_pods_of_one_node_reach_each_other_under_every_plug_in(cni: str, families: tuple[str, ...]) -> None:
     found = shop(cni, families=families).trace("pod/web", "pod/api-1:8080")
