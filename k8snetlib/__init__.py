@@ -9,6 +9,7 @@ The drawing, the widgets and the lab are imported when first used.
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 
 from .errors import K8sNetError, LabError, ManifestError, ModelError, UnsupportedError
@@ -126,6 +127,8 @@ __all__ = [
     "after", "build", "captures", "ops", "ping", "shop", "tcp", "trace", "traces", "udp", *_LATER,
 ]  # fmt: skip
 __version__ = "0.1.0"
+
+gc.collect(1)  # what the import has left behind is gone through now: else a call soon after pays for it, now this one, now that, about 1 ms
 
 
 def __getattr__(name: str):
