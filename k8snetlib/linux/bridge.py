@@ -128,6 +128,18 @@ def _flooded(v: View, bridge: str) -> tuple[Interface, ...]:
     return found
 
 
+def _outs(v: View, bridge: str, port: Interface | None) -> tuple[tuple[Interface, ...], tuple[str, ...]]:
+    """The ports that a flood from ``port`` goes to, and their names; remembered, as a switch may have a thousand."""
+    key = ("outs", bridge, port.name if port else "")
+    found = v.ns.cache.get(key)
+    if found is None:
+        outs = tuple(
+            p for p in _flooded(v, bridge) if port is None or ((p.name != port.name or p.hairpin) and not (p.isolated and port.isolated))
+        )
+        found = v.ns.cache[key] = outs, tuple(p.name for p in outs)
+    return found
+
+
 def switch(e: Engine, v: View, bridge: Interface, port: Interface | None, frame: Frame, journey: int, skb: Skb | None) -> None:
     """Choose by destination MAC: up to the bridge device, out of one port, or out of all (br_handle_frame_finish, br_dev_xmit)."""
     in_port = port.name if port else ""
@@ -201,24 +213,18 @@ def _cut(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, s
 def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame: Frame, journey: int, skb: Skb | None, local: bool) -> None:
     """Out of every port but the one it came from (any port with hairpin mode included), and up if it is a multicast. A port with proxy
     ARP is flooded with nothing at all (br_flood)."""
-    outs = [
-        p for p in _flooded(v, bridge.name) if port is None or ((p.name != port.name or p.hairpin) and not (p.isolated and port.isolated))
-    ]
+    outs, names = _outs(v, bridge.name, port)
     target = _question(frame)
     if target is not None and not (port and port.isolated) and (skb is None or not _filters(v, frame.payload)):
         segment, answering, always = answers(e.network, v, bridge.name, target.version)
         awake = always.union(answering.get(target, ()))
         if port is not None and port.hairpin:
             awake = awake | {port.name}
-        chosen = [p for p in outs if p.name in awake]
-        e.emit(
-            Bridged(
-                v.name, journey, bridge.name, frame, port.name if port else "", tuple(p.name for p in outs), local, None, segment, awake
-            )
-        )
+        chosen = [p for p in outs if p.name in awake] if awake else []
+        e.emit(Bridged(v.name, journey, bridge.name, frame, port.name if port else "", names, local, None, segment, awake))
     else:
         chosen = outs
-        e.emit(Bridged(v.name, journey, bridge.name, frame, port.name if port else "", tuple(p.name for p in outs), local))
+        e.emit(Bridged(v.name, journey, bridge.name, frame, port.name if port else "", names, local))
     for out in chosen:
         copy = _copy(skb)
         _out_of_port(e, v, bridge, out, frame, journey, copy, port is not None)
