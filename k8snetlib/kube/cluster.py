@@ -1,6 +1,7 @@
 """The cluster: manifests in, Pods placed and addressed, a plug-in's ops out, and a network through which packets can be traced.
 
-``Cluster`` is the desired state and what follows from it. Its network is built in :mod:`parts <k8snetlib.kube.parts>`, when a packet first gets there.
+``Cluster`` is the desired state and what follows from it. Its network is built in
+:mod:`~k8snetlib.kube.parts`, each when a packet first gets there.
 """
 
 from __future__ import annotations

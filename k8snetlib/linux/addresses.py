@@ -47,7 +47,7 @@ def interface_of(version: int, value: int, length: int) -> IPv4Interface | IPv6I
     network = _network(version, value >> (bits - length), length)
     new = kind.__new__(kind)
     base.__init__(new, value)
-    new.network, new.netmask, new._prefixlen = network, network.netmask, length
+    new.network, new.netmask, new._prefixlen = network, network.netmask, length  # all that its __init__ sets; a test holds them together
     return new
 
 

@@ -220,7 +220,7 @@ def _flood(e: Engine, v: View, bridge: Interface, port: Interface | None, frame:
         awake = always.union(answering.get(target, ()))
         if port is not None and port.hairpin:
             awake = awake | {port.name}
-        chosen = [p for p in outs if p.name in awake] if awake else []
+        chosen = [p for p in outs if p.name in awake]
         e.emit(Bridged(v.name, journey, bridge.name, frame, port.name if port else "", names, local, None, segment, awake))
     else:
         chosen = outs

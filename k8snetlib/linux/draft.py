@@ -170,9 +170,7 @@ class NsDraft:
             return
         if interface.kind == "loopback" or network.prefixlen == 32:
             return
-        for first in interface.addresses:
-            if first is address or (first.version == 4 and first.network == network):
-                break
+        first = next(a for a in interface.addresses if a is address or (a.version == 4 and a.network == network))
         if first is address or first == address:  # and not a secondary one
             self.add_route(Route(network, interface.name, src=address.ip, scope="link", proto="kernel"), append=True)
 
