@@ -120,7 +120,7 @@ def _contents(source: str | PathLike[str]) -> list[tuple[str, bytes]]:
                 raise
         files = sorted(each for each in FilePath(source).iterdir() if each.suffix in SUFFIXES and not each.is_dir())
     except (OSError, ValueError) as error:
-        raise ManifestError(_reason(error), file=str(source)) from None
+        raise ManifestError(_reason(error), file=str(source) or '""') from None
     if not files:
         raise ManifestError("no .yaml, .yml or .json file in this folder", file=str(source))
     return [pair for each in files for pair in _contents(each)]

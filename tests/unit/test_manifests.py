@@ -817,6 +817,11 @@ def test_a_file_without_objects_is_remarked(tmp_path: Path):
     assert load(tmp_path).notes == (f"{tmp_path}/a.yaml: no object in it",)
 
 
+def test_an_empty_name_is_named():
+    with pytest.raises(ManifestError, match='"": no such file or folder'):
+        load("")
+
+
 def test_progress_counts_bytes_of_all_files(tmp_path: Path):
     (tmp_path / "a.yaml").write_text(POD * 1 + "---\n# é\n" * 20_000)
     (tmp_path / "b.json").write_text(json.dumps(DUMPED_POD))
