@@ -142,13 +142,13 @@ def _assign(
         if pod.node_name in by_host and not pod.host_network and not pod.finished:
             by_host[pod.node_name].append(pod)
     made = allocate(hosts, by_host)
-    addresses = {host.name: tuple(a.ip for a in host.addresses) for host in hosts}
+    nodes = {host.name: host for host in hosts}
     running = []
     for pod in pods:
         if pod.node_name not in by_host or pod.finished:
             running.append(pod)
         elif pod.host_network:
-            running.append(start(pod, pod.node_name, addresses[pod.node_name]))
+            running.append(start(pod, pod.node_name, (a.ip for a in nodes[pod.node_name].addresses)))
         elif pod.key in made.given:
             running.append(start(pod, pod.node_name, made.given[pod.key]))
         else:

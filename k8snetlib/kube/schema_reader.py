@@ -242,8 +242,9 @@ def _remarks(made: Named) -> Iterator[str]:
         yield f"{made.location}: {made} is paused: its controller makes no ReplicaSet, and so no Pods, before it is resumed"
     template = made.template if isinstance(made, Workload) else made
     if isinstance(template, Pod):
-        yield from _repeated_ports(template)
-        for key in sorted(template.annotations.keys() & _OTHER_PLUGINS):
+        if len(template.containers) > 1:
+            yield from _repeated_ports(template)
+        for key in sorted(template.annotations.keys() & _OTHER_PLUGINS) if template.annotations else ():
             yield f"{locate(template, f'metadata.annotations[{key}]')}: {key} has no effect: no CNI plug-in of this model reads it"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Interface
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -51,8 +52,9 @@ class NsDraft:
         "sysctls",
     )  # fmt: skip
 
-    def __init__(self, frozen: NetNS) -> None:
-        self.name, self.frozen = frozen.name, frozen
+    def __init__(self, frozen: NetNS, name: str = "") -> None:
+        """``name`` is a new namespace's, which is made from one that others are made from, too."""
+        self.name, self.frozen = name or frozen.name, frozen
         self.interfaces = dict(frozen.interfaces)
         self.own: set[str] = set()  # devices whose values were made here: nobody else has seen them yet
         self.routes = list(frozen.routes)
@@ -76,7 +78,7 @@ class NsDraft:
             proxy(self.recent), self.nftables, self.hooked, proxy(self.pmtu), proxy(self.ipsets), self.ipvs,
             frozenset(self.proxied),
         )  # fmt: skip
-        if interfaces is old.interfaces and frozen.routes == old.routes and frozen.rules == old.rules:
+        if interfaces is old.interfaces and frozen.name == old.name and frozen.routes == old.routes and frozen.rules == old.rules:
             object.__setattr__(frozen, "cache", old.cache)  # the indexes are of interfaces, routes and rules alone
         return frozen
 
@@ -165,7 +167,7 @@ class NsDraft:
     def add_connected(self, interface: Interface, address: IPInterface) -> None:
         """The route to an address's own network, where the kernel adds one to the main table (fib_add_ifaddr, addrconf_prefix_route)."""
         network = address.network
-        if address.version == 6:  # metric 256 and no preferred source
+        if address.__class__ is IPv6Interface:  # metric 256 and no preferred source
             self.add_route(Route(network, interface.name, proto="kernel", metric=256))
             return
         if interface.kind == "loopback" or network.prefixlen == 32:
@@ -177,9 +179,9 @@ class NsDraft:
 
 def _slot(route: Route) -> tuple:
     """What two routes of a table may not share: IPv4 forbids the same destination and metric, IPv6 only the same next hop as well."""
-    dst, version = route.dst, route.dst.version
-    key = (route.table, int(dst.network_address), dst.prefixlen, version, route.metric)
-    return (*key, route.via, route.dev) if version == 6 else key
+    dst = route.dst
+    key = (route.table, dst.__class__, int(dst.network_address), int(dst.netmask), route.metric)
+    return key if dst.__class__ is IPv4Network else (*key, route.via, route.dev)
 
 
 class Draft:
@@ -250,7 +252,7 @@ class Draft:
         if not interface.up or interface.kind in ("loopback", "ipip"):
             return
         for address in interface.addresses:
-            if address.version == 6 and is_link_local(address):
+            if address.__class__ is IPv6Interface and is_link_local(address):
                 return
         if ns.ipv6() and self.has_carrier(ns, interface):
             address = link_local(interface.mac)

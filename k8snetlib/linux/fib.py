@@ -7,6 +7,7 @@ net/ipv6/ip6_fib.c; where several routes tie, the lower metric wins, then (IPv6)
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
 from .addresses import ip_network
 from .packet import IPAddress, is_link_local, is_loopback, is_multicast
@@ -16,6 +17,7 @@ LOOPBACK4, LOOPBACK6 = ip_network("127.0.0.0/8"), ip_network("::1/128")
 LINK_LOCAL = 0xFE80 >> 6  # the first ten bits of fe80::/10
 HERE = ("local", "broadcast", "anycast")  # types of routes to this host, though perhaps not to it alone
 DEFAULT_TABLES = ((0, "local"), (32766, "main"), (32767, "default"))
+_USUAL_TABLES = tuple(name for _, name in DEFAULT_TABLES)
 
 Entry = tuple[IPInterface, str, str]  # what an entry of the local table comes from: address, device, type of route
 Slots = dict[int, list[Route]] | dict[int, list[Route | Entry]]  # by network address
@@ -28,9 +30,10 @@ def tables(namespace: NetNS, version: int) -> dict[str, Prefixes]:
     found = namespace.cache.get(("fib", version))
     if found is None:
         by_table: dict[str, dict[int, dict[int, list[Route]]]] = {}
+        kind = IPv4Network if version == 4 else IPv6Network
         for route in namespace.routes:
             dst = route.dst
-            if dst.version == version and route.table != "local" and (route.dev is None or route.dev in namespace.interfaces):
+            if dst.__class__ is kind and route.table != "local" and (route.dev is None or route.dev in namespace.interfaces):
                 by_length = by_table.setdefault(route.table, {})
                 by_length.setdefault(int(dst.netmask), {}).setdefault(int(dst.network_address), []).append(route)
         for by_length in by_table.values():
@@ -55,8 +58,9 @@ def _local_entries(namespace: NetNS, version: int) -> dict[int, dict[int, list[E
     every = ALL[version]
     found: dict[int, dict[int, list[Entry]]] = {every: {}}
     single = found[every]
+    kind = IPv4Interface if version == 4 else IPv6Interface
     for dev, address in namespace.addresses():
-        if address.version != version:
+        if address.__class__ is not kind:
             continue
         network, value = address.network, int(address)
         first, mask = int(network.network_address), int(network.netmask)
@@ -127,9 +131,9 @@ def lookup(
 
 
 def _tables(namespace: NetNS, version: int, dst: IPAddress, src: IPAddress | None, iif: str, mark: int):
-    custom = [rule for rule in namespace.rules if rule.version == version]
+    custom = [rule for rule in namespace.rules if rule.version == version] if namespace.rules else ()
     if not custom:
-        return ("local", "main", "default")
+        return _USUAL_TABLES
     chosen = []
     for rule in custom:
         if (rule.src is not None and (src is None or src not in rule.src)) or (rule.dst is not None and dst not in rule.dst):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
+from types import MappingProxyType
 
 from ..errors import ModelError
 from ..value import replace, value
@@ -16,6 +17,8 @@ KINDS = ("loopback", "veth", "bridge", "vxlan", "ipip", "dummy")
 TUNL0 = "tunl0"  # comes with the module ipip, in every namespace (ip_tunnel_init_net)
 ANY4 = "0.0.0.0"
 LOOPBACK = Interface("lo", "loopback", mtu=65536, up=True, addresses=(ip_interface("127.0.0.1/8"), ip_interface("::1/128")), index=1)
+FRESH = NetNS("", MappingProxyType({"lo": LOOPBACK}))
+"""What every new namespace has; its name is another."""
 MAX_NAME = 15  # IFNAMSIZ, less the closing zero
 _SHA256 = hashlib.sha256()  # to be copied: for the first one, OpenSSL looks for the algorithm, which takes as long as forty digests
 
@@ -39,7 +42,7 @@ class NetnsAdd:
             return
         if draft.has(self.netns):
             raise ModelError("the namespace exists already")
-        draft.drafts[self.netns] = NsDraft(NetNS(self.netns, {"lo": LOOPBACK}))
+        draft.drafts[self.netns] = NsDraft(FRESH, self.netns)
 
     def command(self) -> str:
         return f"ip netns add {self.netns} && ip -n {self.netns} link set dev lo up"
@@ -124,6 +127,9 @@ class LinkAdd:
         )
 
 
+_PORT_FLAGS, _AS_THEY_ARE = ("hairpin", "learning", "isolated", "proxy_arp"), (None,) * 4
+
+
 @value
 class LinkSet:
     """Change a device: up or down, MTU, master (a bridge, or "" for none), and a bridge port's hairpin, learning, isolated and
@@ -172,10 +178,9 @@ class LinkSet:
                 changes["fixed_mtu"] = True
         if self.master:
             changes["master"] = self.master
-        for name in ("hairpin", "learning", "isolated", "proxy_arp"):
-            content = getattr(self, name)
-            if content is not None:
-                changes[name] = content
+        flags = self.hairpin, self.learning, self.isolated, self.proxy_arp
+        if flags != _AS_THEY_ARE:
+            changes |= {name: flag for name, flag in zip(_PORT_FLAGS, flags, strict=True) if flag is not None}
         return changes
 
     def command(self) -> str:

@@ -50,8 +50,12 @@ def _settled(route: Route) -> Route:
 def _on_link(ns: NsDraft, route: Route) -> bool:
     if route.dst.version == 6 and route.via.is_link_local:
         return True
-    return any(r.via is None and r.type == "unicast" and r.dst.prefixlen > 0 and r.dst.version == route.via.version
-               and (route.dev is None or r.dev == route.dev) and route.via in r.dst for r in ns.routes)  # fmt: skip
+    version, dev = route.via.version, route.dev
+    for r in ns.routes:
+        if r.via is None and (dev is None or r.dev == dev) and r.type == "unicast" and r.dst.version == version and r.dst.prefixlen > 0:
+            if route.via in r.dst:
+                return True
+    return False
 
 
 def _device_for(ns: NsDraft, via: IPAddress) -> str | None:

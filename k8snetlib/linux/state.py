@@ -374,8 +374,10 @@ def local_addresses(namespace: NetNS, version: int) -> Mapping[IPAddress, str]:
     """Address → interface, of every address of that family that this namespace calls its own (on any interface, up or not)."""
     found = namespace.cache.get(("local", version))
     if found is None:
-        own = ((address, name) for name, address in namespace.addresses() if address.version == version)
-        found = namespace.cache["local", version] = {address.ip: name for address, name in own}
+        kind = IPv4Interface if version == 4 else IPv6Interface
+        found = namespace.cache["local", version] = {
+            address.ip: name for name, address in namespace.addresses() if address.__class__ is kind
+        }
     return found
 
 

@@ -39,7 +39,8 @@ def host_local(hosts: Sequence[Host], pods: Mapping[str, Sequence[Pod]]) -> Allo
         found, remarks, late = _allocate(host, pods[host.name])
         given |= found
         notes += remarks
-        without |= dict.fromkeys(late, used_up(host))
+        if late:
+            without |= dict.fromkeys(late, used_up(host))
     return Allocation(tuple(hosts), given, without, tuple(notes))
 
 

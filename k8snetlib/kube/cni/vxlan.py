@@ -8,6 +8,7 @@ default, older than IANA's 4789. IPv6 has a device of its own, ``flannel-v6.1``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 from ...linux.addresses import ends, ip_network, with_length
@@ -24,10 +25,18 @@ PORT, VNI = 8472, 1
 USUAL = {4: ip_network("10.244.0.0/16"), 6: ip_network("fd00:244::/48")}
 OVERHEAD = {4: 50, 6: 70}  # bytes: outer IP (20 or 40), UDP 8, VXLAN 8, inner Ethernet 14
 MULTICAST = {4: ip_network("224.0.0.0/4"), 6: ip_network("ff00::/8")}
+_ACCEPT, _RETURN, _MASQUERADE = Verdict("ACCEPT"), Verdict("RETURN"), Nat("MASQUERADE", random_fully=True)
 _FORWARD, _MASQ = (Comment("flanneld forward"),), (Comment("flanneld masq"),)
 _FORWARD_JUMP, _MASQ_JUMP = Rule(matches=_FORWARD, target=Jump("FLANNEL-FWD")), Rule(matches=_MASQ, target=Jump("FLANNEL-POSTRTG"))
-_MARKED = Rule(matches=(Mark(0x4000, 0x4000), *_MASQ), target=Verdict("RETURN"))  # by kube-proxy, which masquerades it
+_MARKED = Rule(matches=(Mark(0x4000, 0x4000), *_MASQ), target=_RETURN)  # by kube-proxy, which masquerades it
 _SOURCE, _DESTINATION = frozenset(["src"]), frozenset(["dst"])
+
+
+def _built_in(table: str, rules: Mapping[str, tuple[Rule, ...]]) -> dict[str, Chain]:
+    return {chain: Chain(chain, "ACCEPT", rules.get(chain, ())) for chain in BUILT_IN[table]}
+
+
+_FILTER, _NAT = _built_in("filter", {"FORWARD": (_FORWARD_JUMP,)}), _built_in("nat", {"POSTROUTING": (_MASQ_JUMP,)})
 
 
 def device(version: int) -> str:
@@ -105,28 +114,20 @@ def rules(cluster: IPNetwork, pods: IPNetwork) -> str:
 def ruleset(cluster: IPNetwork, pods: IPNetwork) -> Ruleset:
     """The rules as values: every node has them, and they differ by its Pod range alone."""
     group = MULTICAST[cluster.version]
-    return_, masquerade = Verdict("RETURN"), Nat("MASQUERADE", random_fully=True)
-    filter_rules = {
-        "FORWARD": (_FORWARD_JUMP,),
-        "FLANNEL-FWD": (
-            Rule(cluster, matches=_FORWARD, target=Verdict("ACCEPT")),
-            Rule(dst=cluster, matches=_FORWARD, target=Verdict("ACCEPT")),
-        ),
-    }
-    nat_rules = {
-        "POSTROUTING": (_MASQ_JUMP,),
-        "FLANNEL-POSTRTG": (
-            _MARKED,
-            Rule(pods, cluster, matches=_MASQ, target=return_),
-            Rule(cluster, pods, matches=_MASQ, target=return_),
-            Rule(cluster, pods, matches=_MASQ, target=return_, negated=_SOURCE),
-            Rule(cluster, group, matches=_MASQ, target=masquerade, negated=_DESTINATION),
-            Rule(cluster, cluster, matches=_MASQ, target=masquerade, negated=_SOURCE),
-        ),
-    }
-    return Ruleset({"filter": _table("filter", filter_rules), "nat": _table("nat", nat_rules)}, cluster.version)
+    masquerading = (
+        _MARKED,
+        Rule(pods, cluster, matches=_MASQ, target=_RETURN),
+        Rule(cluster, pods, matches=_MASQ, target=_RETURN),
+        Rule(cluster, pods, matches=_MASQ, target=_RETURN, negated=_SOURCE),
+        Rule(cluster, group, matches=_MASQ, target=_MASQUERADE, negated=_DESTINATION),
+        Rule(cluster, cluster, matches=_MASQ, target=_MASQUERADE, negated=_SOURCE),
+    )
+    nat = Table("nat", MappingProxyType({**_NAT, "FLANNEL-POSTRTG": Chain("FLANNEL-POSTRTG", None, masquerading)}))
+    return Ruleset({"filter": _forward_table(cluster), "nat": nat}, cluster.version)
 
 
-def _table(name: str, rules: Mapping[str, tuple[Rule, ...]]) -> Table:
-    built_in = {chain: Chain(chain, "ACCEPT", rules.get(chain, ())) for chain in BUILT_IN[name]}
-    return Table(name, MappingProxyType(built_in | {chain: Chain(chain, None, rules[chain]) for chain in rules if chain not in built_in}))
+@lru_cache(maxsize=64)
+def _forward_table(cluster: IPNetwork) -> Table:
+    """The filter table, which is the same on every node."""
+    accepted = tuple(Rule(*ends, matches=_FORWARD, target=_ACCEPT) for ends in ((cluster, None), (None, cluster)))
+    return Table("filter", MappingProxyType({**_FILTER, "FLANNEL-FWD": Chain("FLANNEL-FWD", None, accepted)}))
