@@ -91,7 +91,10 @@ class _Builder:
         self.resolved: dict[str, Any] = {}
 
     def document(self, document: Document) -> Any:
-        """The data of the document whose start event has just been taken."""
+        """The data of the document whose start event has just been taken.
+
+        ``nodes`` counts what the collections hold that have been closed by now: what an alias stands for is told by it.
+        """
         self.anchors: dict[str, tuple[Any, int]] = {}
         self.nodes = self.aliased = 0
         try:
@@ -100,15 +103,11 @@ class _Builder:
             raise duplicate_key(document) from None
 
     def node(self, event: Any, depth: int) -> Any:
-        kind = type(event)
-        self.nodes += 1
-        if kind is self.scalar_event and not event.anchor:  # most nodes are
-            return self.scalar(event)
+        kind, anchor = type(event), event.anchor
         if kind is self.alias_event:
             return self.alias(event)
-        before = self.nodes
-        anchor = event.anchor
         if anchor:
+            before = self.nodes
             self.anchors[anchor] = _OPEN, 0
         if kind is self.scalar_event:
             value = self.scalar(event)
@@ -128,11 +127,12 @@ class _Builder:
         out = Mapping()
         out.line = event.start_mark.line + 1
         take, scalar, end, special, numeric = self.next, self.scalar_event, self.mapping_end, _SPECIAL, _NUMERIC
-        strings, merge_event = 0, None  # most keys and values are plain strings: they are taken here
+        merge_event = None  # most keys and values are plain strings: they are taken here
         while (kind := type(event := take())) is not end:
-            if kind is scalar and event.implicit[0] and not event.anchor and (key := event.value) not in special and key[0] not in numeric:
-                strings += 1
-            else:
+            if not (
+                kind is scalar and event.implicit[0] and not event.anchor
+                and (key := event.value) not in special and key[0] not in numeric
+            ):  # fmt: skip
                 key = self.key(event)
                 if key == "<<" and kind is scalar and event.implicit[0]:
                     merge_event = event
@@ -143,11 +143,10 @@ class _Builder:
                 type(event) is scalar and event.implicit[0] and not event.anchor
                 and (text := event.value) not in special and text[0] not in numeric
             ):  # fmt: skip
-                strings += 1
                 out[key] = text
             else:
                 out[key] = self.node(event, depth)
-        self.nodes += strings
+        self.nodes += 2 * len(out)
         if merge_event:
             self.merge(out, merge_event)
         return out
@@ -167,10 +166,10 @@ class _Builder:
         out, take, node, end = [], self.next, self.node, self.sequence_end
         while type(item := take()) is not end:
             out.append(node(item, depth))
+        self.nodes += len(out)
         return out
 
     def key(self, event: Any) -> str:
-        self.nodes += 1
         if type(event) is self.alias_event:
             value = self.alias(event)
             if isinstance(value, str):

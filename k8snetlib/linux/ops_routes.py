@@ -51,11 +51,8 @@ def _on_link(ns: NsDraft, route: Route) -> bool:
     if route.dst.version == 6 and route.via.is_link_local:
         return True
     version, dev = route.via.version, route.dev
-    for r in ns.routes:
-        if r.via is None and (dev is None or r.dev == dev) and r.type == "unicast" and r.dst.version == version and r.dst.prefixlen > 0:
-            if route.via in r.dst:
-                return True
-    return False
+    here = (r.dst for r in ns.routes if r.via is None and (dev is None or r.dev == dev) and r.type == "unicast")
+    return any(dst.version == version and dst.prefixlen > 0 and route.via in dst for dst in here)
 
 
 def _device_for(ns: NsDraft, via: IPAddress) -> str | None:
