@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ class Parts:
         self.cluster = cluster
         self.hosts = {host.name: host for host in cluster.hosts}
         self.host_of = {sandbox.netns: sandbox.host for sandbox in cluster.sandboxes.values()}
-        self.ops: dict[str, dict[str, list[Op]]] = {}  # node → namespace → the ops with an effect there
+        self.ops: dict[str, defaultdict[str, list[Op]]] = {}  # node → namespace → the ops with an effect there
         self.hints: dict[str, Collection[IPAddress] | None] = {}
         self.built: dict[str, Mapping[str, NetNS]] = {}
 
@@ -53,11 +54,11 @@ class Parts:
         """The ops that have an effect in a node's or a sandbox's namespace."""
         host = self.host_of.get(name, name)
         if host not in self.ops:
-            found = self.ops[host] = {}
+            found = self.ops[host] = defaultdict(list)
             for op in self.cluster.node_ops(host):
-                found.setdefault(op.netns, []).append(op)
+                found[op.netns].append(op)
                 if type(op) is LinkAdd and op.peer is not None:
-                    found.setdefault(op.peer[0], []).append(op)
+                    found[op.peer[0]].append(op)
         return self.ops[host].get(name, ())
 
     def _below(self) -> Mapping[str, NetNS]:

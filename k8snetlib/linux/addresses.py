@@ -41,13 +41,19 @@ def with_length(address: IPv4Address | IPv6Address, length: int) -> IPv4Interfac
 
 def interface_of(version: int, value: int, length: int) -> IPv4Interface | IPv6Interface:
     """As ``with_length``, for the address with that number."""
-    base, kind, bits = (IPv4Address, IPv4Interface, 32) if version == 4 else (IPv6Address, IPv6Interface, 128)
+    kind, bits = (IPv4Interface, 32) if version == 4 else (IPv6Interface, 128)
     if not 0 <= length <= bits:
         return kind((value, length))  # says what is wrong
-    network = _network(version, value >> (bits - length), length)
+    return within(_network(version, value >> (bits - length), length), value)
+
+
+def within(network: IPv4Network | IPv6Network, value: int) -> IPv4Interface | IPv6Interface:
+    """The address with that number, which lies in the network, as ``ip_interface`` gives it."""
+    base, kind = (IPv4Address, IPv4Interface) if network.__class__ is IPv4Network else (IPv6Address, IPv6Interface)
     new = kind.__new__(kind)
     base.__init__(new, value)
-    new.network, new.netmask, new._prefixlen = network, network.netmask, length  # all that its __init__ sets; a test holds them together
+    # all that its __init__ sets; a test holds them together
+    new.network, new.netmask, new._prefixlen = network, network.netmask, network._prefixlen
     return new
 
 

@@ -77,8 +77,11 @@ class View:
         return self.ns.interfaces[name]
 
     def neighbor(self, dev: str, ip: IPAddress) -> Neighbor | None:
+        learned, known = self.neighbors, self.ns.neighbors
+        if not learned and not known:
+            return None
         key = (dev, ip)
-        return self.neighbors.get(key) or self.ns.neighbors.get(key)
+        return learned.get(key) or known.get(key)
 
     def fdb_entry(self, device: str, mac: str) -> FdbEntry | None:
         return self.fdb.get((device, mac)) or self.ns.fdb.get((device, mac))
@@ -101,7 +104,7 @@ class View:
 
     def path_mtu(self, dst: IPAddress) -> int | None:
         """What is known of the path to a destination, in bytes."""
-        return self.pmtu.get(dst) or self.ns.pmtu.get(dst)
+        return (self.pmtu.get(dst) or self.ns.pmtu.get(dst)) if self.pmtu or self.ns.pmtu else None
 
     def learn_path_mtu(self, journey: int, dst: IPAddress, mtu: int) -> None:
         self.pmtu[dst] = mtu

@@ -15,7 +15,7 @@ from typing import Union
 
 from ..errors import ModelError
 from ..value import value
-from .addresses import interface_of
+from .addresses import ip_network, within
 from .packet import Flow, IPAddress
 
 IPInterface = Union[IPv4Interface, IPv6Interface]
@@ -381,9 +381,12 @@ def local_addresses(namespace: NetNS, version: int) -> Mapping[IPAddress, str]:
     return found
 
 
+LINK_LOCAL = ip_network("fe80::/64")  # of fe80::/10, the part from which Linux takes its addresses
+
+
 @lru_cache(maxsize=1 << 16)
 def link_local(mac: str) -> IPv6Interface:
     """The fe80:: address that Linux forms from a MAC address (modified EUI-64, RFC 4291 appendix A)."""
     value = int(mac.replace(":", ""), 16) ^ 2 << 40
     host = (value >> 24) << 40 | 0xFFFE << 24 | value & 0xFFFFFF
-    return interface_of(6, 0xFE80 << 112 | host, 64)
+    return within(LINK_LOCAL, 0xFE80 << 112 | host)
