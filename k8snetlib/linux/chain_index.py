@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from .packet import Skb
 from .xtables import Ports, Test
@@ -44,10 +44,8 @@ class CompiledChain:
             found = self.entries[position] = (rule.compile(), rule)
         return found
 
-    def candidates(self, skb: Skb, start: int) -> Sequence[int] | Iterator[int]:
-        """Positions from ``start`` on of the rules that the packet may match, in order."""
-        if self.index is None:
-            return range(start, len(self.entries))
+    def candidates(self, skb: Skb, start: int) -> Sequence[int]:
+        """Positions from ``start`` on of the rules of a long chain that the packet may match, in order."""
         packet = skb.packet
         dst, proto, port = str(packet.dst), packet.proto, getattr(packet.payload, "dport", None)
         found = [*self.others, *self.index.get((dst, None, None), ())]

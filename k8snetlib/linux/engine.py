@@ -153,7 +153,7 @@ class View:
         )
 
     def matched(self, hook: str, table: str, chain: str, index: int, rule: object, verdict: str, examined: int = 0) -> None:
-        self.engine.emit(Matched(self.name, self.journey, hook, table, chain, index, rule, verdict, self.bridged, examined=examined))
+        self.engine.emit(Matched(self.name, self.journey, hook, table, chain, index, rule, verdict, self.bridged, "", "", examined))
 
     def ipset(self, name: str) -> object | None:
         return self.ns.ipsets.get(name)

@@ -38,7 +38,7 @@ def run_hook(e: Engine, v: View, hook: str, skb: Skb) -> bool:
     v.journey, tracks = skb.journey, v.tracked.get(version, False)
     if "raw" not in tables and tracks and hook in FIRST:
         _track(e, v, skb)
-    for name in ORDER[hook]:
+    for name in ORDER[hook] if v.serves else ruleset.stops(hook):
         if v.serves and name == BEHIND_IPVS.get(hook) and not _ipvs(e, v, hook, skb):
             return False
         table = tables.get(name)

@@ -77,6 +77,13 @@ class Ruleset:
         added = {name: _added(self.tables.get(name), table, self.version) for name, table in given.tables.items()}
         return Ruleset(MappingProxyType({**self.tables, **added}), self.version)
 
+    def stops(self, hook: str) -> Sequence[str]:
+        """The tables at a hook that a packet can meet here: those that there are, and nat, where connections are translated without one."""
+        found = self.cache.get(hook)
+        if found is None:
+            found = self.cache[hook] = tuple(name for name in ORDER[hook] if name in self.tables or name == "nat")
+        return found
+
     @property
     def tracks(self) -> bool:
         """Whether conntrack is at work: Linux switches it on per namespace for a rule that translates or asks for a connection.
@@ -125,7 +132,7 @@ def walk(table: Table, hook: str, skb: Skb, env) -> object:
     while True:
         compiled = table.compiled(chain)
         entries, target = compiled.entries, None
-        for index in compiled.candidates(skb, position):
+        for index in range(position, len(entries)) if compiled.index is None else compiled.candidates(skb, position):
             tests, rule = entries[index] or compiled.entry(index)
             try:
                 for test in tests:
@@ -159,6 +166,9 @@ def walk(table: Table, hook: str, skb: Skb, env) -> object:
 def _act(rule: Rule, skb: Skb, env, where: tuple[str, str, str, int], examined: int):
     """Report the rule and carry out a target that lets the walk go on; any other target is handed back."""
     target = rule.target
+    if target.__class__ is Jump:  # most are
+        env.matched(*where, rule, target.chain, examined)
+        return target
     if isinstance(target, SetMark):
         env.matched(*where, rule, "MARK", examined)
         env.mark(skb, target.apply(skb.mark))
@@ -174,7 +184,7 @@ def _act(rule: Rule, skb: Skb, env, where: tuple[str, str, str, int], examined: 
         if target.name not in LOGGING:
             raise UnsupportedError(f"the target {target.name} is not modelled")
         target = None
-    env.matched(*where, rule, "CONTINUE" if target is None else target.chain if isinstance(target, Jump) else target.name, examined)
+    env.matched(*where, rule, "CONTINUE" if target is None else target.name, examined)
     return target
 
 
