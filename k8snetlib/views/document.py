@@ -36,4 +36,5 @@ def step_document(step: Step) -> dict:
         "changes": [{"header": c.index, "layer": c.layer, "field": c.field, "old": c.old, "new": c.new} for c in step.changes],
         "bytes": step.length,
         "ended": step.ended or None,
+        "skipped": step.skipped or None,
     }

@@ -16,6 +16,7 @@ TEXT = {
     "delivered-1": "delivered to {where} in one step",
     "inside": "delivered inside {where}, without leaving it",
     "dropped": "dropped in {where}: {reason} ({detail})",
+    "loop": "a routing loop",
     "nowhere": "went nowhere",
     "asked": "asks {how}: who has {ip}?",
     "routing": "routing, netfilter",
@@ -40,7 +41,8 @@ def summary(trace: Trace) -> str:
     if trace.delivered:
         crossed = len(steps(trace)) - 1
         return TEXT[("inside", "delivered-1", "delivered")[min(crossed, 2)]].format(where=end.netns, n=crossed)
-    return TEXT["dropped"].format(where=end.netns, reason=end.reason, detail=end.detail)
+    said = TEXT["dropped"].format(where=end.netns, reason=end.reason, detail=end.detail)
+    return f"{said}: {TEXT['loop']}" if any(step.skipped for step in steps(trace)) else said
 
 
 def text(trace: Trace, *, verbose: bool = True) -> Text:

@@ -34,6 +34,7 @@ from ..linux.packet import Frame, Packet, Vxlan
 from ..linux.state import Network
 from ..value import value
 from .headers import Change, Header, changes, headers, size
+from .loops import fold
 from .topology import FABRIC, HOST, Place, role, segment_place
 
 TEXT = {
@@ -96,13 +97,14 @@ class Step:
     length: int
     events: tuple[Event, ...]
     ended: str = ""  # "delivered", "dropped" or ""
+    skipped: str = ""  # of rounds of a routing loop that are left out before this step, the sentence in ``happened``
 
 
 def steps(trace: Trace, journey: int = 0) -> tuple[Step, ...]:
-    """The walk of one journey of the trace, in order."""
+    """The walk of one journey of the trace, in order; of a routing loop the first round and the end."""
     cached = trace._cache.setdefault("steps", {})
     if journey not in cached:
-        cached[journey] = _Walker(trace, journey).walk()
+        cached[journey] = fold(_Walker(trace, journey).walk())
     return cached[journey]
 
 

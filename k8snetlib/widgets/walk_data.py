@@ -46,6 +46,8 @@ def _step(trace: Trace, step: Step, before: Sequence[Header], total: int) -> dic
 def _said(trace: Trace, step: Step) -> Iterator[dict[str, Any]]:
     """What happened, event by event: words, the entry that decided with the command that shows it, and what went on beside it."""
     last, seen = None, set()
+    if step.skipped:
+        yield {"text": step.skipped, "tool": "", "entry": "", "aside": None, "end": ""}
     for event in step.events:
         words, why, aside = say(event), decision(event), _aside(trace, event)
         if not (words or why) or (words, why) == last:
