@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from ..linux.events import Rewritten
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .walk import Step
 
 TEXT = {
+    "again": "{way} → … ({rounds} rounds)",
     "round": "a routing loop: {rounds} more rounds through these {places} places, TTL {old} → {new}",
 }
 FEWEST = 3  # rounds: a packet may well come through one place twice, there and back again
@@ -19,8 +20,8 @@ FEWEST = 3  # rounds: a packet may well come through one place twice, there and 
 
 @value
 class Loop:
-    """The circle in which a walk ends: the index of its first step, how many steps a round has, how many whole rounds there are, and
-    how many steps of one more."""
+    """The circle in which a way ends: the index of its first stop, how many stops a round has, how many whole rounds there are, and how
+    many stops of one more."""
 
     start: int
     length: int
@@ -34,13 +35,12 @@ class Loop:
 
     @property
     def left_out(self) -> slice:
-        """The steps of these rounds."""
+        """The stops of these rounds."""
         return slice(self.start + self.length, self.start + self.length * (1 + self.spared))
 
 
-def loop(walk: Sequence[Step]) -> Loop | None:
-    """The loop at the end of a walk; None where there is none, or fewer than three rounds of it. O(steps · longest round)."""
-    places = [step.place for step in walk]
+def loop(places: Sequence[Hashable]) -> Loop | None:
+    """The loop at the end of a way; None where there is none, or fewer than three rounds of it. O(stops · longest round)."""
     for length in range(1, len(places) // FEWEST + 1):
         start = len(places) - length
         while start > 0 and places[start - 1] == places[start - 1 + length]:
@@ -53,7 +53,7 @@ def loop(walk: Sequence[Step]) -> Loop | None:
 
 def fold(walk: Sequence[Step]) -> tuple[Step, ...]:
     """The walk with the rounds between the first and the last in one sentence, and the steps that are left numbered anew."""
-    found = loop(walk)
+    found = loop([step.place for step in walk])
     if found is None:
         return tuple(walk)
     gone = walk[found.left_out]
@@ -64,3 +64,11 @@ def fold(walk: Sequence[Step]) -> tuple[Step, ...]:
     first, *rest = walk[found.left_out.stop :]
     kept = (*walk[: found.left_out.start], replace(first, happened=(words, *first.happened), skipped=words), *rest)
     return tuple(replace(step, number=number) for number, step in enumerate(kept, 1))
+
+
+def spelled(stops: Sequence[str]) -> str:
+    """A way in one line: ``client → underlay → node-a``; of a loop one round, and how many there are."""
+    found = loop(stops)
+    if found is None:
+        return " → ".join(stops)
+    return TEXT["again"].format(way=" → ".join(stops[: found.start + found.length]), rounds=found.rounds)

@@ -10,6 +10,7 @@ from ..linux.events import Delivered, Dropped, Learned, Matched, Rewritten, Trac
 from ..linux.ops import ConntrackAdd
 from ..linux.state import Conntrack
 from ..value import value
+from .loops import spelled
 from .tables import Table
 from .walk import decision
 
@@ -69,7 +70,7 @@ def all_outcomes(weighted: Iterable[tuple[Fraction, Trace]]) -> tuple[Outcome, .
 def outcomes(weighted: Iterable[tuple[Fraction, Trace]]) -> Table:
     """``outcomes(cluster.traces("pod/web", "svc/api:80"))``: a row for each outcome. The weights sum to 1 exactly."""
     found = all_outcomes(weighted)
-    rows = [(share(o.weight), _verdict(o), o.receiver or TEXT["nobody"], o.source or TEXT["nobody"], " → ".join(o.way)) for o in found]
+    rows = [(share(o.weight), _verdict(o), o.receiver or TEXT["nobody"], o.source or TEXT["nobody"], spelled(o.way)) for o in found]
     near = next((o.weight.limit_denominator(1000) for o in found if o.weight.denominator > 1000), None)
     why = TEXT["why"].format(n=near.denominator) if near is not None else ""
     return Table(tuple(TEXT["outcomes"].split("|")), tuple(rows), why, whole=frozenset({"chance", "reaches"}))

@@ -18,6 +18,7 @@ from ..linux.packet import IPAddress, Packet
 from ..linux.state import Network
 from ..value import value
 from .figure import Figure
+from .loops import loop
 from .outcomes import share
 from .render import canvas
 from .topology import role
@@ -81,7 +82,7 @@ def legs(trace: Trace, *, back: bool = False) -> list[Leg]:
 
 def stretches(trace: Trace, *, back: bool = False) -> list[tuple[Leg, list[Rewritten]]]:
     """Each leg with what the machine at its end then changes in the packet's addresses and ports; first, if the sender changes any itself
-    or is the receiver, a leg from nowhere (``tail`` is "") to the sender."""
+    or is the receiver, a leg from nowhere (``tail`` is "") to the sender. Of a routing loop the first round and the end."""
     found = [(Leg("", trace.start, trace.sent, back), [])]
     packet, depth, tail = trace.sent, 0, trace.start
     for hop in trace:
@@ -94,7 +95,10 @@ def stretches(trace: Trace, *, back: bool = False) -> list[tuple[Leg, list[Rewri
                 packet = event.new
                 if event.what != "TTL":
                     found[-1][1].append(event)
-    return found[1:] if len(found) > 1 and not found[0][1] else found
+    found = found[1:] if len(found) > 1 and not found[0][1] else found
+    if circle := loop([leg.head for leg, _ in found]):
+        del found[circle.left_out]
+    return found
 
 
 def _stays(trace: Trace, hop: Hop, packet: Packet) -> bool:

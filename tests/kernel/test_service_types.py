@@ -7,6 +7,7 @@ import pytest
 import k8snetlib as k8s
 from k8snetlib.kube.cluster import Cluster
 from k8snetlib.lab import Lab
+from tests.kernel.side_by_side import same_frames
 
 pytestmark = pytest.mark.needs("vxlan", "iptables")
 PORT = 30080
@@ -74,3 +75,11 @@ def test_a_shut_balancer_and_the_node_port_beside_it():
         for caller, target, netns in (("client", "lb/web:80", "client"), ("client", f"node/node-a:{PORT}", "client"),
                                       ("pod/api-2", "lb/web:80", "api-2")):  # fmt: skip
             same(cluster, lab, caller, target, netns)
+
+
+def test_to_a_port_that_the_service_lacks_a_packet_goes_in_circles():
+    """The node has no rule for it and no such address, so it goes to its router, which sends it to the node: in the kernel, too."""
+    cluster = made("LoadBalancer", "Local", balancer=True)  # which leaves the balancer one node
+    trace = cluster.trace("client", "lb/web:81")
+    assert trace.end.detail == "TTL used up"
+    same_frames(cluster.ops(), [("client", trace.sent)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,10 +11,13 @@ from hypothesis import strategies as st
 from k8snetlib import Cluster, shop
 from k8snetlib.views.diagrams import diagram
 from k8snetlib.views.document import document
-from k8snetlib.views.loops import Loop, fold, loop
+from k8snetlib.views.loops import Loop, fold, loop, spelled
+from k8snetlib.views.outcomes import outcomes
 from k8snetlib.views.text import summary, text
 from k8snetlib.views.topology import Place
 from k8snetlib.views.walk import Step, steps
+from k8snetlib.views.way_picture import way_picture
+from k8snetlib.views.way_table import way_table
 from k8snetlib.widgets.walk_data import walk_data
 
 BALANCED = """
@@ -46,15 +51,20 @@ def walk_of(places: str) -> tuple[Step, ...]:
     ],
 )
 def test_found_at_the_end(places, found):
-    assert loop(walk_of(places)) == found
+    assert loop(places) == found
 
 
 @given(st.text("xyz", max_size=4), st.sampled_from(["ab", "abc", "abac", "abcdef"]), st.integers(3, 40), st.data())
 def test_whatever_comes_before_and_wherever_it_ends(before, circle, rounds, data):
     rest = data.draw(st.integers(0, len(circle) - 1))
-    found = loop(walk_of(before + circle * rounds + circle[:rest]))
+    found = loop(before + circle * rounds + circle[:rest])
     assert found.length == len(circle) and found.start <= len(before)
     assert found.start + found.length * found.rounds + found.rest == len(before) + len(circle) * rounds + rest
+
+
+def test_a_way_in_one_line():
+    assert spelled(["web", "node-a", "db"]) == "web → node-a → db"
+    assert spelled(["client", *["underlay", "node-a"] * 31]) == "client → underlay → node-a → … (31 rounds)"
 
 
 def test_without_ttl_nothing_is_left_out():
@@ -89,3 +99,9 @@ def test_every_view_says_so(circling):
 def test_other_walks_are_whole():
     for target in ("pod/api-2:8080", "10.99.0.1:80"):
         assert not any(step.skipped for step in steps(shop().trace("pod/web", target)))
+
+
+def test_ways_from_machine_to_machine_show_one_round(circling):
+    assert way_picture(circling).alt == "client → load balancer → node-a → load balancer → node-a: dropped, IP_INHDR."
+    assert len(way_table(circling).rows) == 4
+    assert "client → underlay → node-a → … (32 rounds)" in str(outcomes([(Fraction(1), circling)]))
