@@ -43,6 +43,7 @@ TEXT = {
     "l2": "connection {n}, step by step: rules, routes, neighbours, frames",
     "layers": "The journey, layer by layer: open what you want to see",
     "line": "{what:<18} {text}",
+    "classless": "{name} (Ingresses without a class)",
     "asked": "request", "entry": "way in", "controller": "controller", "decided": "decision", "upstream": "sent on to", "answer": "answer",
     "upstream-words": "{pod} at {address}",
     "via": "{name}, Service {service}", "pending": "{via}, which has no address outside: the client calls {address}",
@@ -193,7 +194,8 @@ def _shortened(lines: list[str]) -> list[str]:
 
 def _way_in(found: Journey) -> str:
     entry, sent = found.entry, found.connections[0].there.sent
-    via = TEXT["via"].format(name=entry.name, service=entry.service.key)
+    name = TEXT["classless"].format(name=entry.name) if entry.name.endswith("/") else entry.name
+    via = TEXT["via"].format(name=name, service=entry.service.key)
     own = any(each.ip for each in entry.service.load_balancer_ingress)
     if entry.service.type != "LoadBalancer" or own or sent.dport == found.request.port:
         return via

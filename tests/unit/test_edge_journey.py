@@ -299,6 +299,16 @@ def test_own_manifests_need_a_controller(capsys, tmp_path):
     assert code == 0 and "supplied here" in err and "200 OK" in out
 
 
+def test_a_way_in_for_ingresses_without_a_class_is_named(capsys, tmp_path):
+    file = tmp_path / "classless.yaml"
+    file.write_text(
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: shop}\n"
+        "spec: {defaultBackend: {service: {name: nobody, port: {number: 80}}}}\n"
+    )
+    _, out, _ = run(capsys, file, "--from", "client", "--to", "http://a.example/", "--controller")
+    assert "ingress/ (Ingresses without a class), Service" in out
+
+
 def test_a_handshake_that_fails_shows_no_certificate(cluster):
     found = cluster.journey(Request("www.example.com", "/api", scheme="https", port=80))
     assert (found.response, found.certificate, found.heard) == (None, "", False)
