@@ -211,7 +211,8 @@ class _Drawing:
         kind = "outside" if role(self.network, name) == OUTSIDE else "pod"
         with graph.subgraph(name=f"cluster_{name}") as cluster:
             room = "\u00a0" * (len(name) // 3 if len(name) > 9 else 0)  # bold letters are wider than Graphviz reckons: long names stick out
-            cluster.attr(label=name + room, **{"class": f"{kind} dim" if dim else kind})
+            below = {"labelloc": "b"} if kind == "outside" else {}  # the way leaves it upwards, through a name on top
+            cluster.attr(label=name + room, **below, **{"class": f"{kind} dim" if dim else kind})
             shown = [i for i in self.network[name].interfaces.values() if i.kind != "loopback" or f"{name}/lo" in self.on_way]
             for interface in shown:
                 place = Place(name, interface.name)

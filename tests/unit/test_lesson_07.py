@@ -199,6 +199,12 @@ def test_what_is_behind_the_router_is_the_internet_and_no_underlay():
     assert svg.count(">the Internet<") == 1 and svg.count(">underlay network<") == 1
 
 
+def test_the_way_of_a_client_does_not_cross_its_name():
+    svg = k8s.diagram(trace=k8s.applied(outside(), NODE_PORT).trace("client", "node/node-a:30080")).svg
+    name, address = (float(re.search(rf'y="([-\d.]+)"[^>]*>{word}<', svg)[1]) for word in ("client", "203.0.113.7"))
+    assert name > address  # the name stands below the box, the way leaves upwards
+
+
 def test_numbers_say_what_comes_first_where_the_way_passes_a_machine_twice():
     cluster = k8s.patched(k8s.shop(proxy="iptables", outside=True, balancer="Proxy"), "svc/web", type="LoadBalancer")
     words = [
