@@ -12,6 +12,7 @@ from ..linux.targets import Jump, Nat
 from .figure import Figure
 from .outcomes import share
 from .render import canvas
+from .way_picture import BESIDE
 
 START, MARK = "KUBE-SERVICES", "KUBE-MARK-MASQ"
 TEXT = {
@@ -41,7 +42,7 @@ def chain_picture(network: Network, netns: str, address: str, caption: str = "")
     graph = canvas("chains", rankdir="TB", ranksep="0.5", nodesep="0.4")
     graph.node(START, TEXT["chain"].format(name=START, words=TEXT["start"]), **{"class": "netfilter"})
     graph.node(service, TEXT["chain"].format(name=service, words=TEXT["service"]), **{"class": "netfilter"})
-    graph.edge(START, service, label=TEXT["first"].format(address=address), dir="forward", **{"class": "link"})
+    graph.edge(START, service, label=BESIDE + TEXT["first"].format(address=address), dir="forward", **{"class": "link"})
     told = []
     for chain, written, weight in _ways(table, service):
         to = next((_destination(rule) for rule in table.chains[chain].rules if isinstance(rule.target, Nat)), "")

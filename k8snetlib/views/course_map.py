@@ -197,6 +197,7 @@ CLIENT = Part("client", "client\non the Internet", "outside", ("11",))
 WAY = ("client", "edge-lb", "ingress", "service", "iptables", "veth", "eth0", "app")
 """The way of a request from outside, as it is usually told."""
 BESIDE = (("app", "lo"), ("lo", "sidecar"), ("veth", "bridge"))
+END = "\u00a0" * 3  # bold letters are wider than Graphviz reckons: without, a long name touches its frame
 GAP = "\u00a0" * 25  # between the number of a mode and its name: there the way comes through
 
 
@@ -286,7 +287,7 @@ def _drawing(modes: tuple[Mode, ...], there: Mapping[str, str] | None) -> graphv
     ranks: list[list[str]] = []
     for mode in modes:
         with graph.subgraph(name=f"cluster_{mode.number}") as frame:
-            frame.attr(label=f"{mode.number}{GAP if whole else ' '}{mode.name}", **{"class": mode.kind})
+            frame.attr(label=f"{mode.number}{GAP if whole else ' '}{mode.name}{END if whole else ''}", **{"class": mode.kind})
             for group in mode.groups:
                 _group(frame, group, there, whole)
         ranks += [[part.key for index in row for part in mode.groups[index].parts] for row in mode.rows]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..kube.cni.sandbox import UNDERLAY
+from ..kube.outside import INTERNET
 from ..linux.events import Trace
 from ..linux.state import Interface, Network
 from .figure import Figure
@@ -29,6 +30,7 @@ TEXT = {
     "ipip": "{name} · ipip",
     "mtu": "MTU {mtu}",
     "underlay": "underlay network\n{nets}",
+    "internet": "the Internet\n{nets}",
     "router": "router\n{nets}",
     "alt-delivered": "The packet from {start} to {end} is delivered in {n} steps: {way}.",
     "alt-delivered-1": "The packet from {start} to {end} is delivered in one step: {way}.",
@@ -209,7 +211,8 @@ class _Drawing:
         kind = "outside" if role(self.network, name) == OUTSIDE else "pod"
         with graph.subgraph(name=f"cluster_{name}") as cluster:
             room = "\u00a0" * (len(name) // 3 if len(name) > 9 else 0)  # bold letters are wider than Graphviz reckons: long names stick out
-            cluster.attr(label=name + room, **{"class": f"{kind} dim" if dim else kind})
+            below = {"labelloc": "b"} if kind == "outside" else {}  # the way leaves it upwards, through a name on top
+            cluster.attr(label=name + room, **below, **{"class": f"{kind} dim" if dim else kind})
             shown = [i for i in self.network[name].interfaces.values() if i.kind != "loopback" or f"{name}/lo" in self.on_way]
             for interface in shown:
                 place = Place(name, interface.name)
@@ -232,7 +235,8 @@ class _Drawing:
         segments = [i for i in namespace.interfaces.values() if i.kind == "bridge"]
         for interface in segments:
             nets = ", ".join(str(a.network) for a in interface.addresses if not a.ip.is_link_local)
-            self._box(self.graph, Place(UNDERLAY, interface.name), TEXT["underlay"].format(nets=nets), "underlay", "underlay")
+            text = TEXT["internet" if interface.name == INTERNET else "underlay"]
+            self._box(self.graph, Place(UNDERLAY, interface.name), text.format(nets=nets), "underlay", "underlay")
         if len(segments) > 1 or f"{UNDERLAY}/{ROUTING}" in self.on_way:
             self._box(self.graph, Place(UNDERLAY, ROUTING), TEXT["router"].format(nets="between the segments"), "underlay", "router")
 

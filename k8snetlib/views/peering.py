@@ -62,7 +62,7 @@ def _host(number: int) -> Host:
 
 # Who peers with whom
 
-PANEL, HIGH, AROUND = 286, 236, 78  # pixels: a panel's width and height, and the circle on which its speakers stand
+PANEL, AROUND, BELOW = 286, 78, 16  # pixels: a panel's width, the circle on which its speakers stand, and the room below them
 BOX_W, BOX_H = 88, 36
 
 
@@ -74,9 +74,11 @@ def peering_picture(shapes: Mapping[str, Converged], caption: str = "") -> Figur
         raise ModelError(TEXT["panels"].format(n=len(shapes)))
     parts = [part for number, (title, bgp) in enumerate(shapes.items()) for part in _panel(title, bgp, number * PANEL)]
     alt = TEXT["alt-shapes"].format(shapes=" ".join(_told(title, bgp) for title, bgp in shapes.items()))
-    size = f'width="{PANEL * len(shapes)}" height="{HIGH}" viewBox="0 0 {PANEL * len(shapes)} {HIGH}"'
+    lowest = max(y for bgp in shapes.values() for _, y in _places(bgp, 0).values())
+    high = round(lowest + BOX_H / 2 + BELOW)
+    size = f'width="{PANEL * len(shapes)}" height="{high}" viewBox="0 0 {PANEL * len(shapes)} {high}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" class="k8snet" role="img" aria-label="{escape(alt)}" {size}>'
-    plate = f'<rect class="plate" x=".5" y=".5" width="{PANEL * len(shapes) - 1}" height="{HIGH - 1}" rx="8"/>'
+    plate = f'<rect class="plate" x=".5" y=".5" width="{PANEL * len(shapes) - 1}" height="{high - 1}" rx="8"/>'
     return Figure(f"{head}<style>{STYLE}{LOOK}</style>{plate}{''.join(parts)}</svg>", alt, caption)
 
 
@@ -84,11 +86,7 @@ def _panel(title: str, bgp: Converged, left: float) -> Iterator[str]:
     middle, speakers = left + PANEL / 2, bgp.topology.speakers
     count = TEXT["sessions" if len(bgp.sessions) != 1 else "session"].format(n=len(bgp.sessions))
     yield _line(middle, 22, TEXT["title"].format(title=title, count=count), "peer-title")
-    places = {
-        name: (middle + 1.15 * AROUND * sin(turn), 132 - 0.9 * AROUND * cos(turn))
-        for number, name in enumerate(speakers)
-        for turn in [2 * pi * number / len(speakers)]
-    }
+    places = _places(bgp, left)
     for session in bgp.sessions:
         (x1, y1), (x2, y2) = places[session.a], places[session.b]
         yield f'<path class="peer-session" d="M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}"/>'
@@ -99,6 +97,12 @@ def _panel(title: str, bgp: Converged, left: float) -> Iterator[str]:
         under = TEXT["reflects" if speaker.cluster_id else "as"].format(asn=speaker.asn)
         words = _line(x, y - 2, TEXT["router"] if router else name, "peer-name") + _line(x, y + 11, under, "peer-as")
         yield f'<g class="{"dim" if name in bgp.gone else ""}">{box}{words}</g>'
+
+
+def _places(bgp: Converged, left: float) -> dict[str, tuple[float, float]]:
+    """Speaker → the middle of its box; the first stands on top, the others clockwise from there."""
+    turns = {name: 2 * pi * number / len(bgp.topology.speakers) for number, name in enumerate(bgp.topology.speakers)}
+    return {name: (left + PANEL / 2 + 1.15 * AROUND * sin(turn), 132 - 0.9 * AROUND * cos(turn)) for name, turn in turns.items()}
 
 
 def _told(title: str, bgp: Converged) -> str:

@@ -179,7 +179,8 @@ class _Drawing:
     def _dns(self, source: str, lookup) -> None:
         pod = source.partition("/")[2] or source
         self.graph.node("asks", TEXT["asks"].format(pod=pod, name=lookup.name), **{"class": "pod"})
-        self.graph.node("dns", TEXT["dns"].format(answer=self._answer(lookup)), **{"class": "service" if lookup.addresses else "drop"})
+        answered = lookup.addresses or self.service.type == "ExternalName"  # a CNAME is an answer
+        self.graph.node("dns", TEXT["dns"].format(answer=self._answer(lookup)), **{"class": "service" if answered else "drop"})
         self.graph.edge("asks", "dns", dir="forward", **{"class": "lookup"})
         if self.service.headless and lookup.addresses:
             for _, endpoint in self.endpoints[:MOST_PODS]:

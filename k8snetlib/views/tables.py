@@ -27,6 +27,7 @@ TEXT = {
 CELL = "text-align:left;vertical-align:top;padding:4px 8px"
 MONO = "font-family:monospace;font-size:0.92em"  # a plain name: an untrusted notebook loses a style with var()
 WHOLE = "white-space:nowrap"
+SHORT = 64  # characters of a caption that stay on one line, however narrow the table is: half a notebook's column holds them
 
 
 @value
@@ -49,8 +50,7 @@ class Table:
         for row in self.rows:
             cells = (self._cell(head, text) for head, text in zip(self.heads, row, strict=True))
             rows.append(f"<tr>{''.join(cells)}</tr>")
-        caption = f'<caption style="text-align:left">{escape(self.caption)}</caption>' if self.caption else ""
-        return f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        return f"<table>{caption_html(self.caption)}<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
     def _cell(self, head: str, text: str) -> str:
         shown = escape(text).replace("\n", "<br>")
@@ -75,6 +75,12 @@ class Table:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return {"text/html": self.html(), "text/plain": str(self)}
+
+
+def caption_html(caption: str) -> str:
+    """A table's caption, not broken where it is short, as a browser breaks it at the table's own width; nothing for none."""
+    style = ";".join(["text-align:left"] + [WHOLE] * (len(caption) <= SHORT))
+    return f'<caption style="{style}">{escape(caption)}</caption>' if caption else ""
 
 
 def table(trace: Trace, journey: int = 0) -> Table:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TEXT = {
     "ends": "{src} →\n{dst}",
+    "numbered": "{n}. {ends}",
     "dnat": "DNAT: to {dst}",
     "snat": "SNAT: from {src}",
     "client": "client\n{address}",
@@ -101,6 +102,12 @@ def stretches(trace: Trace, *, back: bool = False) -> list[tuple[Leg, list[Rewri
     return found
 
 
+def _returns(trace: Trace) -> bool:
+    """Whether the way passes a machine twice: then only numbers say which line comes first."""
+    way = legs(trace)
+    return len({trace.start, *(leg.head for leg in way)}) <= len(way)
+
+
 def _stays(trace: Trace, hop: Hop, packet: Packet) -> bool:
     """Whether the router does more than to pass the packet on: it is the balancer that the packet is for, translates it, or drops it."""
     translated = any(type(e) is Rewritten and e.what != "TTL" for e in hop.events)
@@ -120,6 +127,7 @@ class _Drawing:
         self.lines: dict[str, dict[str, None]] = {}
         self.rank: dict[str, int] = {}
         self.edges: dict[tuple, str] = {}
+        self.numbered = any(_returns(trace) for _, trace in weighted)
 
     def draw(self) -> graphviz.Digraph:
         for weight, trace in self.weighted:
@@ -136,9 +144,11 @@ class _Drawing:
     def _trace(self, weight: Fraction, trace: Trace) -> None:
         self.rank.setdefault(trace.start, 0)
         self._note(trace.start, trace)
-        for leg in legs(trace):
+        way = legs(trace)
+        for number, leg in enumerate(way, 1):
             self.rank.setdefault(leg.head, self.rank[leg.tail] + 1)
-            self.edges.setdefault((leg.tail, leg.head, leg.ends(), "path"), "forward")
+            label = TEXT["numbered"].format(n=number, ends=leg.ends()) if self.numbered else leg.ends()
+            self.edges.setdefault((leg.tail, leg.head, label, "path"), "forward")
             self._note(leg.head, trace)
         end = trace.end
         if type(end) is Delivered:

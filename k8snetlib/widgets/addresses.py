@@ -41,7 +41,7 @@ TEXT = {
     "wanted": "{n} wanted", "run": "Pods that run",
     "picture": "For how many Pods each limit would do, and how many run: {bars}; {wanted} are wanted.",
     "bar": "{name} {count:,}",
-    "caption": "Each bar: the Pods for which that limit alone would do (→: it goes on). Further ENIs take addresses of the subnet, too.",
+    "caption": "Each bar: how many Pods could run if only that limit counted (→: the bar goes on). Further ENIs take addresses of the subnet, too.",
     "table": "The same nodes and Pods under other address plans",
     "columns": "plan|Pods that run|addresses of the nodes' subnet in use|set aside elsewhere for these nodes",
     "none": "none", "aside": "{total:,}: {count} × {unit}", "blocks": "Calico's blocks of /26", "ranges": "Flannel's /24 a node",

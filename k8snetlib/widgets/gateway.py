@@ -113,7 +113,7 @@ class GatewayExplorer(Explorer):
 
     def __init__(self, cluster: Cluster | None = None) -> None:
         base = deleted(cluster or shop("vxlan", GATEWAY, TEAMS, proxy="iptables", outside=True, balancer=True), "httproute/shop")
-        looks = {"layout": {"width": "27em", "max_width": "100%"}, "style": {"description_width": "8em"}}
+        looks = {"layout": {"width": "30em", "max_width": "100%"}, "style": {"description_width": "8em"}}
 
         def pick(name: str, options: Sequence[str], empty: str = "any"):
             labels = [(TEXT.get(each, each) if each else TEXT[empty], each) for each in options]

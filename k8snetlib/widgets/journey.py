@@ -82,7 +82,7 @@ class JourneyExplorer(Explorer):
     """One request from the client outside to the Pod that answers, and back, under every choice that the course has taught."""
 
     def __init__(self) -> None:
-        layout = {"layout": {"width": "28em", "max_width": "100%"}, "style": {"description_width": "9em"}}
+        layout = {"layout": {"width": "31.5em", "max_width": "100%"}, "style": {"description_width": "9em"}}
 
         def pick(name: str, options: Sequence[str], value: str = ""):
             shown = [(CNIS[each].title if name == "cni" else TEXT.get(each, each), each) for each in options]

@@ -9,12 +9,16 @@ import ipywidgets
 
 from ..kube.cast import INGRESS, shop
 from ..kube.cluster import Cluster
-from ..linux.events import Trace
+from ..linux.addresses import endpoint
+from ..linux.engine import trace as follow
+from ..linux.events import Rewritten, Trace
+from ..linux.packet import tcp
 from ..views.comparison import COMPARISON
 from ..views.connections import connections_picture
 from ..views.course_map import mode_picture
 from ..views.diagrams import diagram
 from ..views.figure import Figure
+from ..views.pod_picture import pod_picture
 from ..views.walk import steps
 from .base import Answer, Columns, Explorer
 from .twin import table
@@ -24,7 +28,7 @@ TEXT = {
     "mode": "Mode:",
     "option": "{number} · {who}",
     "traced": "{who}. {points}.",
-    "carrier": "carried by", "packet": "the packet", "way": "its way", "length": "on the wire", "ttl": "TTL", "lessons": "taken apart in",
+    "carrier": "carried by", "packet": "the packet", "way": "its way", "length": "on the wire", "ttl": "TTL", "changed": "rewritten", "translated": "{what}: {old} → {new}, by a rule of {netns}", "lessons": "more in",
     "lesson": "lesson {lessons}", "many": "lessons {lessons}",
     "places": "{n} place{s} in {spaces}", "inside": "1 place, inside {space}",
     "bytes": "{first} bytes", "grows": "{first} bytes, {most} at most: a packet inside a packet",
@@ -33,12 +37,13 @@ TEXT = {
     "controller": "{peer}, the controller; the client is in a header",
 }  # fmt: skip
 PACKETS: Mapping[str, tuple[str, str]] = {
-    "1": ("pod/web", "127.0.0.1:8080"),
     "2.1": ("pod/web", "pod/api-1:8080"),
     "2.2": ("pod/web", "pod/api-2:8080"),
     "3": ("pod/web", "svc/api:80"),
 }
-"""Mode → the two ends of the packet that shows it."""
+"""Mode → the two ends of the packet that shows it; of mode 1, see ``INSIDE``."""
+INSIDE = ("web", ("web", "log"), 8080)
+"""The Pod that shows mode 1, its containers, the second of which calls the first, and the port at localhost."""
 REQUEST = "https://www.example.com/api"
 """The request that shows mode 4."""
 
@@ -59,11 +64,18 @@ def view(cluster: Cluster, mode: str, edge: Cluster | None = None) -> Answer:
     _, who, carrier, points, lessons = next(row for row in COMPARISON if row[0] == mode)
     points = points[0].upper() + points[1:]
     taken = (TEXT["lessons"], TEXT["lesson" if lessons.isdigit() else "many"].format(lessons=lessons))
-    if mode not in PACKETS:
-        return Answer(TEXT["traced"].format(who=who, points=points), _visited(edge or with_edge(), carrier, taken))
-    trace = (cluster.with_proxy("iptables") if mode == "3" else cluster).trace(*PACKETS[mode])
+    traced = TEXT["traced"].format(who=who, points=points)
+    if mode == "4":
+        return Answer(traced, _visited(edge or with_edge(), carrier, taken))
+    if mode == "1":
+        pod, containers, port = INSIDE
+        trace = follow(cluster.network, pod, tcp("127.0.0.1", "127.0.0.1", port), process=containers[1])
+        picture = pod_picture(cluster.network, pod, containers, trace)
+    else:
+        trace = (cluster.with_proxy("iptables") if mode == "3" else cluster).trace(*PACKETS[mode])
+        picture = diagram(trace=trace)
     facts = [(TEXT["carrier"], carrier), *_told(trace), taken]
-    return Answer(TEXT["traced"].format(who=who, points=points), (Columns((diagram(trace=trace),), (_facts(facts, TEXT["columns"]),)),))
+    return Answer(traced, (Columns((picture,), (_facts(facts, TEXT["columns"]),)),))
 
 
 def with_edge() -> Cluster:
@@ -90,10 +102,20 @@ def _told(trace: Trace) -> list[tuple[str, str]]:
     ttl = TEXT[key].format(ttl=ttls[0], before=ttls[0], after=ttls[1], n=ttls[0] - ttls[1])
     return [
         (TEXT["packet"], str(trace.sent)),
+        *((TEXT["changed"], _changed(event)) for event in trace.all(Rewritten, 0) if event.what in ("DNAT", "SNAT")),
         (TEXT["way"], way if len(walk) > 1 else TEXT["inside"].format(space=spaces[0])),
         (TEXT["length"], TEXT["grows" if most > first else "bytes"].format(first=first, most=most)),
         (TEXT["ttl"], ttl),
     ]
+
+
+def _changed(event: Rewritten) -> str:
+    """Who put which address in the place of which."""
+    if event.what == "DNAT":
+        old, new = endpoint(event.old.dst, event.old.dport), endpoint(event.new.dst, event.new.dport)
+    else:
+        old, new = endpoint(event.old.src, event.old.sport), endpoint(event.new.src, event.new.sport)
+    return TEXT["translated"].format(what=event.what, old=old, new=new, netns=event.netns)
 
 
 def _facts(rows: list[tuple[str, str]], head: str) -> str:

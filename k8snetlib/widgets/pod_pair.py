@@ -30,11 +30,12 @@ TEXT = {
     "no-pods": "there is no Pod with a network of its own in this cluster",
 }  # fmt: skip
 CLOSED = 9999
+HELLO = b"hello\n"  # what the command for UDP sends: without data there would be no packet
 PROTOS = {"TCP": "tcp", "UDP": "udp", "ping": "icmp"}
 COMMANDS = {
-    "tcp": "kubectl exec {source} -- nc -vz -w 2 {target} {port}",
-    "udp": "kubectl exec {source} -- sh -c 'echo hello | nc -u -w 2 {target} {port}'",
-    "icmp": "kubectl exec {source} -- ping -c 1 {target}",
+    "tcp": "kubectl -n {namespace} exec {source} -- nc -vz -w 2 {target} {port}",
+    "udp": "kubectl -n {namespace} exec {source} -- sh -c 'echo hello | nc -u -w 2 {target} {port}'",
+    "icmp": "kubectl -n {namespace} exec {source} -- ping -c 1 {target}",
 }
 
 
@@ -49,7 +50,7 @@ class PodPairExplorer(Explorer):
             "source": _pick("source", names, "13.5em"),
             "target": _pick("target", names, "13.5em", first=names[min(1, len(names) - 1)][1]),
             "proto": _pick("proto", PROTOS, "13.5em"),
-            "way": _pick("way", ways, "13.5em"),
+            "way": _pick("way", ways, "15.5em"),
             "port": _pick("port", [("", 0)], "22em"),
             "state": _pick("state", states, "27em"),
         }
@@ -99,8 +100,10 @@ def ports(cluster: Cluster, target: str, proto: str) -> tuple[tuple[str, int], .
 def view(cluster: Cluster, source: str, target: str, proto: str, port: int, state: str, way: str) -> Answer:
     """The walk between two Pods, given by their keys (``shop/web``): pure."""
     start = warm(cluster, source, target) if state == "warm" else cluster.network
-    trace = cluster.trace(_end(cluster, source), _end(cluster, target, port), proto, network=start)
-    command = COMMANDS[proto].format(source=cluster.sandboxes[source].pod.name, target=trace.sent.dst, port=port)
+    data = {"data": HELLO} if proto == "udp" else {}
+    trace = cluster.trace(_end(cluster, source), _end(cluster, target, port), proto, network=start, **data)
+    pod = cluster.sandboxes[source].pod
+    command = COMMANDS[proto].format(namespace=pod.namespace, source=pod.name, target=trace.sent.dst, port=port)
     typed = f"<pre>$ {escape(command)}</pre>"
     if way == "reply":
         reply = trace.reply

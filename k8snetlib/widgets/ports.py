@@ -18,6 +18,7 @@ from ..linux.ops import Listen
 from ..linux.packet import tcp
 from ..linux.state import Network, Socket
 from ..value import value
+from ..views.diagrams import WIDER
 from ..views.figure import Figure
 from ..views.render import canvas
 from .base import Answer, Columns, Explorer
@@ -42,7 +43,7 @@ TEXT = {
     "status": "What Kubernetes shows",
     "sockets": "ss -ltnp inside the Pod, without the queue columns",
     "no-sockets": "(no socket listens)",
-    "logs": "kubectl logs web -c web",
+    "logs": "kubectl -n shop logs web -c web",
     "alt": "Pod web, {address}, with its containers web ({web}) and log ({log}), lo and eth0, and Pod api-1 beside it. {result}",
     "crashed": "crashed", "listens": "listens on {socket}", "silent": "listens on nothing",
     "way": "The path of the call",
@@ -74,7 +75,7 @@ class PortsExplorer(Explorer):
             "web": ipywidgets.Dropdown(options=choices, value=8080, description=TEXT["web"], **pick),
             "bind": ipywidgets.Dropdown(options=binds, description=TEXT["bind"], **pick),
             "log": ipywidgets.Dropdown(options=choices, value=9090, description=TEXT["log"], **pick),
-            "caller": ipywidgets.Dropdown(options=callers, value="log", description=TEXT["caller"], **pick),
+            "caller": ipywidgets.Dropdown(options=callers, value="log", description=TEXT["caller"], **pick | {"layout": {"width": "24em"}}),
             "port": ipywidgets.Dropdown(options=PORTS, value=8080, description=TEXT["port"], **pick),
         }
         super().__init__(TEXT["title"], view, controls, [["web", "bind"], ["log"], ["caller", "port"]])
@@ -118,7 +119,7 @@ def view(web: int, bind: str, log: int, caller: str, port: int) -> Answer:
 
 SS_HEAD = "State   Local Address:Port  Peer Address:Port  Process"
 LOG = "listen tcp :{port}: bind: address already in use"
-STATUS = """$ kubectl get pod web
+STATUS = """$ kubectl -n shop get pod web
 NAME   READY   STATUS             RESTARTS      AGE
 web    1/2     CrashLoopBackOff   3 (21s ago)   70s"""
 
@@ -157,7 +158,8 @@ def picture(started: Started, trace: Trace, caller: str, web: int, log: int, res
         for name, port in (("web", web), ("log", log)):
             crashed = port and name not in sockets
             words = TEXT["crashed"] if crashed else TEXT["listens"].format(socket=_local(sockets[name])) if port else TEXT["silent"]
-            pod.node(f"c-{name}", f"container {name}\n{words}", **{"class": "drop" if crashed else "interface"})
+            wider = {"margin": WIDER} if crashed else {}
+            pod.node(f"c-{name}", f"container {name}\n{words}", **wider, **{"class": "drop" if crashed else "interface"})
         pod.node("lo", "lo\n127.0.0.1", **{"class": "interface"})
         pod.node("eth0", "eth0\n10.244.1.2", **{"class": "interface"})
     with graph.subgraph(name="cluster_other") as pod:

@@ -60,7 +60,7 @@ class ProxyExplorer(Explorer):
         slider = {"style": label | HANDLE, "layout": wide}
         controls = {
             "mode": ipywidgets.Dropdown(
-                options=names, value=FIRST["mode"], description=TEXT["mode"], style=label, layout={"width": "22em"}
+                options=names, value=FIRST["mode"], description=TEXT["mode"], style=label, layout={"width": "25em"}
             ),
             "services": ipywidgets.SelectionSlider(options=sizes, value=FIRST["services"], description=TEXT["services"], **slider),
             "endpoints": ipywidgets.IntSlider(FIRST["endpoints"], 1, MOST_ENDPOINTS, description=TEXT["endpoints"], **slider),

@@ -169,9 +169,9 @@ def _request_controls() -> dict[str, Any]:
 
 def _ingress_controls() -> dict[str, Any]:
     return {
-        "class": _pick(TEXT["class"], ("edge", "assigned", "egde"), "edge", "20em", "5em"),
+        "class": _pick(TEXT["class"], ("edge", "assigned", "egde"), "edge", "23em", "5em"),
         "default": _pick(TEXT["default"], ("none", "web:80", "api:80"), "none", "18em", "9em"),
-        "tls": _pick(TEXT["tls"], ("none", *SECRETS), "none", "20em", "5em"),
+        "tls": _pick(TEXT["tls"], ("none", *SECRETS), "none", "23em", "5em"),
         "web": _pick(TEXT["web"], ("ready", "not-ready"), "ready", "18em", "9em"),
     }
 

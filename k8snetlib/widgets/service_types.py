@@ -100,7 +100,7 @@ class ServiceTypeExplorer(Explorer):
     def __init__(self, cluster: Cluster | None = None) -> None:
         made = Made(cluster or shop(proxy="iptables", node_c=True, outside=True))
         nodes = tuple(host.name for host in made.base.hosts)
-        layout = {"layout": {"width": "27em", "max_width": "100%"}, "style": {"description_width": "8em"}}
+        layout = {"layout": {"width": "31.5em", "max_width": "100%"}, "style": {"description_width": "8em"}}
 
         def pick(name: str, options: Sequence, value: object = None):
             options = [(TEXT.get(each, each), each) for each in options]

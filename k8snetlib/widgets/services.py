@@ -45,7 +45,7 @@ TEXT = {
     "nobody": "nobody: {what}",
     "rst": "TCP reset by {who}", "icmp": "ICMP port unreachable, from the node",
     "answer": "answer",
-    "slices": "$ kubectl get endpointslices -l kubernetes.io/service-name=api",
+    "slices": "$ kubectl -n shop get endpointslices -l kubernetes.io/service-name=api",
     "no-endpoints": "No endpoints.",
     "with-port": "{who} at {address}",
 }  # fmt: skip
@@ -64,8 +64,8 @@ class ServiceExplorer(Explorer):
     def __init__(self, cluster: Cluster | None = None) -> None:
         made = cluster or shop(proxy="iptables")
         states = [(TEXT[key], key) for key in STATES]
-        text = {"continuous_update": False, "layout": {"width": "21em"}, "style": {"description_width": "6em"}}
-        pick = {"layout": {"width": "21em"}, "style": {"description_width": "6em"}}
+        text = {"continuous_update": False, "layout": {"width": "24em"}, "style": {"description_width": "6em"}}
+        pick = {"layout": {"width": "24em"}, "style": {"description_width": "6em"}}
         controls = {
             "selector": ipywidgets.Text("app=api", description=TEXT["selector"], **text),
             "target": ipywidgets.Text("http", description=TEXT["target"], **text),

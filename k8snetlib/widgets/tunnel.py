@@ -72,7 +72,7 @@ class TunnelExplorer(Explorer):
         wide = {"width": "44em", "max_width": "100%"}
         cnis, targets = [(CNIS[name].title, name) for name in WAYS], [(TEXT[name], name) for name in ("pod/api-2", "pod/report")]
         controls = {
-            "cni": ipywidgets.Dropdown(options=cnis, description=TEXT["cni"], style=label, layout={"width": "22em"}),
+            "cni": ipywidgets.Dropdown(options=cnis, description=TEXT["cni"], style=label, layout={"width": "27em"}),
             "to": ipywidgets.Dropdown(options=targets, description=TEXT["to"], style=label, layout={"width": "24em"}),
             "family": ipywidgets.Dropdown(options=["IPv4", "IPv6"], description=TEXT["family"], style=label, layout={"width": "11em"}),
             "mtu": ipywidgets.Dropdown(options=mistakes, description=TEXT["mtu"], style=label, layout={"width": "36em"}),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
+
+from ..views.tables import caption_html
 
 LEFT = "text-align:left;vertical-align:top"
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -30,8 +31,7 @@ class Twin:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
     """An HTML table of HTML cells; the first cell of a row is its heading."""
-    title = f'<caption style="text-align:left">{escape(caption)}</caption>' if caption else ""
     top = "".join(f'<th scope="col" style="{LEFT}">{cell}</th>' for cell in head)
     lines = ((first, "".join(f'<td style="{LEFT}">{cell}</td>' for cell in rest)) for first, *rest in rows)
     body = "".join(f'<tr><th scope="row" style="{LEFT}">{first}</th>{rest}</tr>' for first, rest in lines)
-    return f"<table>{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table>{caption_html(caption)}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"

@@ -9,6 +9,7 @@ import k8snetlib as k8s
 from k8snetlib.course import NotYet, check, variant
 from k8snetlib.course.checks import ex02, ex03
 from k8snetlib.views.tables import Table
+from k8snetlib.widgets.twin import table
 
 SEEDS = ["k8snetlib", *(f"student-{n}" for n in range(12))]
 OPS = k8s.ops
@@ -209,6 +210,12 @@ def test_columns_of_a_table_keep_their_words_and_their_font():
     assert html.count("white-space:nowrap") == html.count("font-family:monospace") == 1
     assert html.index("nowrap") < html.index("veth-web") < html.index("monospace") < html.index("DROP")
     assert "var(" not in html
+
+
+def test_a_short_caption_stays_on_one_line_and_a_long_one_may_be_broken():
+    for caption, whole in (("What the controller writes into the route's status", 1), ("A long one. " * 6, 0)):
+        assert Table(("n",), (("1",),), caption).html().count("nowrap") == table(("n",), [("1",)], caption).count("nowrap") == whole
+    assert "caption" not in Table(("n",), (("1",),)).html() + table(("n",), [("1",)])
 
 
 @pytest.mark.parametrize("cni, target", [("bridge", "pod/api-1:8080"), ("vxlan", "pod/api-2:8080")])

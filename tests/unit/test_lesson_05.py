@@ -210,6 +210,13 @@ def test_every_kind_of_service_has_a_picture(shop, service, changes, words, sour
     assert int(figure.svg.split('width="')[1].split('"')[0]) <= 900
 
 
+def test_a_cname_is_an_answer_and_no_failure(shop):
+    alias = k8s.patched(shop, "svc/db", type="ExternalName", external_name="db.example.com", cluster_ips=())
+    assert 'class="node drop"' not in k8s.service_picture(alias, "db", source="pod/web").svg
+    unready = k8s.patched(shop, "svc/db", selector={"app": "nobody"})  # headless, and no Pod: no address
+    assert 'class="node drop"' in k8s.service_picture(unready, "db", source="pod/web").svg
+
+
 def test_connections_in_words_leave_out_what_a_kernel_chooses(shop):
     call = shop.trace("pod/web", "svc/web:80")
     entries = k8s.after(shop.network, call)["node-a"].conntrack

@@ -12,6 +12,7 @@ from k8snetlib.course.checks import ex06
 from k8snetlib.errors import ModelError
 from k8snetlib.kube.cast import SHOP
 from k8snetlib.views.outcomes import all_outcomes
+from k8snetlib.views.way_picture import BESIDE
 
 SEEDS = ["k8snetlib", *(f"student-{n}" for n in range(9))]
 THREE = SHOP.read_text(encoding="utf-8").replace("replicas: 2", "replicas: 3")
@@ -123,6 +124,7 @@ def test_whatever_is_handed_in_the_answer_is_a_few_lines(key, names, given):
 def test_the_picture_says_what_the_rules_do():
     told = k8s.chain_picture(k8s.Cluster.loads(THREE, proxy="iptables").network, "node-a", "10.96.20.80")
     assert told.alt.count("≈ 1/3") == 3 and "10.244.2.2:8080" in told.alt
+    assert f">{BESIDE}-d 10.96.20.80<" in told.svg.replace("&#160;", "\u00a0")  # beside its line, not on it
     with pytest.raises(ModelError, match=r"no iptables rule for 10\.96\.99\.9"):
         k8s.chain_picture(k8s.shop(proxy="iptables").network, "node-a", "10.96.99.9")
     with pytest.raises(ModelError, match="no iptables rule"):

@@ -194,6 +194,30 @@ def test_the_picture_of_a_drop_and_of_an_answer_that_goes_astray():
     assert "✕ NO_SOCKET" in astray.svg and "the answer is dropped in client, NO_SOCKET" in astray.alt
 
 
+def test_what_is_behind_the_router_is_the_internet_and_no_underlay():
+    svg = k8s.diagram(outside().network).svg
+    assert svg.count(">the Internet<") == 1 and svg.count(">underlay network<") == 1
+
+
+def test_the_way_of_a_client_does_not_cross_its_name():
+    svg = k8s.diagram(trace=k8s.applied(outside(), NODE_PORT).trace("client", "node/node-a:30080")).svg
+    name, address = (float(re.search(rf'y="([-\d.]+)"[^>]*>{word}<', svg)[1]) for word in ("client", "203.0.113.7"))
+    assert name > address  # the name stands below the box, the way leaves upwards
+
+
+def test_numbers_say_what_comes_first_where_the_way_passes_a_machine_twice():
+    cluster = k8s.patched(k8s.shop(proxy="iptables", outside=True, balancer="Proxy"), "svc/web", type="LoadBalancer")
+    words = [
+        word.strip("\u00a0 ")
+        for word in re.findall(r"<text[^>]*>([^<]*)</text>", k8s.way_picture(cluster.trace("pod/api-1", "lb/web:80")).svg)
+    ]
+    for word in ("1. 10.244.1.3 →", "2. 192.168.50.11 →", "3. 192.168.50.1 →", "4. 10.244.1.1 →"):
+        assert words.count(word) == 1, word
+    port = next(s for s in cluster.control.services if s.name == "web").ports[0].node_port
+    once = k8s.way_picture(cluster.trace("client", f"node/node-b:{port}"))
+    assert not re.search(r">\W*\d\. ", once.svg)
+
+
 def test_outcomes_share_a_picture_and_a_tunnels_headers_do_not_show():
     cluster = k8s.patched(outside(), "svc/api", type="NodePort")
     port = next(s for s in cluster.control.services if s.name == "api").ports[0].node_port

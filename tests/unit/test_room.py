@@ -151,6 +151,10 @@ def test_a_session_is_a_line_and_who_is_down_has_none() -> None:
     svg = peering_picture({"a": mesh, "b": star, "c": rack}).svg
     assert (svg.count('class="peer-reflector"'), svg.count('class="peer-router"'), svg.count('class="peer-node"')) == (1, 1, 8)
     assert 'width="858"' in svg and "x: 1 session<" in peering_picture({"x": mesh.leave("node-c")}).svg
+    high, lowest = (
+        max(map(float, re.findall(what, svg))) for what in (r'<svg [^>]*height="([\d.]+)"', r'class="peer-as" x="[\d.]+" y="([\d.]+)"')
+    )
+    assert 20 < high - lowest < 40  # no empty room below, whatever the number of speakers
     for shapes in ({}, dict.fromkeys("abcd", mesh)):
         with pytest.raises(ModelError, match="one to three shapes"):
             peering_picture(shapes)

@@ -102,10 +102,10 @@ def test_a_mistake_of_the_library_is_shown_as_its_message():
 
 
 @pytest.mark.parametrize(("mode", "summary", "facts"), [
-    ("1", "container ↔ container. One address", ["1 place, inside web", "64: nobody routed it"]),
+    ("1", "container ↔ container. One address", ["1 place, inside web", "64: nobody routed it", ">container log<", ">container web<", ">2<"]),
     ("2.1", "Pod ↔ Pod, one node. Switched", ["5 places in web, node-a, api-1", "64: nobody routed it"]),
     ("2.2", "Pod ↔ Pod, across nodes. No NAT", ["13 places", "64 → 62: 2 hosts routed it", "54 bytes, 104 at most"]),
-    ("3", "Pod ↔ Service. A stable virtual address", ["lessons 05–07", "web, node-a, api-1"]),
+    ("3", "Pod ↔ Service. A stable virtual address", ["lessons 05–07", "web, node-a, api-1", "DNAT: 10.96.20.80:80 → 10.244.1.3:8080, by a rule of node-a"]),
     ("4", "outside → cluster. Ports and addresses", ["GET https://www.example.com/api", "200 OK", "10.244.2.5, the controller"]),
 ])  # fmt: skip
 def test_map(mode, summary, facts):
@@ -151,7 +151,7 @@ def test_a_clash_is_shown_as_linux_and_kubernetes_show_it():
     ({"source": "shop/db", "target": "shop/web"}, "IP 10.244.2.3:40000 > 10.244.1.2:8080: TCP [S] length 0 is delivered."),
     ({"port": 9999}, "is dropped in api-1: NO_SOCKET"),
     ({"port": 9999, "way": "reply"}, "There is no reply: the request was not delivered (NO_SOCKET)."),
-    ({"proto": "udp"}, "NO_SOCKET, nothing listens on udp port 9999"),
+    ({"proto": "udp"}, "UDP length 6 is dropped in api-1: NO_SOCKET, nothing listens on udp port 9999"),
     ({"proto": "icmp"}, "ICMP echo request is delivered."),
     ({"way": "reply"}, "IP 10.244.1.3:8080 > 10.244.1.2:40000: TCP [S.] length 0 is delivered."),
     ({"target": "shop/web"}, "No host routed it"),
