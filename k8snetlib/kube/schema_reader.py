@@ -26,10 +26,16 @@ def decode(data: bytes, file: str) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ManifestError("the file is UTF-16 text, as some Windows tools write it: save it as UTF-8", file=file, line=1)
     try:
-        return data.decode("utf-8").removeprefix("\ufeff")  # not utf-8-sig: that would import a codec
+        return without_marks(data.decode("utf-8"))  # not utf-8-sig: that would import a codec
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ManifestError(f"byte 0x{data[error.start]:02x} is not UTF-8 text", file=file, line=line) from None
+
+
+def without_marks(text: str) -> str:
+    """The text without the byte order marks that its documents begin with: files put one after the other keep theirs."""
+    text = text.removeprefix("\ufeff")
+    return re.sub("(?m)^(---[^\n]*\n)\ufeff", r"\1", text) if "\ufeff" in text else text
 
 
 _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -728,6 +728,10 @@ BROKEN = [
     ("kind: List\napiVersion: v1\nitems: 3", "3 items: must be a list, not the number 3"),
     ("a: [1", "1: not valid YAML: did not find expected ',' or ']'"),
     ("a: b\nc\n", "2: not valid YAML: could not find expected ':'"),
+    ("a: b\nkind:\u00a0Pod\nc: d\n", "2: not valid YAML: could not find expected ':'"),
+    ("  a: b\nc: d\n", '2: not valid YAML: did not find expected <document start>; the document above ends here: it is indented further'
+     ' than this line, or a "---" line is missing'),
+    ("? ? a", "1: a key must be a string"),
     ("a: b: c", "1: not valid YAML: mapping values are not allowed in this context"),
     ("a:\n\t- b", "2: not valid YAML: found character that cannot start any token; the line is indented with a tab, and YAML wants spaces"),
     ("a: {{ .Values.x }}", '1: a key must be a string; "{{" looks like a Helm template: render it first (helm template …)'),
@@ -776,11 +780,15 @@ def test_broken_json_is_one_error_with_a_line(text, message):
 
 ODD_KEYS = [
     ('"a\\nb"', '5 metadata.labels[a\\nb]: invalid value "a\\nb": the name has only letters'),
+    (
+        '"\\x9b31m\\u202e\\u2028"',
+        r'5 metadata.labels[\u009b31m\u202e\u2028]: invalid value "\u009b31m\u202e\u2028": the name has only letters',
+    ),
     ("x" * 5000, f'5 metadata.labels[{"x" * 80}…]: invalid value "{"x" * 80}…": the name must be no more than 63 characters'),
 ]
 
 
-@pytest.mark.parametrize(("key", "message"), ODD_KEYS, ids=["line break", "long"])
+@pytest.mark.parametrize(("key", "message"), ODD_KEYS, ids=["line break", "for a terminal", "long"])
 def test_errors_stay_on_one_short_line(key, message):
     assert refusal(changed(POD, "{app: web}", f"{{? {key} : web}}")).startswith(f"shop.yaml:{message}")
 
@@ -948,3 +956,13 @@ def test_removed_kinds_are_not_served_and_their_successors_are():
 def test_every_error_is_one_of_the_library():
     assert issubclass(ManifestError, K8sNetError)
     assert issubclass(UnsupportedError, K8sNetError)
+
+
+@pytest.mark.parametrize("data", [str, str.encode], ids=["text", "bytes"])
+def test_files_put_one_after_the_other_keep_their_byte_order_marks(data):
+    one, other = (f"\ufeffapiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n" for name in ("a", "b"))
+    assert [each.name for each in loads(data(f"{one}---\n{other}--- # z\r\n{other.replace('name: b', 'name: c')}")).objects] == [
+        "a",
+        "b",
+        "c",
+    ]
