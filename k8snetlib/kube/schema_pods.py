@@ -7,8 +7,8 @@ from typing import Any
 
 from . import schema_rules as rules
 from .objects import Container, ContainerPort, HostAlias, Location, ObjectMeta, OwnerReference, Pod, PodDNSConfig
-from .schema import Fault, literal, unsupported_value
-from .schema_kinds import CLUSTER_SCOPED
+from .schema import Fault, check, literal, unsupported_value
+from .schema_kinds import CLUSTER_SCOPED, OWN_NAMES
 from .schema_places import Path
 from .schema_scheduling import scheduling
 from .selectors import EMPTY, FrozenDict, Labels
@@ -70,6 +70,23 @@ def metadata(data: Data, kind: str, path: Path = ("metadata",), *, named: bool =
         creation_timestamp=data.get("creationTimestamp", ""),
         deletion_timestamp=data.get("deletionTimestamp", ""),
     )
+
+
+def skipped_metadata(data: Data, kind: str, *, builtin: bool) -> None:
+    """The mistakes of ``metadata`` that all kinds share, for an object of which no more is read. Fault for the first."""
+    try:
+        check("ObjectMeta", data)
+    except Fault as fault:
+        raise fault.under("metadata") from None
+    name = data.get("name", "")
+    if not name and not data.get("generateName") and not kind.endswith("Review"):
+        raise Fault("required value: name or generateName", ("metadata", "name"))
+    strict = builtin and kind not in OWN_NAMES
+    rules.require((rules.dns_subdomain if strict else rules.path_segment)(name) if name else "", "metadata", "name")
+    rules.require(rules.dns_label(data["namespace"]) if data.get("namespace") else "", "metadata", "namespace")
+    labels(data.get("labels", EMPTY), "metadata", "labels")
+    for key in data.get("annotations", ()):
+        rules.require(rules.qualified_name(key.lower()), "metadata", "annotations", key)
 
 
 def _controller(references: Iterable[Data]) -> OwnerReference | None:

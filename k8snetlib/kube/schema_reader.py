@@ -16,7 +16,7 @@ from .manifests import Manifests, Skipped, locate
 from .objects import Deployment, Location, Named, Pod, Workload
 from .schema import Fault, check, closest, describe, literal
 from .schema_places import Document, Path, Progress, dotted
-from .schema_pods import metadata
+from .schema_pods import metadata, skipped_metadata
 from .schema_workloads import MAKERS
 from .slices import Endpoints
 
@@ -111,12 +111,9 @@ class Reader:
         meta = data.get("metadata") or {}
         if not isinstance(meta, dict):
             raise Fault(f"must be an object, not {describe(meta)}", ("metadata",))
-        name, namespace = meta.get("name") or meta.get("generateName") or "", meta.get("namespace") or ""
-        for key, text in (("name", name), ("namespace", namespace)):
-            if not isinstance(text, str):
-                raise Fault(f"must be a string, not {describe(text)}: put it in quotes", ("metadata", key))
-        if not name and why != kinds.CLIENT_SIDE:
-            raise Fault("required value: name or generateName", ("metadata", "name"))
+        if why != kinds.CLIENT_SIDE:
+            skipped_metadata(meta, kind, builtin=version in kinds.SERVED)
+        name, namespace = (str(text or "") for text in (meta.get("name") or meta.get("generateName"), meta.get("namespace")))
         kept = data if kind in kinds.KEPT else None
         self.skipped.append(Skipped(kind, name, namespace, location, why.text, why.bearing, kept))
 

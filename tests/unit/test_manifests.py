@@ -496,6 +496,38 @@ def test_other_kinds_are_skipped_with_a_reason(version, kind, bearing, why):
 
 
 # fmt: off
+SKIPPED_MISTAKES = [
+    ("v1", "ConfigMap", "{name: A_b}", 'name: invalid value "A_b": an RFC 1123 subdomain has only a-z'),
+    ("v1", "ConfigMap", "{name: 8}", 'name: must be a string, not the number 8: put it in quotes: "8"'),
+    ("v1", "ConfigMap", "{}", "name: required value: name or generateName"),
+    ("v1", "Secret", "{name: a, namespace: A}", 'namespace: invalid value "A": an RFC 1123 label has only a-z'),
+    ("v1", "ServiceAccount", "{name: a, labels: {on-call: yes}}", 'labels.on-call: must be a string, not the boolean true: put it in quotes: "yes"'),
+    ("v1", "ServiceAccount", "{name: a, labels: {a: b c}}", 'labels.a: invalid value "b c": a label has only letters'),
+    ("v1", "ServiceAccount", "{name: a, annotations: {/a: b}}", 'annotations[/a]: invalid value "/a": the part before'),
+    ("v1", "ServiceAccount", "{name: a, label: {a: b}}", 'label: unknown field (did you mean "labels"?)'),
+    ("rbac.authorization.k8s.io/v1", "Role", "{name: a/b}", 'name: invalid value "a/b": may not contain "/"'),
+    ("example.org/v1", "Thing", '{name: ".."}', 'name: invalid value "..": may not be ".."'),
+    ("example.org/v1", "Thing", "{name: a, labels: [a]}", "labels: must be an object, not a list"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("version", "kind", "meta", "message"), SKIPPED_MISTAKES)
+def test_metadata_of_what_is_skipped_is_checked_all_the_same(version, kind, meta, message):
+    assert refusal(f"apiVersion: {version}\nkind: {kind}\nmetadata: {meta}\n").startswith(f"shop.yaml:3 metadata.{message}")
+
+
+@pytest.mark.parametrize(("version", "kind", "meta"), [
+    ("rbac.authorization.k8s.io/v1", "ClusterRole", "{name: 'system:node'}"), ("networking.k8s.io/v1", "IPAddress", "{name: '2001:db8::1'}"),
+    ("user.example.org/v1", "User", "{name: 'kube:admin'}"), ("authorization.k8s.io/v1", "SelfSubjectAccessReview", "{}"),
+    ("v1", "ConfigMap", "{generateName: a-, creationTimestamp: null, labels: null, annotations: {A.b/C_d: ''}}"),
+    ("kustomize.config.k8s.io/v1beta1", "Kustomization", "{name: A_b}"),
+])  # fmt: skip
+def test_names_that_are_no_dns_names(version, kind, meta):
+    assert len(loads(f"apiVersion: {version}\nkind: {kind}\nmetadata: {meta}\n").skipped) == 1
+
+
+# fmt: off
 UNSERVED = [
     ("gateway.networking.k8s.io/v1alpha2", "HTTPRoute", ""), ("gateway.networking.k8s.io/v1alpha2", "GRPCRoute", ""),
     ("gateway.networking.k8s.io/v1alpha2", "Gateway", ""), ("gateway.networking.k8s.io/v1alpha2", "GatewayClass", ""),
