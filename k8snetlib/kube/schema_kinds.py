@@ -38,7 +38,16 @@ ALPHA = frozenset(
 """Deprecated versions with the fields of v1, as which they are read: clusters with the experimental channel serve them."""
 
 OWN_NAMES = frozenset(
-    ["Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "CertificateSigningRequest", "ClusterTrustBundle", "IPAddress", "APIService"]
+    [
+        "Role",
+        "ClusterRole",
+        "RoleBinding",
+        "ClusterRoleBinding",
+        "CertificateSigningRequest",
+        "ClusterTrustBundle",
+        "IPAddress",
+        "APIService",
+    ]
 )
 """Kinds whose names need not be DNS subdomains: ``system:node``, ``2001:db8::1``."""
 

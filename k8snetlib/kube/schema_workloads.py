@@ -25,6 +25,7 @@ from .objects import (
     node_labels,
 )
 from .schema import Fault
+from .schema_pod_rules import not_negative
 from .schema_pods import check_restart_policy, metadata, pod
 from .schema_scheduling import label_selector, taints
 from .schema_services import endpoint_slice, endpoints, service
@@ -32,6 +33,14 @@ from .selectors import EMPTY, EVERYTHING, FrozenDict, LabelSelector
 
 Data = dict[str, Any]
 _TEMPLATE = ("spec", "template")
+_NOT_NEGATIVE = (
+    "minReadySeconds",
+    "revisionHistoryLimit",
+    "progressDeadlineSeconds",
+    "backoffLimit",
+    "activeDeadlineSeconds",
+    "ttlSecondsAfterFinished",
+)
 
 
 def node(data: Data, meta: ObjectMeta, location: Location) -> Node:
@@ -92,7 +101,9 @@ def _template(spec: Data, location: Location, meta: ObjectMeta, restart: tuple[s
     rules.require("" if "template" in spec else "required value", *_TEMPLATE)
     template = spec["template"]
     its_meta = metadata({**template.get("metadata", EMPTY), "namespace": meta.namespace}, "Pod", (*_TEMPLATE, "metadata"), named=False)
-    made = pod({"spec": template["spec"]} if "spec" in template else {}, its_meta, _inside(location, template), _TEMPLATE)
+    not_negative(spec, _NOT_NEGATIVE, ("spec",))
+    claims = [each.get("metadata", EMPTY).get("name", "") for each in spec.get("volumeClaimTemplates", ())]
+    made = pod({"spec": template["spec"]} if "spec" in template else {}, its_meta, _inside(location, template), _TEMPLATE, claims)
     check_restart_policy(template["spec"], restart, (*_TEMPLATE, "spec"))
     return made
 

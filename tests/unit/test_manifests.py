@@ -998,3 +998,81 @@ def test_files_put_one_after_the_other_keep_their_byte_order_marks(data):
         "b",
         "c",
     ]
+
+
+# fmt: off
+POD_PARTS = [
+    ("volumeMounts: [{name: w, mountPath: /w}]", "", '13 spec.containers[0].volumeMounts[0].name: not found: "w": the Pod has no volume of this name'),
+    ("volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /v}]", "volumes: [{name: v}]",
+     '13 spec.containers[0].volumeMounts[1].mountPath: invalid value "/v": must be unique'),
+    ("volumeMounts: [{name: v, mountPath: ''}]", "volumes: [{name: v}]", "13 spec.containers[0].volumeMounts[0].mountPath: required value"),
+    ("env: [{name: a=b}]", "", '13 spec.containers[0].env[0].name: invalid value "a=b": must have printable ASCII'),
+    ("env: [{name: ''}]", "", "13 spec.containers[0].env[0].name: required value"),
+    ("env: [{name: a, value: b, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]", "",
+     '13 spec.containers[0].env[0].valueFrom: invalid value "": may not be specified when `value` is not empty'),
+    ("env: [{name: a, valueFrom: {}}]", "", "13 spec.containers[0].env[0].valueFrom: invalid value: must specify one of"),
+    ("resources: {limits: {cpu: -1}}", "", '13 spec.containers[0].resources.limits.cpu: invalid value "-1": must be greater than or equal to 0'),
+    ("resources: {limits: {cpu: 100m}, requests: {cpu: 0.2}}", "",
+     '13 spec.containers[0].resources.requests.cpu: invalid value "0.2": must be less than or equal to cpu limit of 100m'),
+    ("resources: {requests: {a b: 1}}", "", '13 spec.containers[0].resources.requests[a b]: invalid value "a b": the name has only'),
+    ("livenessProbe: {}", "", "13 spec.containers[0].livenessProbe: required value: must specify a handler type"),
+    ("livenessProbe: {exec: {command: [a]}, tcpSocket: {port: 1}}", "",
+     "13 spec.containers[0].livenessProbe.tcpSocket: forbidden: may not specify more than 1 handler type"),
+    ("readinessProbe: {exec: {}}", "", "13 spec.containers[0].readinessProbe.exec.command: required value"),
+    ("readinessProbe: {httpGet: {port: 70000}}", "", "13 spec.containers[0].readinessProbe.httpGet.port: invalid value 70000: must be between"),
+    ("readinessProbe: {httpGet: {port: a_b}}", "", '13 spec.containers[0].readinessProbe.httpGet.port: invalid value "a_b": a port name'),
+    ("readinessProbe: {httpGet: {port: http}, periodSeconds: -1}", "", "13 spec.containers[0].readinessProbe.periodSeconds: invalid value -1"),
+    ("startupProbe: {grpc: {port: 9}, successThreshold: 2}", "",
+     "13 spec.containers[0].startupProbe.successThreshold: invalid value 2: must be 1"),
+    ("lifecycle: {preStop: {}}", "", "13 spec.containers[0].lifecycle.preStop: required value: must specify a handler type"),
+    ("tty: true", "volumes: [{name: a_b}]", '14 spec.volumes[0].name: invalid value "a_b": an RFC 1123 label'),
+    ("tty: true", "volumes: [{name: a}, {name: a}]", '14 spec.volumes[1].name: duplicate value "a"'),
+    ("tty: true", "volumes: [{name: a, emptyDir: {}, hostPath: {path: /}}]",
+     "14 spec.volumes[0].hostPath: forbidden: may not specify more than 1 volume type"),
+    ("tty: true", "volumes: [{name: a, hostPath: {path: /, type: directory}}]",
+     '14 spec.volumes[0].hostPath.type: unsupported value "directory": supported values: '),
+    ("tty: true", "serviceAccountName: a_b", '14 spec.serviceAccountName: invalid value "a_b": an RFC 1123 subdomain'),
+    ("tty: true", "terminationGracePeriodSeconds: -1", "14 spec.terminationGracePeriodSeconds: invalid value -1: must be greater"),
+    ("tty: true", "initContainers: [{name: i, image: i, livenessProbe: {exec: {command: [a]}}}]",
+     "14 spec.initContainers[0].livenessProbe: forbidden: may not be set for init containers without restartPolicy=Always"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("container", "spec", "message"), POD_PARTS)
+def test_a_pod_that_the_api_server_would_not_create(container, spec, message):
+    assert refusal(f"{POD}    {container}\n  {spec}\n").startswith(f"shop.yaml:{message}")
+
+
+FINE = [
+    ("resources: {limits: {cpu: 1, memory: 1Gi, example.org/a: 2e3}, requests: {cpu: 1000m, memory: 1073741824, example.org/a: 2k}}", ""),
+    ("resources: {limits: {cpu: .5, memory: 1E}, requests: {cpu: 5e-1, memory: +1Ei}}".replace("+1Ei", "1P"), ""),
+    (
+        "resources: {limits: {cpu: 1e999, memory: '1e999999999', a.b/c: 1e-999999999, a.b/d: '"
+        + "9" * 5000
+        + "'}, requests: {cpu: 1, memory: 1.}}",
+        "",
+    ),
+    ("volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /w}]", "volumes: [{name: v, emptyDir: null}]"),
+    ("env: [{name: 'a b.c-1', value: x}, {name: b, value: '', valueFrom: {secretKeyRef: {key: a, name: b}}}]", ""),
+    ("livenessProbe: {tcpSocket: {port: http}, successThreshold: 0}", "terminationGracePeriodSeconds: 0"),
+    ("lifecycle: {stopSignal: SIGTERM, preStop: {sleep: {seconds: 5}}}", "serviceAccountName: ''"),
+    ("tty: true", "initContainers: [{name: i, image: i, restartPolicy: Always, startupProbe: {grpc: {port: 9}}}]"),
+]
+
+
+@pytest.mark.parametrize(("container", "spec"), FINE)
+def test_a_pod_that_the_api_server_would_create(container, spec):
+    assert loads(f"{POD}    {container}\n  {spec}\n").objects[0].name == "web"
+
+
+def test_claims_of_a_stateful_set_are_volumes_too():
+    text = changed(DEPLOYMENT, "Deployment", "StatefulSet") + "        volumeMounts: [{name: data, mountPath: /d}]\n"
+    assert "spec.template.spec.containers[0].volumeMounts[0].name: not found" in refusal(text)
+    assert len(loads(f"{text}  volumeClaimTemplates: [{{metadata: {{name: data}}, spec: {{}}}}]\n").objects) == 1
+
+
+def test_counts_of_a_workload_are_not_negative():
+    for field in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
+        text = changed(DEPLOYMENT, "replicas: 2", f"{field}: -1")
+        assert refusal(text) == f"shop.yaml:7 spec.{field}: invalid value -1: must be greater than or equal to 0"
