@@ -1076,3 +1076,8 @@ def test_counts_of_a_workload_are_not_negative():
     for field in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
         text = changed(DEPLOYMENT, "replicas: 2", f"{field}: -1")
         assert refusal(text) == f"shop.yaml:7 spec.{field}: invalid value -1: must be greater than or equal to 0"
+
+
+def test_a_zone_hint_without_a_name_is_the_empty_zone():
+    text = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\naddressType: IPv4\nendpoints: [{addresses: [10.0.0.1], hints: {forZones: [{}]}}]\n"
+    assert loads(text).objects[0].endpoints[0].zone_hints == ("",)
