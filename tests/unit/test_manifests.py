@@ -1081,3 +1081,33 @@ def test_counts_of_a_workload_are_not_negative():
 def test_a_zone_hint_without_a_name_is_the_empty_zone():
     text = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\naddressType: IPv4\nendpoints: [{addresses: [10.0.0.1], hints: {forZones: [{}]}}]\n"
     assert loads(text).objects[0].endpoints[0].zone_hints == ("",)
+
+
+@pytest.mark.parametrize(("rolling", "message"), [
+    ("{maxSurge: ''}", 'maxSurge: invalid value "": a percentage is digits and "%", such as 25%'),
+    ("{maxSurge: 25}", ""), ("{maxSurge: 25%, maxUnavailable: 0}", ""), ("{maxUnavailable: 0}", ""),
+    ("{maxUnavailable: -1}", "maxUnavailable: invalid value -1: must be greater than or equal to 0"),
+    ("{maxSurge: 0%, maxUnavailable: 0}", "maxUnavailable: invalid value: may not be 0 when `maxSurge` is 0"),
+])  # fmt: skip
+def test_how_an_update_rolls(rolling, message):
+    text = changed(DEPLOYMENT, "replicas: 2", f"strategy: {{rollingUpdate: {rolling}}}")
+    if message:
+        assert refusal(text) == f"shop.yaml:7 spec.strategy.rollingUpdate.{message}"
+    else:
+        assert loads(text).objects
+
+
+GATEWAY = '{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": {"gatewayClassName": "c", "listeners": [{"name": "l", "protocol": "HTTP", "port": PORT}]}}'
+
+
+@pytest.mark.parametrize(("port", "message"), [
+    ("1e999", "must be an integer, not the number inf"), ("80.5", "must be an integer, not the number 80.5"), ("80.0", ""),
+])  # fmt: skip
+def test_numbers_of_a_custom_resource(port, message):
+    text = GATEWAY.replace("PORT", port)
+    assert loads(text).objects if not message else refusal(text) == f"shop.yaml:1 spec.listeners[0].port: {message}"
+
+
+def test_numbers_of_a_custom_resource_do_not_start_with_zero():
+    message = refusal("---\n" + GATEWAY.replace("PORT", "0120"))
+    assert message.startswith("shop.yaml:2 spec.listeners[0].port: must not start with 0: YAML 1.1 takes a number like 012 for octal")
