@@ -80,9 +80,9 @@ def load(*sources: str | PathLike[str], progress: Callable[[int, int], None] | N
 
 def loads(text: str | bytes, file: str = "<text>", *, progress: Callable[[int, int], None] | None = None) -> Manifests:
     """Reads manifest text; ``file`` is the name that errors give it, and means JSON alone if it ends in ``.json``."""
-    from .schema_reader import Reader, decode
+    from .schema_reader import Reader, decode, without_marks
 
-    text = decode(text, file) if isinstance(text, bytes) else text.removeprefix("\ufeff")
+    text = decode(text, file) if isinstance(text, bytes) else without_marks(text)
     size = len(text.encode("utf-8", "surrogatepass"))
     reader = Reader()
     reader.read(text, file, _reporter(progress, 0, size, size))

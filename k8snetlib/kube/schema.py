@@ -100,12 +100,17 @@ def _bool(value: Any) -> None:
         raise Fault(f"must be true or false, not {describe(value)}{hint}")
 
 
+def leading_zero(value: LeadingZero) -> str:
+    """What is wrong with a number that YAML 1.1 takes for octal."""
+    return f"must not start with 0: YAML 1.1 takes a number like 012 for octal, and this one for {value}"
+
+
 def _integer(bits: int) -> Check:
     bound = 1 << (bits - 1)
 
     def check(value: Any) -> None:
         if value.__class__ is LeadingZero:
-            raise Fault(f"must not start with 0: YAML 1.1 takes a number like 012 for octal, and this one for {value}")
+            raise Fault(leading_zero(value))
         # A float without a fraction passes: kubectl sends 8e1 on as 80
         if value.__class__ is not int and not (value.__class__ is float and value.is_integer()):
             hint = ": write it without quotes" if isinstance(value, str) and value.lstrip("-").isdigit() else ""

@@ -37,6 +37,20 @@ ALPHA = frozenset(
 )  # fmt: skip
 """Deprecated versions with the fields of v1, as which they are read: clusters with the experimental channel serve them."""
 
+OWN_NAMES = frozenset(
+    [
+        "Role",
+        "ClusterRole",
+        "RoleBinding",
+        "ClusterRoleBinding",
+        "CertificateSigningRequest",
+        "ClusterTrustBundle",
+        "IPAddress",
+        "APIService",
+    ]
+)
+"""Kinds whose names need not be DNS subdomains: ``system:node``, ``2001:db8::1``."""
+
 _SERVED = """
 v1: Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod PodTemplate
     ReplicationController ResourceQuota Secret Service ServiceAccount

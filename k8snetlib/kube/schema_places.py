@@ -65,9 +65,10 @@ class Document:
 
 
 def literal(value: object) -> str:
-    """A string in double quotes on one line, shortened if need be."""
+    """A string in double quotes on one line, shortened if need be; what a terminal would obey or not show is escaped."""
     text = str(value)
-    return json.dumps(text if len(text) <= 100 else f"{text[:80]}…", ensure_ascii=False)
+    text = text if len(text) <= 100 else f"{text[:80]}…"
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def dotted(path: Path) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from . import schema_rules as rules
 from .objects import Container, ContainerPort, HostAlias, Location, ObjectMeta, OwnerReference, Pod, PodDNSConfig
-from .schema import Fault, literal, unsupported_value
-from .schema_kinds import CLUSTER_SCOPED
+from .schema import Fault, check, literal, unsupported_value
+from .schema_kinds import CLUSTER_SCOPED, OWN_NAMES
 from .schema_places import Path
+from .schema_pod_rules import check_pod
 from .schema_scheduling import scheduling
 from .selectors import EMPTY, FrozenDict, Labels
 
@@ -72,6 +73,23 @@ def metadata(data: Data, kind: str, path: Path = ("metadata",), *, named: bool =
     )
 
 
+def skipped_metadata(data: Data, kind: str, *, builtin: bool) -> None:
+    """The mistakes of ``metadata`` that all kinds share, for an object of which no more is read. Fault for the first."""
+    try:
+        check("ObjectMeta", data)
+    except Fault as fault:
+        raise fault.under("metadata") from None
+    name = data.get("name", "")
+    if not name and not data.get("generateName") and not kind.endswith("Review"):
+        raise Fault("required value: name or generateName", ("metadata", "name"))
+    strict = builtin and kind not in OWN_NAMES
+    rules.require((rules.dns_subdomain if strict else rules.path_segment)(name) if name else "", "metadata", "name")
+    rules.require(rules.dns_label(data["namespace"]) if data.get("namespace") else "", "metadata", "namespace")
+    labels(data.get("labels", EMPTY), "metadata", "labels")
+    for key in data.get("annotations", ()):
+        rules.require(rules.qualified_name(key.lower()), "metadata", "annotations", key)
+
+
 def _controller(references: Iterable[Data]) -> OwnerReference | None:
     """The one owner with ``controller: true``."""
     if not references:
@@ -79,17 +97,20 @@ def _controller(references: Iterable[Data]) -> OwnerReference | None:
     return next((OwnerReference(each["kind"], each["name"], each["uid"]) for each in references if each.get("controller")), None)
 
 
-def pod(data: Data, meta: ObjectMeta, location: Location, root: Path = ()) -> Pod:
-    """A Pod, or the Pod of a template, from data whose fields and types are checked. ``root`` is its place in its object."""
+def pod(data: Data, meta: ObjectMeta, location: Location, root: Path = (), claims: Collection[str] = ()) -> Pod:
+    """A Pod, or the Pod of a template, from data whose fields and types are checked. ``root`` is its place in its object, ``claims`` are
+    volumes that it gets besides its own."""
     rules.require("" if "spec" in data else "required value", *root, "spec")
     spec, status, path = data["spec"], data.get("status", EMPTY), (*root, "spec")
     host_network = spec.get("hostNetwork", False)
     if spec.get("os", EMPTY).get("name") == "windows":
         raise Fault("Pods for Windows are not modelled", (*path, "os", "name"), unsupported=True)
     _check_sysctls(spec.get("securityContext", EMPTY).get("sysctls", ()), path)
+    containers = _containers(spec, path, host_network)
+    check_pod(spec, path, claims)
     return Pod(
         metadata=meta,
-        containers=_containers(spec, path, host_network),
+        containers=containers,
         node_name=spec.get("nodeName", ""),
         pod_ips=_pod_ips(status),
         phase=status.get("phase", ""),

@@ -16,7 +16,7 @@ from .manifests import Manifests, Skipped, locate
 from .objects import Deployment, Location, Named, Pod, Workload
 from .schema import Fault, check, closest, describe, literal
 from .schema_places import Document, Path, Progress, dotted
-from .schema_pods import metadata
+from .schema_pods import metadata, skipped_metadata
 from .schema_workloads import MAKERS
 from .slices import Endpoints
 
@@ -26,10 +26,16 @@ def decode(data: bytes, file: str) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ManifestError("the file is UTF-16 text, as some Windows tools write it: save it as UTF-8", file=file, line=1)
     try:
-        return data.decode("utf-8").removeprefix("\ufeff")  # not utf-8-sig: that would import a codec
+        return without_marks(data.decode("utf-8"))  # not utf-8-sig: that would import a codec
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ManifestError(f"byte 0x{data[error.start]:02x} is not UTF-8 text", file=file, line=line) from None
+
+
+def without_marks(text: str) -> str:
+    """The text without the byte order marks that its documents begin with: files put one after the other keep theirs."""
+    text = text.removeprefix("\ufeff")
+    return re.sub("(?m)^(---[^\n]*\n)\ufeff", r"\1", text) if "\ufeff" in text else text
 
 
 _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -105,12 +111,9 @@ class Reader:
         meta = data.get("metadata") or {}
         if not isinstance(meta, dict):
             raise Fault(f"must be an object, not {describe(meta)}", ("metadata",))
-        name, namespace = meta.get("name") or meta.get("generateName") or "", meta.get("namespace") or ""
-        for key, text in (("name", name), ("namespace", namespace)):
-            if not isinstance(text, str):
-                raise Fault(f"must be a string, not {describe(text)}: put it in quotes", ("metadata", key))
-        if not name and why != kinds.CLIENT_SIDE:
-            raise Fault("required value: name or generateName", ("metadata", "name"))
+        if why != kinds.CLIENT_SIDE:
+            skipped_metadata(meta, kind, builtin=version in kinds.SERVED)
+        name, namespace = (str(text or "") for text in (meta.get("name") or meta.get("generateName"), meta.get("namespace")))
         kept = data if kind in kinds.KEPT else None
         self.skipped.append(Skipped(kind, name, namespace, location, why.text, why.bearing, kept))
 

@@ -46,6 +46,13 @@ def dns_subdomain(value: str) -> str:
     return ""
 
 
+def path_segment(value: str) -> str:
+    """What every name has to be, since it stands in a URL's path (ValidatePathSegmentName)."""
+    if value in (".", ".."):
+        return invalid(value, f"may not be {literal(value)}")
+    return next((invalid(value, f"may not contain {literal(each)}") for each in "/%" if each in value), "")
+
+
 def service_name(value: str) -> str:
     """A Service's name is one DNS label (1.36 lets it start with a digit)."""
     return invalid(value, "must not contain dots") if "." in value else dns_label(value)

@@ -100,6 +100,6 @@ def _endpoint(data: Data, kind: str) -> Endpoint:
         zone=data.get("zone", ""),
         hostname=data.get("hostname", ""),
         target=f"{target.get('kind', '')} {name}".strip(),
-        zone_hints=tuple(each["name"] for each in hints.get("forZones") or ()),
+        zone_hints=tuple(each.get("name", "") for each in hints.get("forZones") or ()),  # it may be empty, as a label may
         node_hints=tuple(each["name"] for each in hints.get("forNodes") or ()),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,8 @@ from .objects import (
     node_labels,
 )
 from .schema import Fault
+from .schema_places import Path
+from .schema_pod_rules import not_negative
 from .schema_pods import check_restart_policy, metadata, pod
 from .schema_scheduling import label_selector, taints
 from .schema_services import endpoint_slice, endpoints, service
@@ -32,6 +35,14 @@ from .selectors import EMPTY, EVERYTHING, FrozenDict, LabelSelector
 
 Data = dict[str, Any]
 _TEMPLATE = ("spec", "template")
+_NOT_NEGATIVE = (
+    "minReadySeconds",
+    "revisionHistoryLimit",
+    "progressDeadlineSeconds",
+    "backoffLimit",
+    "activeDeadlineSeconds",
+    "ttlSecondsAfterFinished",
+)
 
 
 def node(data: Data, meta: ObjectMeta, location: Location) -> Node:
@@ -92,9 +103,26 @@ def _template(spec: Data, location: Location, meta: ObjectMeta, restart: tuple[s
     rules.require("" if "template" in spec else "required value", *_TEMPLATE)
     template = spec["template"]
     its_meta = metadata({**template.get("metadata", EMPTY), "namespace": meta.namespace}, "Pod", (*_TEMPLATE, "metadata"), named=False)
-    made = pod({"spec": template["spec"]} if "spec" in template else {}, its_meta, _inside(location, template), _TEMPLATE)
+    not_negative(spec, _NOT_NEGATIVE, ("spec",))
+    for field in ("strategy", "updateStrategy"):
+        _check_rolling(spec.get(field, EMPTY).get("rollingUpdate", EMPTY), ("spec", field, "rollingUpdate"))
+    claims = [each.get("metadata", EMPTY).get("name", "") for each in spec.get("volumeClaimTemplates", ())]
+    made = pod({"spec": template["spec"]} if "spec" in template else {}, its_meta, _inside(location, template), _TEMPLATE, claims)
     check_restart_policy(template["spec"], restart, (*_TEMPLATE, "spec"))
     return made
+
+
+def _check_rolling(data: Data, path: Path) -> None:
+    """How an update rolls: whole numbers of Pods, or percentages of them (ValidatePositiveIntOrPercent)."""
+    for field, value in data.items():
+        if isinstance(value, str):
+            why = "" if re.fullmatch("[0-9]+%", value) else 'a percentage is digits and "%", such as 25%'
+            rules.require(rules.invalid(value, why) if why else "", *path, field)
+        else:
+            not_negative(data, (field,), path)
+    none = [name for name in ("maxSurge", "maxUnavailable") if name in data and str(data[name]).strip("0%") == ""]
+    both = "invalid value: may not be 0 when `maxSurge` is 0" if len(none) == 2 else ""
+    rules.require(both, *path, "maxUnavailable")
 
 
 def _inside(location: Location, template: Data) -> Location:

@@ -46,25 +46,27 @@ def documents(text: str, file: str, progress: Progress) -> Iterator[tuple[Docume
 
     build = _Builder(_parser(_Feed(text, progress)), file)
     try:
-        while True:
-            event = build.next()
-            if isinstance(event, yaml.StreamEndEvent):
-                return
-            if isinstance(event, yaml.DocumentStartEvent):
-                mark = event.start_mark
-                document = Document(file, text, mark.index, mark.line + 1, is_json=False)
-                yield document, build.document(document)
+        build.next()  # the stream's start
+        event = build.next()
+        while isinstance(event, yaml.DocumentStartEvent):
+            mark = event.start_mark
+            document = Document(file, text, mark.index, mark.line + 1, is_json=False)
+            data = build.document(document)
+            build.next()  # the document's end
+            event = build.next()  # before its data is judged: a line that cannot follow it most often belongs to it
+            yield document, data
     except yaml.YAMLError as error:
         raise _yaml_error(error, text, file) from None
 
 
 def _yaml_error(error: Any, text: str, file: str) -> ManifestError:
     """libyaml's complaint at its line, with a word on the usual causes."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    marks = [getattr(error, name, None) for name in ("problem_mark", "context_mark")]
+    mark = (marks[1] if "expected ':'" in problem else None) or marks[0] or marks[1]  # a key without its colon is missed on a later line
     lines = text.rstrip("\n").split("\n")
     number = min(mark.line + 1 if mark else 1, len(lines))  # libyaml puts what is missing at the end one line below it
     line = lines[number - 1]
-    problem = getattr(error, "problem", None) or str(error)
     if "maximum nesting" in problem:  # PyYAML 6.0.4 has a limit of its own, which text can reach before it reaches ours
         return ManifestError(f"nested more than {MAX_DEPTH} levels deep", file=file, line=number)
     message = f"not valid YAML: {problem}"
@@ -72,6 +74,8 @@ def _yaml_error(error: Any, text: str, file: str) -> ManifestError:
         message += "; the line is indented with a tab, and YAML wants spaces"
     elif "{{" in line:
         message += _TEMPLATE
+    elif "<document start>" in problem:
+        message += '; the document above ends here: it is indented further than this line, or a "---" line is missing'
     return ManifestError(message, file=file, line=number)
 
 
@@ -186,7 +190,7 @@ class _Builder:
                 return text
             key, meaning = text[:40] or "that is empty", json.dumps(value)[:40]
             raise self.error(event, f"the key {key} is read as {meaning} by YAML 1.1: put it in quotes")
-        raise self.error(event, "a key must be a string" + (_TEMPLATE if type(event) is self.mapping_event else ""))
+        raise self.error(event, "a key must be a string" + (_TEMPLATE if type(event) is self.mapping_event and event.flow_style else ""))
 
     def scalar(self, event: Any) -> Any:
         text = event.value

@@ -53,7 +53,8 @@ def expand(objects: Iterable[Any], nodes: Sequence[Node]) -> tuple[Pod, ...]:
             out[each.namespace, each.name] = each
         elif isinstance(each, Workload):
             if len(out) + each.replicas > MAX_PODS:
-                raise error_at(each, "spec.replicas", f"more than {MAX_PODS:,} Pods in all: no cluster is as large as that")
+                field = "spec.parallelism" if isinstance(each, Job) else "spec.replicas"
+                raise error_at(each, field, f"more than {MAX_PODS:,} Pods in all: no cluster is as large as that")
             for pod in _made_by(each, family, nodes):
                 _check_name(pod, each, out, family)
                 out[pod.namespace, pod.name] = pod

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import forward
+from . import forward, link
 from .events import Answered
 from .fib import address_on, address_type, lookup, source_for
-from .packet import Fragment, Icmp, Packet, Skb, Tcp, icmp_name, is_multicast
+from .packet import Fragment, Frame, Icmp, Packet, Skb, Tcp, icmp_name, is_multicast
 from .state import Route
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def reject(e: Engine, v: View, skb: Skb, how: str, hook: str) -> None:
     if how == "tcp-reset":
         if type(skb.packet.payload) is Tcp and "R" not in skb.packet.payload.flags:
             _close(v, skb)
-            reset(e, v, skb, "REJECT answers with a TCP reset", about=skb)
+            (_reset_by_port if skb.physin else reset)(e, v, skb, "REJECT answers with a TCP reset", skb)
         return
     if type(skb.packet.payload) is Fragment and skb.packet.payload.number in CHECKED:  # the sum of a piece is never right
         return
@@ -81,6 +81,22 @@ def _close(v: View, skb: Skb) -> None:
 
 def reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuses with a TCP reset", about: Skb | None = None) -> None:
     """Answer a segment with RST (RFC 9293 section 3.10.7.1)."""
+    journey, answer = _answer(e, v, skb, why)
+    forward.send(e, v, answer, journey, about=about)
+
+
+def _reset_by_port(e: Engine, v: View, skb: Skb, why: str, about: Skb) -> None:
+    """The reset of a segment that br_netfilter has had, be it bridged, routed or for this host: out of the port that it came in by, its
+    MAC addresses exchanged, past all rules; nothing where no route leads back (nf_send_reset, nf_send_reset6; ip_sabotage_in leaves it known of what
+    goes up from a bridge that it came in by a port)."""
+    back, _ = lookup(v.ns, skb.packet.src)
+    if back is not None and back.type in ("unicast", "local"):
+        journey, answer = _answer(e, v, skb, why)
+        link.transmit(e, v, skb.physin, Frame(skb.frame.dst, skb.frame.src, answer), journey)
+
+
+def _answer(e: Engine, v: View, skb: Skb, why: str) -> tuple[int, Packet]:
+    """The journey of a reset, and the reset."""
     packet, segment = skb.packet, skb.packet.payload
     if "A" in segment.flags:
         rst = Tcp(segment.dport, segment.sport, "R", segment.ack, 0, window=0)
@@ -89,7 +105,7 @@ def reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuse
         rst = Tcp(segment.dport, segment.sport, "RA", 0, segment.seq + length & 0xFFFFFFFF, window=0)
     journey = e.new_journey()
     e.emit(Answered(v.name, skb.journey, journey, why))
-    forward.send(e, v, Packet(packet.dst, packet.src, rst), journey, about=about)
+    return journey, Packet(packet.dst, packet.src, rst)
 
 
 def redirects(v: View, dev: str, packet: Packet) -> bool:

@@ -178,7 +178,7 @@ def _out_of_port(
 ) -> None:
     """One port: FORWARD and POSTROUTING for a bridged packet if br_netfilter is on, then out (br_forward)."""
     if skb is not None and forwarded and skb.physin and _filters(v, frame.payload):
-        skb.oif, skb.physout, v.bridged = bridge.name, port.name, True
+        skb.oif, skb.physout, skb.frame, v.bridged = bridge.name, port.name, frame, True
         passed = hooks.run_hook(e, v, "FORWARD", skb) and hooks.run_hook(e, v, "POSTROUTING", skb)
         v.bridged = False
         if not passed:

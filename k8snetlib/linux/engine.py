@@ -199,12 +199,13 @@ class Engine:
     """One run: the queue of frames on links, the views of the namespaces met so far, the events."""
 
     __slots__ = (
-        "chance", "emit", "events", "fragments", "identification", "network", "next_journey", "now", "queue", "steps", "views", "waiting",
+        "chance", "emit", "events", "fragments", "identification", "made", "network", "next_journey", "now", "queue", "steps", "views", "waiting",
     )  # fmt: skip
 
     def __init__(self, network: Network, chance: Chance = always, now: float = 0) -> None:
         self.network, self.chance, self.now = network, chance, now
         self.events: list[Event] = []
+        self.made: dict[int, Packet] = {}  # what a kernel says by itself in IPv6, by journey, as it was before any translation
         self.emit = self.events.append
         self.queue: deque[tuple] = deque()
         self.views: dict[str, View] = {}

@@ -197,14 +197,14 @@ def is_anycast(namespace: NetNS, dst: IPAddress, src: IPAddress, iif: str) -> bo
 def address_on(namespace: NetNS, dev: str, towards: IPAddress, link_local_first: bool = False) -> IPAddress | None:
     """The device's own address for talking to ``towards``: one on the same subnet, else its first; None if it has none.
 
-    As ``inet_select_addr`` (IPv4) and ``ipv6_dev_get_saddr`` (IPv6, RFC 6724: same scope first, then the longest common prefix).
+    As ``inet_select_addr`` (IPv4) and ``ipv6_dev_get_saddr`` (IPv6, RFC 6724: same scope first, then the nearest).
     """
     own = [a for a in namespace.interfaces[dev].addresses if a.version == towards.version] if dev in namespace.interfaces else []
     if not own:
         return None
     if towards.version == 6:
         wanted = link_local_first or is_link_local(towards)
-        return max(own, key=lambda a: (is_link_local(a.ip) == wanted, _common_prefix(a.ip, towards))).ip
+        return _nearest([a for a in reversed(own) if is_link_local(a.ip) == wanted] or own[::-1], towards)
     return next((a.ip for a in own if towards in a.network), own[0].ip)
 
 
@@ -218,20 +218,28 @@ def masquerade_address(namespace: NetNS, dev: str, towards: IPAddress) -> IPAddr
     too_near = found is not None and found.version == 6 and is_link_local(found) and not is_link_local(towards)
     if found is not None and not is_loopback(found) and not too_near:
         return found
-    others = (
-        a.ip for name, a in namespace.addresses() if a.version == towards.version and not is_loopback(a.ip) and not is_link_local(a.ip)
-    )
-    return next(others, found)
+    return _of_any_device(namespace, towards) or found
 
 
-def _common_prefix(one: IPAddress, other: IPAddress) -> int:
-    return 128 - (int(one) ^ int(other)).bit_length()
+def _of_any_device(namespace: NetNS, towards: IPAddress) -> IPAddress | None:
+    """An address by which other hosts know this one, whichever device carries it: in IPv4 the first, in IPv6 the nearest."""
+    own = [a for each in namespace.interfaces.values() for a in each.addresses[:: -1 if towards.version == 6 else 1]]
+    far = [a for a in own if a.version == towards.version and not is_loopback(a.ip) and not is_link_local(a.ip)]
+    if not far:
+        return None
+    return _nearest(far, towards) if towards.version == 6 else far[0].ip
+
+
+def _nearest(addresses: Iterable[IPInterface], towards: IPAddress) -> IPAddress:
+    """Of IPv6 addresses, as the kernel lists them (a device's latest first), the one that has the most leading bits in common with the
+    destination, of which those beyond its prefix length do not count (IPV6_SADDR_RULE_PREFIX)."""
+    return max(addresses, key=lambda a: min(128 - (int(a.ip) ^ int(towards)).bit_length(), a.network.prefixlen)).ip
 
 
 def source_for(namespace: NetNS, dst: IPAddress, route: Route | None = None) -> IPAddress | None:
     """The source address that Linux gives a packet to ``dst`` whose sender chose none; None when there is no route.
 
-    The route's own ``src``, else an address of its output device, else (IPv4) any address of global scope.
+    The route's own ``src``, else an address of its output device, else any address of global scope.
     """
     if route is None:
         route, _ = lookup(namespace, dst)
@@ -245,10 +253,7 @@ def source_for(namespace: NetNS, dst: IPAddress, route: Route | None = None) -> 
     found = address_on(namespace, route.dev, route.via or dst) if dst.version == 4 else address_on(namespace, route.dev, dst)
     if found is not None and not (found.version == 6 and is_link_local(found) and not is_link_local(dst)):
         return found
-    others = [a for dev, a in namespace.addresses() if a.version == dst.version and dev != "lo" and not is_link_local(a.ip)]
-    if dst.version == 6 and others:  # of several, the one most like the destination (ipv6_dev_get_saddr, IPV6_SADDR_RULE_PREFIX)
-        return max(others, key=lambda a: min(_common_prefix(a.ip, dst), a.network.prefixlen)).ip
-    return others[0].ip if others else found
+    return _of_any_device(namespace, dst) or found
 
 
 def reverse_path(namespace: NetNS, src: IPAddress, dst: IPAddress, iif: str, mark: int) -> str:

@@ -274,6 +274,8 @@ def send(
     message of the kernel's own.
     """
     e.emit(Sent(v.name, journey, packet, process))
+    if journey and packet.version == 6 and not tunnelled:
+        e.made[journey] = packet
     skb = Skb(packet, mark=mark, journey=journey)
     skb.muted = muted
     if about is not None and about.ct is not None:

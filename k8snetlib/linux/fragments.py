@@ -13,7 +13,8 @@ from .packet import PROTO_NUMBERS, Fragment, Packet, with_ports
 def fragment(packet: Packet, mtu: int, before: Sequence[int] = ()) -> tuple[Packet, ...]:
     """The packet in pieces that fit ``mtu`` bytes each; every piece but the last carries a multiple of 8 bytes.
 
-    ``before``: the bytes of data in the pieces that it came in. Where they all fit, it is cut as before.
+    ``before``: the bytes of data in the pieces that it came in. Where they all fit, it is cut as before. A piece may be cut again, by a
+    router with a narrower way on: its own pieces then keep its place in the whole packet.
     """
     body = wire.payload_bytes(packet)
     number = getattr(packet.payload, "number", None) or PROTO_NUMBERS[packet.proto]
@@ -23,10 +24,11 @@ def fragment(packet: Packet, mtu: int, before: Sequence[int] = ()) -> tuple[Pack
         if before and max(before) <= mtu - (20 if packet.version == 4 else 48) and sum(before) == len(body)
         else (room,) * -(-len(body) // room)
     )
+    first, more = (packet.payload.offset, packet.payload.more) if type(packet.payload) is Fragment else (0, False)
     pieces, offset = [], 0
     for size in sizes:
         data = body[offset : offset + size]
-        pieces.append(replace(packet, payload=Fragment(number, offset, offset + size < len(body), data)))
+        pieces.append(replace(packet, payload=Fragment(number, first + offset, more or offset + size < len(body), data)))
         offset += size
     return tuple(pieces)
 

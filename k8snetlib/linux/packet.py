@@ -361,7 +361,7 @@ class Skb:
         self.ct = None
         self.ctstate = ""  # NEW, ESTABLISHED, RELATED, INVALID, UNTRACKED, or "" before conntrack has looked
         self.ctdir = "original"
-        self.frame: Frame | None = None  # the Ethernet header it came with
+        self.frame: Frame | None = None  # the Ethernet header it came with, or with which it crosses a bridge
         self.frag_max = 0  # bytes of the longest fragment, if it came in fragments and that is still known
         self.pieces: tuple[int, ...] = ()  # bytes of data in each of these fragments
         self.ipvs = False  # IPVS has handled it

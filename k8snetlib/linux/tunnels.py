@@ -33,7 +33,7 @@ def vxlan_transmit(e: Engine, v: View, interface: Interface, frame: Frame, journ
     config = interface.vxlan
     if skb is not None and skb.oif == interface.name and type(frame.payload) is Packet:
         _learn_room(e, v, frame.payload, entry.dst, journey)
-    datagram = Udp(source_port(frame, journey > 0), config.port, Vxlan(config.vni, frame))
+    datagram = Udp(source_port(frame, journey > 0, e.made.get(journey)), config.port, Vxlan(config.vni, frame))
     outer = Packet(config.local, entry.dst, datagram, df=entry.dst.version == 6)  # which nobody cuts in IPv6, its sender neither
     e.emit(Encapsulated(v.name, journey, interface.name, frame, outer, entry))
     forward.send(e, v, outer, journey, mark=skb.mark if skb else 0, tunnelled=True, muted=skb is not None and skb.muted)
@@ -50,12 +50,12 @@ def _learn_room(e: Engine, v: View, inner: Packet, far: IPAddress, journey: int)
         pmtu.narrow(v, inner, room, journey)
 
 
-def source_port(frame: Frame, answer: bool = False) -> int:
+def source_port(frame: Frame, answer: bool = False, made: Packet | None = None) -> int:
     """The outer UDP source port: a hash of the inner flow, so that routers spread flows and keep one flow on one path.
 
     As the flow dissector sees it: addresses, protocol and ports, so that all ICMP between two hosts is one flow; in IPv6 also the flow
-    label, and what a kernel answers of its own (``answer``: a reset, say) has another one than the sender's packets. An ICMPv6 error's is
-    of the host that made it; of two with the same addresses, translated perhaps, the hop limit tells whether one host made both.
+    label, and what a kernel answers of its own (``answer``: a reset, say) has another one than the sender's packets. What it says by ICMPv6
+    keeps the hash that it was ``made`` with, whatever is translated later (ip6_make_flowlabel).
     """
     payload = frame.payload
     if type(payload) is not Packet:
@@ -64,9 +64,10 @@ def source_port(frame: Frame, answer: bool = False) -> int:
         key = f"{payload.flow}{' answered' if answer and payload.version == 6 else ''}"
     else:
         label = getattr(payload.payload, "type", "") if payload.version == 6 else ""
-        if payload.version == 6 and type(payload.payload) is Icmp and payload.payload.is_error:
-            label = f"{label} {payload.ttl}"
-        key = f"{payload.proto} {payload.src} {payload.dst} {label}"
+        first = made or payload
+        if type(payload.payload) is Icmp and payload.payload.is_error and payload.version == 6:
+            label = f"{label} {payload.payload.code}"
+        key = f"{payload.proto} {first.src} {first.dst} {label}"
     return FIRST_PORT + zlib.crc32(key.encode()) % PORTS
 
 

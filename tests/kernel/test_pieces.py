@@ -7,7 +7,7 @@ import pytest
 from k8snetlib.lab import Lab
 from k8snetlib.linux.engine import trace
 from k8snetlib.linux.events import Matched
-from k8snetlib.linux.ops import RulesRestore, SysctlSet, address, build, route
+from k8snetlib.linux.ops import LinkSet, RulesRestore, SysctlSet, address, build, route
 from k8snetlib.linux.packet import ping, udp
 from tests.kernel.chatter import unless_it_spoke
 from tests.kernel.side_by_side import same_frames
@@ -86,3 +86,11 @@ def test_a_way_that_translation_makes_narrower() -> None:
     rules = RulesRestore("a", f"*nat\n-A OUTPUT -p udp -j DNAT --to-destination {ENDS[6][1]}\nCOMMIT\n", 6)
     ops = [*routed6([SysctlSet("r", "net.ipv6.conf.all.forwarding", 1)]), rules]
     same_frames(ops, [("a", udp(ENDS[6][0], ENDS[6][0], 53, data=b"x" * 4000, df=False))])
+
+
+@pytest.mark.parametrize("size", [1473, 2000, 2961, 4000])
+@pytest.mark.parametrize("mtu", [1400, 576])
+def test_a_piece_that_is_cut_again(mtu: int, size: int) -> None:
+    """By a router whose way on is narrower than the way there."""
+    ops = [*routed(), LinkSet("r", "to-b", mtu=mtu), LinkSet("b", "eth0", mtu=mtu)]
+    same_frames(ops, [("a", ping(*ENDS[4], id=7, data=b"x" * size, df=False)), ("a", udp(*ENDS[4], 9, data=b"x" * size, df=False))])

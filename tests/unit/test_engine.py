@@ -24,7 +24,7 @@ from k8snetlib.linux.ops import (
     build,
     route,
 )
-from k8snetlib.linux.packet import Frame, Icmp, ping, tcp, udp
+from k8snetlib.linux.packet import Frame, Icmp, Packet, ping, tcp, udp
 from k8snetlib.linux.state import FdbEntry, Neighbor, PolicyRule, Route, Socket
 from tests.unit.networks import cable, routed, switch
 
@@ -72,6 +72,16 @@ def test_drop_reasons(packet, reason: str) -> None:
 
 def test_largest_packet_fits() -> None:
     assert trace(build(cable()), "a", udp(A, B, 53, data=b"x" * 1472)).delivered
+
+
+def test_a_piece_that_is_cut_again_keeps_its_place() -> None:
+    ops = [*routed(), LinkSet("r", "to-b", mtu=1400), LinkSet("b", "eth0", mtu=1400)]
+    told = trace(build(ops), "a", ping("10.0.1.2", "10.0.2.2", data=b"x" * 1473, df=False))
+    pieces = [
+        c.frame.payload.payload for c in captures(told) if (c.netns, c.direction) == ("b", "in") and c.frame.payload.__class__ is Packet
+    ]
+    assert [(p.offset, p.offset + len(p), p.more) for p in pieces] == [(0, 1376, True), (1376, 1480, True), (1480, 1481, False)]
+    assert told.delivered
 
 
 def test_fragments_are_put_together_again() -> None:

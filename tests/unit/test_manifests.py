@@ -496,6 +496,38 @@ def test_other_kinds_are_skipped_with_a_reason(version, kind, bearing, why):
 
 
 # fmt: off
+SKIPPED_MISTAKES = [
+    ("v1", "ConfigMap", "{name: A_b}", 'name: invalid value "A_b": an RFC 1123 subdomain has only a-z'),
+    ("v1", "ConfigMap", "{name: 8}", 'name: must be a string, not the number 8: put it in quotes: "8"'),
+    ("v1", "ConfigMap", "{}", "name: required value: name or generateName"),
+    ("v1", "Secret", "{name: a, namespace: A}", 'namespace: invalid value "A": an RFC 1123 label has only a-z'),
+    ("v1", "ServiceAccount", "{name: a, labels: {on-call: yes}}", 'labels.on-call: must be a string, not the boolean true: put it in quotes: "yes"'),
+    ("v1", "ServiceAccount", "{name: a, labels: {a: b c}}", 'labels.a: invalid value "b c": a label has only letters'),
+    ("v1", "ServiceAccount", "{name: a, annotations: {/a: b}}", 'annotations[/a]: invalid value "/a": the part before'),
+    ("v1", "ServiceAccount", "{name: a, label: {a: b}}", 'label: unknown field (did you mean "labels"?)'),
+    ("rbac.authorization.k8s.io/v1", "Role", "{name: a/b}", 'name: invalid value "a/b": may not contain "/"'),
+    ("example.org/v1", "Thing", '{name: ".."}', 'name: invalid value "..": may not be ".."'),
+    ("example.org/v1", "Thing", "{name: a, labels: [a]}", "labels: must be an object, not a list"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("version", "kind", "meta", "message"), SKIPPED_MISTAKES)
+def test_metadata_of_what_is_skipped_is_checked_all_the_same(version, kind, meta, message):
+    assert refusal(f"apiVersion: {version}\nkind: {kind}\nmetadata: {meta}\n").startswith(f"shop.yaml:3 metadata.{message}")
+
+
+@pytest.mark.parametrize(("version", "kind", "meta"), [
+    ("rbac.authorization.k8s.io/v1", "ClusterRole", "{name: 'system:node'}"), ("networking.k8s.io/v1", "IPAddress", "{name: '2001:db8::1'}"),
+    ("user.example.org/v1", "User", "{name: 'kube:admin'}"), ("authorization.k8s.io/v1", "SelfSubjectAccessReview", "{}"),
+    ("v1", "ConfigMap", "{generateName: a-, creationTimestamp: null, labels: null, annotations: {A.b/C_d: ''}}"),
+    ("kustomize.config.k8s.io/v1beta1", "Kustomization", "{name: A_b}"),
+])  # fmt: skip
+def test_names_that_are_no_dns_names(version, kind, meta):
+    assert len(loads(f"apiVersion: {version}\nkind: {kind}\nmetadata: {meta}\n").skipped) == 1
+
+
+# fmt: off
 UNSERVED = [
     ("gateway.networking.k8s.io/v1alpha2", "HTTPRoute", ""), ("gateway.networking.k8s.io/v1alpha2", "GRPCRoute", ""),
     ("gateway.networking.k8s.io/v1alpha2", "Gateway", ""), ("gateway.networking.k8s.io/v1alpha2", "GatewayClass", ""),
@@ -728,6 +760,10 @@ BROKEN = [
     ("kind: List\napiVersion: v1\nitems: 3", "3 items: must be a list, not the number 3"),
     ("a: [1", "1: not valid YAML: did not find expected ',' or ']'"),
     ("a: b\nc\n", "2: not valid YAML: could not find expected ':'"),
+    ("a: b\nkind:\u00a0Pod\nc: d\n", "2: not valid YAML: could not find expected ':'"),
+    ("  a: b\nc: d\n", '2: not valid YAML: did not find expected <document start>; the document above ends here: it is indented further'
+     ' than this line, or a "---" line is missing'),
+    ("? ? a", "1: a key must be a string"),
     ("a: b: c", "1: not valid YAML: mapping values are not allowed in this context"),
     ("a:\n\t- b", "2: not valid YAML: found character that cannot start any token; the line is indented with a tab, and YAML wants spaces"),
     ("a: {{ .Values.x }}", '1: a key must be a string; "{{" looks like a Helm template: render it first (helm template …)'),
@@ -776,11 +812,15 @@ def test_broken_json_is_one_error_with_a_line(text, message):
 
 ODD_KEYS = [
     ('"a\\nb"', '5 metadata.labels[a\\nb]: invalid value "a\\nb": the name has only letters'),
+    (
+        '"\\x9b31m\\u202e\\u2028"',
+        r'5 metadata.labels[\u009b31m\u202e\u2028]: invalid value "\u009b31m\u202e\u2028": the name has only letters',
+    ),
     ("x" * 5000, f'5 metadata.labels[{"x" * 80}…]: invalid value "{"x" * 80}…": the name must be no more than 63 characters'),
 ]
 
 
-@pytest.mark.parametrize(("key", "message"), ODD_KEYS, ids=["line break", "long"])
+@pytest.mark.parametrize(("key", "message"), ODD_KEYS, ids=["line break", "for a terminal", "long"])
 def test_errors_stay_on_one_short_line(key, message):
     assert refusal(changed(POD, "{app: web}", f"{{? {key} : web}}")).startswith(f"shop.yaml:{message}")
 
@@ -948,3 +988,126 @@ def test_removed_kinds_are_not_served_and_their_successors_are():
 def test_every_error_is_one_of_the_library():
     assert issubclass(ManifestError, K8sNetError)
     assert issubclass(UnsupportedError, K8sNetError)
+
+
+@pytest.mark.parametrize("data", [str, str.encode], ids=["text", "bytes"])
+def test_files_put_one_after_the_other_keep_their_byte_order_marks(data):
+    one, other = (f"\ufeffapiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n" for name in ("a", "b"))
+    assert [each.name for each in loads(data(f"{one}---\n{other}--- # z\r\n{other.replace('name: b', 'name: c')}")).objects] == [
+        "a",
+        "b",
+        "c",
+    ]
+
+
+# fmt: off
+POD_PARTS = [
+    ("volumeMounts: [{name: w, mountPath: /w}]", "", '13 spec.containers[0].volumeMounts[0].name: not found: "w": the Pod has no volume of this name'),
+    ("volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /v}]", "volumes: [{name: v}]",
+     '13 spec.containers[0].volumeMounts[1].mountPath: invalid value "/v": must be unique'),
+    ("volumeMounts: [{name: v, mountPath: ''}]", "volumes: [{name: v}]", "13 spec.containers[0].volumeMounts[0].mountPath: required value"),
+    ("env: [{name: a=b}]", "", '13 spec.containers[0].env[0].name: invalid value "a=b": must have printable ASCII'),
+    ("env: [{name: ''}]", "", "13 spec.containers[0].env[0].name: required value"),
+    ("env: [{name: a, value: b, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]", "",
+     '13 spec.containers[0].env[0].valueFrom: invalid value "": may not be specified when `value` is not empty'),
+    ("env: [{name: a, valueFrom: {}}]", "", "13 spec.containers[0].env[0].valueFrom: invalid value: must specify one of"),
+    ("resources: {limits: {cpu: -1}}", "", '13 spec.containers[0].resources.limits.cpu: invalid value "-1": must be greater than or equal to 0'),
+    ("resources: {limits: {cpu: 100m}, requests: {cpu: 0.2}}", "",
+     '13 spec.containers[0].resources.requests.cpu: invalid value "0.2": must be less than or equal to cpu limit of 100m'),
+    ("resources: {requests: {a b: 1}}", "", '13 spec.containers[0].resources.requests[a b]: invalid value "a b": the name has only'),
+    ("livenessProbe: {}", "", "13 spec.containers[0].livenessProbe: required value: must specify a handler type"),
+    ("livenessProbe: {exec: {command: [a]}, tcpSocket: {port: 1}}", "",
+     "13 spec.containers[0].livenessProbe.tcpSocket: forbidden: may not specify more than 1 handler type"),
+    ("readinessProbe: {exec: {}}", "", "13 spec.containers[0].readinessProbe.exec.command: required value"),
+    ("readinessProbe: {httpGet: {port: 70000}}", "", "13 spec.containers[0].readinessProbe.httpGet.port: invalid value 70000: must be between"),
+    ("readinessProbe: {httpGet: {port: a_b}}", "", '13 spec.containers[0].readinessProbe.httpGet.port: invalid value "a_b": a port name'),
+    ("readinessProbe: {httpGet: {port: http}, periodSeconds: -1}", "", "13 spec.containers[0].readinessProbe.periodSeconds: invalid value -1"),
+    ("startupProbe: {grpc: {port: 9}, successThreshold: 2}", "",
+     "13 spec.containers[0].startupProbe.successThreshold: invalid value 2: must be 1"),
+    ("lifecycle: {preStop: {}}", "", "13 spec.containers[0].lifecycle.preStop: required value: must specify a handler type"),
+    ("tty: true", "volumes: [{name: a_b}]", '14 spec.volumes[0].name: invalid value "a_b": an RFC 1123 label'),
+    ("tty: true", "volumes: [{name: a}, {name: a}]", '14 spec.volumes[1].name: duplicate value "a"'),
+    ("tty: true", "volumes: [{name: a, emptyDir: {}, hostPath: {path: /}}]",
+     "14 spec.volumes[0].hostPath: forbidden: may not specify more than 1 volume type"),
+    ("tty: true", "volumes: [{name: a, hostPath: {path: /, type: directory}}]",
+     '14 spec.volumes[0].hostPath.type: unsupported value "directory": supported values: '),
+    ("tty: true", "serviceAccountName: a_b", '14 spec.serviceAccountName: invalid value "a_b": an RFC 1123 subdomain'),
+    ("tty: true", "terminationGracePeriodSeconds: -1", "14 spec.terminationGracePeriodSeconds: invalid value -1: must be greater"),
+    ("tty: true", "initContainers: [{name: i, image: i, livenessProbe: {exec: {command: [a]}}}]",
+     "14 spec.initContainers[0].livenessProbe: forbidden: may not be set for init containers without restartPolicy=Always"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("container", "spec", "message"), POD_PARTS)
+def test_a_pod_that_the_api_server_would_not_create(container, spec, message):
+    assert refusal(f"{POD}    {container}\n  {spec}\n").startswith(f"shop.yaml:{message}")
+
+
+FINE = [
+    ("resources: {limits: {cpu: 1, memory: 1Gi, example.org/a: 2e3}, requests: {cpu: 1000m, memory: 1073741824, example.org/a: 2k}}", ""),
+    ("resources: {limits: {cpu: .5, memory: 1E}, requests: {cpu: 5e-1, memory: +1Ei}}".replace("+1Ei", "1P"), ""),
+    (
+        "resources: {limits: {cpu: 1e999, memory: '1e999999999', a.b/c: 1e-999999999, a.b/d: '"
+        + "9" * 5000
+        + "'}, requests: {cpu: 1, memory: 1.}}",
+        "",
+    ),
+    ("volumeMounts: [{name: v, mountPath: /v}, {name: v, mountPath: /w}]", "volumes: [{name: v, emptyDir: null}]"),
+    ("env: [{name: 'a b.c-1', value: x}, {name: b, value: '', valueFrom: {secretKeyRef: {key: a, name: b}}}]", ""),
+    ("livenessProbe: {tcpSocket: {port: http}, successThreshold: 0}", "terminationGracePeriodSeconds: 0"),
+    ("lifecycle: {stopSignal: SIGTERM, preStop: {sleep: {seconds: 5}}}", "serviceAccountName: ''"),
+    ("tty: true", "initContainers: [{name: i, image: i, restartPolicy: Always, startupProbe: {grpc: {port: 9}}}]"),
+]
+
+
+@pytest.mark.parametrize(("container", "spec"), FINE)
+def test_a_pod_that_the_api_server_would_create(container, spec):
+    assert loads(f"{POD}    {container}\n  {spec}\n").objects[0].name == "web"
+
+
+def test_claims_of_a_stateful_set_are_volumes_too():
+    text = changed(DEPLOYMENT, "Deployment", "StatefulSet") + "        volumeMounts: [{name: data, mountPath: /d}]\n"
+    assert "spec.template.spec.containers[0].volumeMounts[0].name: not found" in refusal(text)
+    assert len(loads(f"{text}  volumeClaimTemplates: [{{metadata: {{name: data}}, spec: {{}}}}]\n").objects) == 1
+
+
+def test_counts_of_a_workload_are_not_negative():
+    for field in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
+        text = changed(DEPLOYMENT, "replicas: 2", f"{field}: -1")
+        assert refusal(text) == f"shop.yaml:7 spec.{field}: invalid value -1: must be greater than or equal to 0"
+
+
+def test_a_zone_hint_without_a_name_is_the_empty_zone():
+    text = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\naddressType: IPv4\nendpoints: [{addresses: [10.0.0.1], hints: {forZones: [{}]}}]\n"
+    assert loads(text).objects[0].endpoints[0].zone_hints == ("",)
+
+
+@pytest.mark.parametrize(("rolling", "message"), [
+    ("{maxSurge: ''}", 'maxSurge: invalid value "": a percentage is digits and "%", such as 25%'),
+    ("{maxSurge: 25}", ""), ("{maxSurge: 25%, maxUnavailable: 0}", ""), ("{maxUnavailable: 0}", ""),
+    ("{maxUnavailable: -1}", "maxUnavailable: invalid value -1: must be greater than or equal to 0"),
+    ("{maxSurge: 0%, maxUnavailable: 0}", "maxUnavailable: invalid value: may not be 0 when `maxSurge` is 0"),
+])  # fmt: skip
+def test_how_an_update_rolls(rolling, message):
+    text = changed(DEPLOYMENT, "replicas: 2", f"strategy: {{rollingUpdate: {rolling}}}")
+    if message:
+        assert refusal(text) == f"shop.yaml:7 spec.strategy.rollingUpdate.{message}"
+    else:
+        assert loads(text).objects
+
+
+GATEWAY = '{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": {"gatewayClassName": "c", "listeners": [{"name": "l", "protocol": "HTTP", "port": PORT}]}}'
+
+
+@pytest.mark.parametrize(("port", "message"), [
+    ("1e999", "must be an integer, not the number inf"), ("80.5", "must be an integer, not the number 80.5"), ("80.0", ""),
+])  # fmt: skip
+def test_numbers_of_a_custom_resource(port, message):
+    text = GATEWAY.replace("PORT", port)
+    assert loads(text).objects if not message else refusal(text) == f"shop.yaml:1 spec.listeners[0].port: {message}"
+
+
+def test_numbers_of_a_custom_resource_do_not_start_with_zero():
+    message = refusal("---\n" + GATEWAY.replace("PORT", "0120"))
+    assert message.startswith("shop.yaml:2 spec.listeners[0].port: must not start with 0: YAML 1.1 takes a number like 012 for octal")

@@ -161,6 +161,7 @@ def test_names_that_are_too_long():
 def test_a_slip_of_the_keyboard_does_not_fill_the_memory():
     message = "shop.yaml:7 spec.replicas: more than 150,000 Pods in all: no cluster is as large as that"
     assert refusal(workload("Deployment", spec="replicas: 2000000000")) == message
+    assert refusal(workload("Job", spec="parallelism: 2000000000")) == message.replace("replicas", "parallelism")
 
 
 # --- starting and finding

@@ -58,7 +58,8 @@ def lay_out(case: dict, mode: str, config: ProxyConfig, pods: IPNetwork, others:
     ops += [LinkSet(NODE, PORT, master="cni0", hairpin=True)]
     endpoints = {ip for part in slices(case) for each in part.endpoints for ip in each.addresses if part.address_type == f"IPv{version}"}
     ops += [NeighAdd(NODE, Neighbor("cni0", ip, stable_mac(PODS, "eth0"))) for ip in sorted(endpoints) if ip in pods]
-    ops += [AddrAdd(NODE, "eth0", address) for address in addresses]
+    # The kernel lists a device's latest IPv6 address first, and takes the first of several that are as near: here always the node's own
+    ops += [AddrAdd(NODE, "eth0", address) for address in (addresses if version == 4 else reversed(addresses))]
     ops += [RouteAdd(NODE, Route(_everywhere(version), "eth0", gateway))]
     ops += [RouteAdd(NODE, Route(network, "eth0", via)) for network, via in others.items()]
     ops += [SysctlSet(NODE, "net.ipv4.ip_forward" if version == 4 else "net.ipv6.conf.all.forwarding", 1)]

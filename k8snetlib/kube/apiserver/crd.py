@@ -13,8 +13,8 @@ from typing import Any
 
 from ...value import value
 from .. import schema_rules as rules
-from ..schema import Fault, checker, closest, describe, literal
-from ..schema_places import Path
+from ..schema import Fault, checker, closest, describe, leading_zero, literal
+from ..schema_places import LeadingZero, Path
 from .fields import Faults, metadata, object_meta
 
 Data = dict[str, Any]
@@ -159,7 +159,9 @@ def _wrong_type(schema: Schema, data: Any) -> str:
     if schema.type == "any":
         return ""
     if schema.type == "integer":
-        whole = isinstance(data, int | float) and not isinstance(data, bool) and data == int(data)
+        if isinstance(data, LeadingZero):
+            return leading_zero(data)
+        whole = (isinstance(data, int) and not isinstance(data, bool)) or (isinstance(data, float) and data.is_integer())
         return "" if whole else f"must be an integer, not {describe(data)}"
     kind, name = _TYPES[schema.type]
     return "" if isinstance(data, kind) else f"must be {name}, not {describe(data)}"
