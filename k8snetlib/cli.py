@@ -21,7 +21,8 @@ OK, NO, MISTAKE = 0, 1, 2
 TEXT = {
     "about": "Kubernetes networking, computed: trace packets through your own manifests, and work through the course.",
     "lab": "open the course in JupyterLab",
-    "lab-folder": "where your copy of the course goes, when the package was installed without its sources (default: ./k8snet-course)",
+    "lab-folder": "make your own copy of the course in this folder, or go on with the copy in it (default: ./k8snet-course where the package was "
+    "installed without its sources, else the sources themselves)",
     "lab-browser": "start the server and print its address, but open no browser",
     "trace": "walk a packet through the cluster that manifests describe",
     "trace-files": "manifest files or folders; - reads standard input; none takes the course's own cluster",
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_lab(lab: argparse.ArgumentParser) -> None:
-    lab.add_argument("--folder", default="k8snet-course", help=TEXT["lab-folder"])
+    lab.add_argument("--folder", default="", help=TEXT["lab-folder"])
     lab.add_argument("--no-browser", action="store_true", help=TEXT["lab-browser"])
     lab.set_defaults(run=_later("lab"))
 
