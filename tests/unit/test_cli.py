@@ -197,6 +197,11 @@ class TestServices:
             (["--ways", ","], "--ways names no network plug-in"),
             (["--ways", "vxlan,bgp", "--cni", "ipip"], "does not go with --cni"),
             (["--to", "lb/api:80"], "has type ClusterIP"),
+            (["--families", "IPv4,IPv6", "--family", "IPv6"], "svc/api:80 has no IPv6 address, only 10.96."),
+            (
+                ["--families", "IPv4,IPv6", "--family", "IPv6", "--to", "10.244.1.2:80"],
+                "10.244.1.2:80 has no IPv6 address, only 10.244.1.2",
+            ),
             (["--to", "svc/api:htpp"], 'no port named "htpp"'),
         ],
     )
