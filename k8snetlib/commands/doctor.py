@@ -20,7 +20,7 @@ TEXT = {
     "teach": "nbgrader {version}, for teachers",
     "no-teach": "nbgrader is not installed (only teachers need it): {pip} {requirement}",
 }
-PACKAGES = ("jupyterlab", "ipywidgets", "anywidget", "networkx", "PyYAML", "nbval")
+PACKAGES = ("jupyterlab", "ipywidgets", "anywidget", "networkx", "PyYAML")
 
 
 def run(options: argparse.Namespace) -> int:

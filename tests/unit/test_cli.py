@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,13 @@ def test_doctor(capsys: pytest.CaptureFixture) -> None:
     assert run("doctor") in (0, 1)
     out = capsys.readouterr().out
     assert "the model: a packet across two nodes, delivered" in out and "lab" in out.splitlines()[-2]
+
+
+def test_doctor_asks_for_nothing_that_only_tests_need() -> None:
+    from k8snetlib.commands.doctor import PACKAGES
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(PACKAGES) <= {re.split(r"[\[=<>]", each)[0] for each in project["dependencies"]}
 
 
 def test_a_learners_copy_keeps_their_work(tmp_path: Path) -> None:
