@@ -65,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code comes back."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if "run" not in options:
+        parser.print_help(sys.stderr)
+        return MISTAKE
     try:
         return options.run(options)
     except K8sNetError as error:
@@ -81,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="k8snet", description=TEXT["about"])
     parser.add_argument("--version", action="version", version=f"k8snet {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_lab(commands.add_parser("lab", help=TEXT["lab"], description=TEXT["lab"]))
     _add_trace(commands.add_parser("trace", help=TEXT["trace"], description=TEXT["trace"]))
     doctor = commands.add_parser("doctor", help=TEXT["doctor"], description=TEXT["doctor"])

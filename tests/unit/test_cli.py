@@ -142,6 +142,7 @@ def test_pcap_opens_in_tshark(tmp_path: Path, capsys: pytest.CaptureFixture) -> 
     path = tmp_path / "walk.pcapng"
     assert run("trace", "--from", "web", "--to", "api-2:8080", "--pcap", str(path), "--reply") == 0
     assert path.read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
+    assert "tshark -d udp.port==8472,vxlan" in capsys.readouterr().err  # as the call below
     if shutil.which("tshark") is None:
         pytest.skip("tshark is not installed: the file was written, and not read by another program")
     words = ["tshark", "-r", str(path), "-d", "udp.port==8472,vxlan", "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-T", "fields",
@@ -151,6 +152,17 @@ def test_pcap_opens_in_tshark(tmp_path: Path, capsys: pytest.CaptureFixture) -> 
     for line in read:
         protocols, malformed, *sums = line.split("\t")
         assert protocols and not malformed and all(value in ("", "1", "1,1") for value in sums), line
+
+
+def test_nobody_is_told_to_decode_what_wireshark_knows(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for cni in ("calico-vxlan", "ipip"):
+        assert run("trace", "--from", "web", "--to", "api-2:8080", "--cni", cni, "--pcap", str(tmp_path / cni)) == 0
+        assert "tshark" not in capsys.readouterr().err
+
+
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture) -> None:
+    assert run() == 2
+    assert "open the course in JupyterLab" in capsys.readouterr().err
 
 
 def test_doctor(capsys: pytest.CaptureFixture) -> None:
