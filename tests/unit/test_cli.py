@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from k8snetlib.cli import main
+from k8snetlib.course.build import Report
 from k8snetlib.kube.cast import INGRESS, SHOP
 
 
@@ -163,6 +164,25 @@ def test_nobody_is_told_to_decode_what_wireshark_knows(tmp_path: Path, capsys: p
 def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture) -> None:
     assert run() == 2
     assert "open the course in JupyterLab" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "report", "code", "out"),
+    [
+        (["--check"], Report(), 0, "nothing differs\n"),
+        ([], Report(), 0, "nothing to write: every notebook is as it was\n"),
+        (
+            [],
+            Report(written=("course/00-a.ipynb", "exercises/01-b/01-b.ipynb")),
+            0,
+            "written: course/00-a.ipynb, exercises/01-b/01-b.ipynb\n",
+        ),
+        (["--check"], Report(failures=("course/00-a.ipynb: a cell failed",)), 1, "course/00-a.ipynb: a cell failed\n"),
+    ],
+)
+def test_a_build_says_how_it_ended(words, report, code, out, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr("k8snetlib.course.build.build", lambda **how: report)
+    assert run("build", *words) == code and capsys.readouterr().out == out
 
 
 def test_doctor(capsys: pytest.CaptureFixture) -> None:
