@@ -23,6 +23,7 @@ TEXT = {
     "lab": "open the course in JupyterLab",
     "lab-folder": "make your own copy of the course in this folder, or go on with the copy in it (default: ./k8snet-course where the package was "
     "installed without its sources, else the sources themselves)",
+    "lab-copy": "make or complete your own copy and start nothing, where a JupyterLab already runs (as on a JupyterHub)",
     "lab-browser": "start the server and print its address, but open no browser",
     "trace": "walk a packet through the cluster that manifests describe",
     "trace-files": "manifest files or folders; - reads standard input; none takes the course's own cluster",
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_lab(lab: argparse.ArgumentParser) -> None:
     lab.add_argument("--folder", default="", help=TEXT["lab-folder"])
+    lab.add_argument("--copy", action="store_true", help=TEXT["lab-copy"])
     lab.add_argument("--no-browser", action="store_true", help=TEXT["lab-browser"])
     lab.set_defaults(run=_later("lab"))
 

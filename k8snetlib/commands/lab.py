@@ -28,11 +28,14 @@ COPY = "k8snet-course"  # where an installed package's copy goes, unless told ot
 def run(options: argparse.Namespace) -> int:
     """Open JupyterLab where the lessons are; from an installed package, or where ``--folder`` says so, in a copy of the learner's own."""
     source = files.root()
-    ours = (source / "pyproject.toml").is_file() and not options.folder
+    ours = (source / "pyproject.toml").is_file() and not options.folder and not options.copy
     folder = source if ours else _copy(source, Path(options.folder or COPY))
     lessons = files.lessons(folder)
     if not lessons:
         raise ModelError(TEXT["no-lessons"].format(folder=folder))
+    _trust([*lessons, *files.exercises(folder)])
+    if options.copy:
+        return 0
     if util.find_spec("jupyterlab") is None:
         raise ModelError(TEXT["no-lab"].format(python=sys.executable))
     first = lessons[0].relative_to(folder).as_posix()
@@ -41,7 +44,6 @@ def run(options: argparse.Namespace) -> int:
         words.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container one often is root, and Jupyter would refuse
         words.append("--allow-root")
-    _trust([*lessons, *files.exercises(folder)])
     return _become(words, {**os.environ, "PYTHONHASHSEED": "0"})
 
 

@@ -73,9 +73,24 @@ def test_the_course_opens_at_its_first_lesson_and_a_signal_ends_it(home: dict[st
     assert len(files.lessons(mine)) == len(files.lessons(files.root())) and not (mine / "solutions").exists()
 
 
+def test_only_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    assert main(["lab", "--copy"]) == 0
+    assert capsys.readouterr().out == f"your copy of the course: {tmp_path.resolve() / 'k8snet-course'}\n"
+    (exercise, *_) = mine = files.exercises(tmp_path / "k8snet-course")
+    assert len(mine) == len(files.exercises(files.root()))
+    exercise.write_text("my work")
+    mine[1].unlink()
+    assert main(["lab", "--copy"]) == 0
+    added = f"new since your last visit: {mine[1].relative_to(tmp_path / 'k8snet-course').as_posix()}\n"
+    assert exercise.read_text() == "my work" and capsys.readouterr().out.endswith(added)
+
+
 def test_a_missing_jupyterlab_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     from k8snetlib.commands import lab
 
     monkeypatch.setattr(lab.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
     assert main(["lab", "--folder", str(tmp_path / "mine")]) == 2
     assert capsys.readouterr().err == f"k8snet: JupyterLab is not installed: {sys.executable} -m pip install jupyterlab\n"
