@@ -21,7 +21,9 @@ OK, NO, MISTAKE = 0, 1, 2
 TEXT = {
     "about": "Kubernetes networking, computed: trace packets through your own manifests, and work through the course.",
     "lab": "open the course in JupyterLab",
-    "lab-folder": "where your copy of the course goes, when the package was installed without its sources (default: ./k8snet-course)",
+    "lab-folder": "make your own copy of the course in this folder, or go on with the copy in it (default: ./k8snet-course where the package was "
+    "installed without its sources, else the sources themselves)",
+    "lab-copy": "make or complete your own copy and start nothing, where a JupyterLab already runs (as on a JupyterHub)",
     "lab-browser": "start the server and print its address, but open no browser",
     "trace": "walk a packet through the cluster that manifests describe",
     "trace-files": "manifest files or folders; - reads standard input; none takes the course's own cluster",
@@ -64,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code comes back."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if "run" not in options:
+        parser.print_help(sys.stderr)
+        return MISTAKE
     try:
         return options.run(options)
     except K8sNetError as error:
@@ -80,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="k8snet", description=TEXT["about"])
     parser.add_argument("--version", action="version", version=f"k8snet {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_lab(commands.add_parser("lab", help=TEXT["lab"], description=TEXT["lab"]))
     _add_trace(commands.add_parser("trace", help=TEXT["trace"], description=TEXT["trace"]))
     doctor = commands.add_parser("doctor", help=TEXT["doctor"], description=TEXT["doctor"])
@@ -94,7 +99,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_lab(lab: argparse.ArgumentParser) -> None:
-    lab.add_argument("--folder", default="k8snet-course", help=TEXT["lab-folder"])
+    lab.add_argument("--folder", default="", help=TEXT["lab-folder"])
+    lab.add_argument("--copy", action="store_true", help=TEXT["lab-copy"])
     lab.add_argument("--no-browser", action="store_true", help=TEXT["lab-browser"])
     lab.set_defaults(run=_later("lab"))
 

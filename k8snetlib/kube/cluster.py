@@ -345,13 +345,16 @@ class Cluster:
         """The first packet of a connection: (the namespace that sends it, the packet, the sending process).
 
         ``family``, "IPv4" or "IPv6", is among the fields: of a Pod or Service with addresses of both, which is meant (default: the
-        cluster's first). ModelError for a family that the cluster does not have.
+        cluster's first). ModelError for a family that the cluster or the target does not have.
         """
         sender, receiver = self.find(source, namespace), self.find(target, namespace)
-        family = fields.pop("family", "") or self.families[0]
+        asked = fields.pop("family", "")
+        family = asked or self.families[0]
         if family not in self.families:
             raise ModelError(f"this cluster has {' and '.join(self.families)}, no {family}")
         dst = receiver.address(FAMILIES[family])
+        if asked and dst.version != FAMILIES[asked]:
+            raise ModelError(f"{receiver.text} has no {asked} address, only {', '.join(map(str, receiver.addresses))}")
         src = source_for(self.network.namespace(sender.netns), dst)
         if src is None:
             src = sender.address(dst.version)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from k8snetlib.cli import main
+from k8snetlib.course.build import Report
 from k8snetlib.kube.cast import INGRESS, SHOP
 
 
@@ -140,6 +143,7 @@ def test_pcap_opens_in_tshark(tmp_path: Path, capsys: pytest.CaptureFixture) -> 
     path = tmp_path / "walk.pcapng"
     assert run("trace", "--from", "web", "--to", "api-2:8080", "--pcap", str(path), "--reply") == 0
     assert path.read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
+    assert "tshark -d udp.port==8472,vxlan" in capsys.readouterr().err  # as the call below
     if shutil.which("tshark") is None:
         pytest.skip("tshark is not installed: the file was written, and not read by another program")
     words = ["tshark", "-r", str(path), "-d", "udp.port==8472,vxlan", "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-T", "fields",
@@ -151,10 +155,47 @@ def test_pcap_opens_in_tshark(tmp_path: Path, capsys: pytest.CaptureFixture) -> 
         assert protocols and not malformed and all(value in ("", "1", "1,1") for value in sums), line
 
 
+def test_nobody_is_told_to_decode_what_wireshark_knows(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for cni in ("calico-vxlan", "ipip"):
+        assert run("trace", "--from", "web", "--to", "api-2:8080", "--cni", cni, "--pcap", str(tmp_path / cni)) == 0
+        assert "tshark" not in capsys.readouterr().err
+
+
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture) -> None:
+    assert run() == 2
+    assert "open the course in JupyterLab" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "report", "code", "out"),
+    [
+        (["--check"], Report(), 0, "nothing differs\n"),
+        ([], Report(), 0, "nothing to write: every notebook is as it was\n"),
+        (
+            [],
+            Report(written=("course/00-a.ipynb", "exercises/01-b/01-b.ipynb")),
+            0,
+            "written: course/00-a.ipynb, exercises/01-b/01-b.ipynb\n",
+        ),
+        (["--check"], Report(failures=("course/00-a.ipynb: a cell failed",)), 1, "course/00-a.ipynb: a cell failed\n"),
+    ],
+)
+def test_a_build_says_how_it_ended(words, report, code, out, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr("k8snetlib.course.build.build", lambda **how: report)
+    assert run("build", *words) == code and capsys.readouterr().out == out
+
+
 def test_doctor(capsys: pytest.CaptureFixture) -> None:
     assert run("doctor") in (0, 1)
     out = capsys.readouterr().out
-    assert "the model: a packet across two nodes, delivered" in out and "the lab:" in out
+    assert "the model: a packet across two nodes, delivered" in out and "lab" in out.splitlines()[-2]
+
+
+def test_doctor_asks_for_nothing_that_only_tests_need() -> None:
+    from k8snetlib.commands.doctor import PACKAGES
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(PACKAGES) <= {re.split(r"[\[=<>]", each)[0] for each in project["dependencies"]}
 
 
 def test_a_learners_copy_keeps_their_work(tmp_path: Path) -> None:
@@ -197,6 +238,11 @@ class TestServices:
             (["--ways", ","], "--ways names no network plug-in"),
             (["--ways", "vxlan,bgp", "--cni", "ipip"], "does not go with --cni"),
             (["--to", "lb/api:80"], "has type ClusterIP"),
+            (["--families", "IPv4,IPv6", "--family", "IPv6"], "svc/api:80 has no IPv6 address, only 10.96."),
+            (
+                ["--families", "IPv4,IPv6", "--family", "IPv6", "--to", "10.244.1.2:80"],
+                "10.244.1.2:80 has no IPv6 address, only 10.244.1.2",
+            ),
             (["--to", "svc/api:htpp"], 'no port named "htpp"'),
         ],
     )

@@ -11,14 +11,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[2]
 BINDER = ROOT / ".binder"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 IN_THE_BASE = {"jupyterlab", "ipywidgets", "nbclient", "nbformat"}
 """Binder's own image has JupyterLab, which needs the two others, and ipywidgets."""
-
-FOR_TESTS_ONLY = {"nbval"}
 
 
 def names(requirements: list[str]) -> dict[str, str]:
@@ -30,7 +29,7 @@ def names(requirements: list[str]) -> dict[str, str]:
 def test_the_image_has_what_the_library_needs_and_no_more():
     listed = names((BINDER / "requirements.txt").read_text(encoding="utf-8").splitlines())
     needed = names(PROJECT["dependencies"])
-    assert set(listed) == set(needed) - IN_THE_BASE - FOR_TESTS_ONLY
+    assert set(listed) == set(needed) - IN_THE_BASE
     local = [line for line in listed.values() if "/" in line or line.startswith("-")]
     assert not local, "a local reference would reinstall everything with each commit"
     pinned = names(PROJECT["optional-dependencies"]["test"])
@@ -62,3 +61,14 @@ def test_repo2docker_reads_the_folder(tmp_path):
     assert "python=3.12" in printed and '-r ".binder/requirements.txt"' in printed and "RUN ./.binder/postBuild" in printed
     empty = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False)
     assert empty.returncode == 1, "without a configuration it must say so, or this test proves nothing"
+
+
+def test_the_base_image_brings_versions_that_are_new_enough():
+    """``pip install --no-deps`` would not say so: the base's own list, from repo2docker, against what the library asks for."""
+    conda = pytest.importorskip("repo2docker.buildpacks.conda", reason="jupyter-repo2docker is not installed: .binder/ was only looked at")
+    version = (BINDER / "runtime.txt").read_text(encoding="utf-8").strip()
+    listed = (Path(conda.__file__).parent / f"environment.py-{version.removeprefix('python-')}-linux-64.lock").read_text(encoding="utf-8")
+    base = dict(re.findall(r"/([a-z0-9_-]+)-(\d[\d.]*)-[^/]*\.conda", listed))
+    for name, line in names(PROJECT["dependencies"]).items():
+        if name in IN_THE_BASE:
+            assert SpecifierSet(line.removeprefix(name)).contains(base[name]), (line, base[name])
