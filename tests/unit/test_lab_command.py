@@ -94,3 +94,21 @@ def test_a_missing_jupyterlab_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
     assert main(["lab", "--folder", str(tmp_path / "mine")]) == 2
     assert capsys.readouterr().err == f"k8snet: JupyterLab is not installed: {sys.executable} -m pip install jupyterlab\n"
+
+
+def test_what_is_not_the_courses_own_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nbformat import read, write
+    from nbformat.sign import NotebookNotary
+
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    mine = tmp_path / "mine"
+    assert main(["lab", "--copy", "--folder", str(mine)]) == 0
+    first, second, *_ = files.lessons(mine)
+    other = read(second, as_version=4)
+    other.cells[0].source += " changed by somebody"
+    write(other, second)
+    write(other, second.with_name("99-from-elsewhere.ipynb"))
+    (tmp_path / "data" / "nbsignatures.db").unlink()
+    assert main(["lab", "--copy", "--folder", str(mine)]) == 0
+    notary = NotebookNotary()
+    assert notary.check_signature(read(first, as_version=4)) and not notary.check_signature(read(second, as_version=4))
