@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
+from ..errors import ModelError
 from .addresses import ip_address, ip_interface, ip_network
 from .draft import Draft, build
 from .ops_host import ConntrackAdd, ConntrackDel, Listen, SysctlSet
@@ -37,17 +38,23 @@ class Op(Protocol):
 
 
 def route(netns: str, dst: str, dev: str | None = None, via: str | None = None, **fields) -> RouteAdd:
-    """A ``RouteAdd`` from text: ``route("web", "default", via="10.244.1.1")``."""
-    address = ip_address(via) if via else None
-    network = ip_network(("0.0.0.0/0" if address is None or address.version == 4 else "::/0") if dst == "default" else dst)
-    if fields.get("src"):
-        fields["src"] = ip_address(fields["src"])
+    """A ``RouteAdd`` from text: ``route("web", "default", via="10.244.1.1")``. ModelError for what is no address or network."""
+    try:
+        address = ip_address(via) if via else None
+        network = ip_network(("0.0.0.0/0" if address is None or address.version == 4 else "::/0") if dst == "default" else dst)
+        if fields.get("src"):
+            fields["src"] = ip_address(fields["src"])
+    except ValueError as error:
+        raise ModelError(f"route({netns!r}, {dst!r}): {error}") from None
     return RouteAdd(netns, Route(network, dev, address, **fields))
 
 
 def address(netns: str, dev: str, text: str) -> AddrAdd:
-    """An ``AddrAdd`` from text: ``address("web", "eth0", "10.244.1.2/24")``."""
-    return AddrAdd(netns, dev, ip_interface(text))
+    """An ``AddrAdd`` from text: ``address("web", "eth0", "10.244.1.2/24")``. ModelError for what is no address."""
+    try:
+        return AddrAdd(netns, dev, ip_interface(text))
+    except ValueError as error:
+        raise ModelError(f"address({netns!r}, {dev!r}): {error}") from None
 
 
 def commands(ops: Iterable[Op], netns: str | None = None) -> str:

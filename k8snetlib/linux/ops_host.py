@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import ModelError
 from ..value import value
 from .draft import Draft
+from .ops_fields import wrong_kind
 from .packet import Flow
 from .state import Conntrack, Socket
 
@@ -41,6 +42,10 @@ class Listen:
 
     netns: str
     socket: Socket
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.socket, Socket):
+            raise wrong_kind("Listen", self.socket, "a Socket of k8snetlib.linux.state")
 
     def apply(self, draft: Draft) -> None:
         ns = draft.inside(self.netns)

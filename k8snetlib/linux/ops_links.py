@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
+from ipaddress import IPv4Interface, IPv6Interface
 from types import MappingProxyType
 
 from ..errors import ModelError
 from ..value import replace, value
 from .addresses import ip_interface
 from .draft import Draft, NsDraft
+from .ops_fields import wrong_kind
 from .state import Interface, IPInterface, IpipConfig, NetNS, VxlanConfig
 
 KINDS = ("loopback", "veth", "bridge", "vxlan", "ipip", "dummy")
@@ -64,6 +66,10 @@ class LinkAdd:
     peer_mac: str | None = None
     vxlan: VxlanConfig | None = None
     ipip: IpipConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.peer is not None and (isinstance(self.peer, str) or len(self.peer) != 2):
+            raise wrong_kind("LinkAdd", self.peer, "as peer a namespace and a name", 'peer=("node-a", "veth-web"), say')
 
     @property
     def address(self) -> str:
@@ -256,6 +262,12 @@ class AddrAdd:
     netns: str
     dev: str
     address: IPInterface
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.address, (IPv4Interface, IPv6Interface)):
+            raise wrong_kind(
+                "AddrAdd", self.address, "an IPv4Interface or IPv6Interface", "ops.address(netns, dev, text) makes the op from text"
+            )
 
     def apply(self, draft: Draft) -> None:
         ns = draft.inside(self.netns)

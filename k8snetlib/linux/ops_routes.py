@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import ModelError
 from ..value import replace, value
 from .draft import Draft, NsDraft
+from .ops_fields import wrong_kind
 from .packet import IPAddress
 from .state import ZERO_MAC, FdbEntry, Neighbor, PolicyRule, Route
 
@@ -15,6 +16,10 @@ class RouteAdd:
 
     netns: str
     route: Route
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.route, Route):
+            raise wrong_kind("RouteAdd", self.route, "a Route", "ops.route(netns, destination, dev, via) makes the op from text")
 
     def apply(self, draft: Draft) -> None:
         ns = draft.inside(self.netns)
@@ -88,6 +93,10 @@ class RouteDel:
     netns: str
     route: Route
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.route, Route):
+            raise wrong_kind("RouteDel", self.route, "a Route", "ops.route(netns, destination, dev, via).route makes one from text")
+
     def apply(self, draft: Draft) -> None:
         ns = draft.inside(self.netns)
         if ns is None:
@@ -112,6 +121,10 @@ class RuleAdd:
     netns: str
     rule: PolicyRule
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.rule, PolicyRule):
+            raise wrong_kind("RuleAdd", self.rule, "a PolicyRule of k8snetlib.linux.state")
+
     def apply(self, draft: Draft) -> None:
         ns = draft.inside(self.netns)
         if ns is not None:
@@ -128,6 +141,10 @@ class NeighAdd:
 
     netns: str
     neighbor: Neighbor
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.neighbor, Neighbor):
+            raise wrong_kind("NeighAdd", self.neighbor, "a Neighbor of k8snetlib.linux.state")
 
     def apply(self, draft: Draft) -> None:
         ns = draft.inside(self.netns)
@@ -188,6 +205,10 @@ class FdbAdd:
     netns: str
     entry: FdbEntry
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.entry, FdbEntry):
+            raise wrong_kind("FdbAdd", self.entry, "an FdbEntry of k8snetlib.linux.state")
+
     def apply(self, draft: Draft) -> None:
         ns = draft.inside(self.netns)
         if ns is not None:
@@ -208,6 +229,10 @@ class FdbDel:
 
     netns: str
     entry: FdbEntry
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.entry, FdbEntry):
+            raise wrong_kind("FdbDel", self.entry, "an FdbEntry of k8snetlib.linux.state")
 
     def apply(self, draft: Draft) -> None:
         if not draft.outside(self.netns) and draft.ns(self.netns).fdb.pop(_fdb_key(self.entry), None) is None:
