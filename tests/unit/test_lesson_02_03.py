@@ -158,6 +158,7 @@ def test_a_hint_fits_the_mistake_in_exercise_03(seed):
     cluster, room = ex03.cluster(case), ex03.underlay_mtu(case)
     right = room - ex03.OVERHEADS[ex03.tunnel(case)]
     assert "overlay" in refusal("03.1", outer="10.244.2.2", case=case)
+    assert "an empty text" in refusal("03.1", outer=" ", case=case)
     assert "the source" in refusal("03.1", outer=str(cluster.hosts[0].address(4)), case=case)
     assert "Too large" in refusal("03.2", mtu=room, case=case)
     assert "Too small: a larger" in refusal("03.2", mtu=right - 13, case=case)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from k8snetlib.course.checking import expect, question
 from k8snetlib.course.strings import suggestion
@@ -249,6 +249,8 @@ def own_pod(sockets: Sequence[Socket], case: Variant) -> str:
         expected="a list of Socket(proto, port, address, process)",
         hint="The address None stands for every address.",
     )
+    for socket in sockets:
+        _well_formed(socket)
     network, refused = pod.start(sockets)
     expect(not refused, got=f"{_count(refused)} refused", expected="sockets that do not clash", hint="Compare protocol, port and address.")
     tries = (
@@ -267,6 +269,27 @@ def own_pod(sockets: Sequence[Socket], case: Variant) -> str:
             hint="What does the socket listen on: which protocol, which port, which address?",
         )
     return "three processes in one network namespace, each reachable by those who should reach it"
+
+
+def _well_formed(socket: Socket) -> None:
+    """Nothing could listen on "TCP", "8080" or the text of an address, and nothing would say so."""
+    parts = (
+        (socket.proto in ("tcp", "udp"), "proto", '"tcp" or "udp"', "In small letters, and in quotes."),
+        (
+            type(socket.port) is int and 0 < socket.port < 65536,
+            "port",
+            "a whole number from 1 to 65535",
+            "app_port and admin_port, without quotes.",
+        ),
+        (
+            isinstance(socket.address, (IPv4Address, IPv6Address, type(None))),
+            "address",
+            "None, or an address",
+            'Text is no address yet: ip_address("10.0.0.1") makes one of it.',
+        ),
+    )
+    for right, name, expected, hint in parts:
+        expect(right, got=f"{name} {getattr(socket, name)!r}", expected=expected, hint=hint)
 
 
 def wanted(case: Variant) -> tuple[int, int]:

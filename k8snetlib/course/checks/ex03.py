@@ -110,7 +110,7 @@ def outer_destination(outer: str, case: Variant) -> str:
         hint = "That is an address of the overlay. The network between the nodes knows the nodes' own."
     elif given == str(whole.hosts[0].address(4)):
         hint = "That is node-a itself: the source."
-    expect(given == str(host.address(4)), got=given, expected="the address to which the tunnel sends", hint=hint)
+    expect(given == str(host.address(4)), got=given or "an empty text", expected="the address to which the tunnel sends", hint=hint)
     return f"the tunnel carries it to {host.name}"
 
 
