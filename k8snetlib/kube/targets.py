@@ -77,7 +77,7 @@ def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target
 
 
 def _number(text: str, reference: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
         raise ModelError(f"{reference}: {text!r} is no port number (1 to 65535)")
     return int(text)
 

@@ -94,13 +94,20 @@ def view(cluster: Cluster, selector: str, target: str, first: str, second: str, 
 
 def service(cluster: Cluster, selector: str, target: str, first: str, second: str, publish: bool) -> Cluster:
     """The cluster with Service api and its Pods as chosen."""
-    port: int | str = int(target) if target.strip().isdigit() else target.strip()
-    fields = {"selector": pairs(selector), "target_port": port, "publish_not_ready_addresses": publish}
+    fields = {"selector": pairs(selector), "target_port": _port(cluster, target.strip()), "publish_not_ready_addresses": publish}
     made = patched(cluster, f"svc/{SERVICE}", **fields)
     for pod, state in (("api-1", first), ("api-2", second)):
         ready, terminating = STATES[state]
         made = patched(made, f"pod/{pod}", ready=ready, terminating=terminating)
     return made
+
+
+def _port(cluster: Cluster, text: str) -> int | str:
+    """A targetPort as it is typed: a number or a name. For none, and for 0, the API server puts the Service's own port
+    (SetDefaults_Service). ``str.isdigit`` alone would take "²" for a number."""
+    if text in ("", "0"):
+        return next(each.ports[0].port for each in cluster.services if each.name == SERVICE)
+    return int(text) if text.isascii() and text.isdigit() else text
 
 
 def pairs(text: str) -> dict[str, str]:

@@ -92,6 +92,7 @@ def test_targets(target: str) -> None:
         ("pod/wep", "pod/db", ModelError, 'did you mean "web"'),
         ("pod/web", "pod/api-1:htpp", ModelError, 'no port named "htpp" (did you mean "http"?)'),
         ("pod/web", "pod/db:0", ModelError, "no port number"),
+        ("pod/web", "10.244.2.3:²", ModelError, "no port number"),
         ("pod/web", "node/node-z:80", ModelError, "there is no node 'node-z' (there are node-a, node-b)"),
         ("pod/web", "svc/apu:80", ModelError, "there is no Service 'apu' (did you mean \"api\"?)"),
         ("pod/web", "svc/api:htpp", ModelError, 'Service shop/api has no port named "htpp" (its ports: 80)'),
