@@ -7,6 +7,7 @@ share a rank across nodes, so that a packet goes down one node and up the other.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ TEXT = {
     "more": "+ {n} more",
 }
 WIDER = "0.24,0.05"  # inches: the renderer, which asks for no fonts, takes "underlay network" and "routing · netfilter" for narrower than they are
+APART = "24"  # points: the numbers of three or more lines between two boxes are taken for this large, so that none lies on another
 MAX_PODS = 4  # drawn per node, besides those on the packet's way
 
 
@@ -279,7 +281,9 @@ class _Drawing:
             yield here, routing
 
     def _way(self) -> None:
+        lines = Counter(frozenset((one.id, two.id)) for one, two, _ in self.pairs)
         for one, two, number in self.pairs:
+            room = {"fontsize": APART} if lines[frozenset((one.id, two.id))] > 2 else {}
             down = self._level(one) <= self._level(two)
             tail, head = (one, two) if down else (two, one)
             classes = "path" + (" now" if self.now is not None and number + 1 == self.now else "")
@@ -289,6 +293,7 @@ class _Drawing:
                 label=str(number),
                 dir="forward" if down else "back",
                 id=f"hop-{number}",
+                **room,
                 **{"class": classes},
             )
         if self.walk and self.walk[-1].ended == "dropped":

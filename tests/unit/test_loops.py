@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
+from itertools import combinations
 
 import pytest
 from hypothesis import given
@@ -94,6 +96,15 @@ def test_every_view_says_so(circling):
     assert [said["text"] for step in shown for said in step["said"]].count(words) == 1
     assert shown[-1]["live"].startswith("Step 12 of 12")
     assert "hop-11" in diagram(trace=circling).svg and "hop-12" not in diagram(trace=circling).svg
+
+
+def test_no_number_lies_on_another(circling):
+    svg = diagram(trace=circling).svg
+    found = re.findall(r'<rect class="badge" x="([\d.-]+)" y="([\d.-]+)" width="([\d.-]+)" height="([\d.-]+)"', svg)
+    pills = [tuple(map(float, each)) for each in found]
+    assert len(pills) == 11
+    for (x, y, width, height), (a, b, wide, high) in combinations(pills, 2):
+        assert x + width <= a or a + wide <= x or y + height <= b or b + high <= y
 
 
 def test_other_walks_are_whole():
