@@ -119,6 +119,7 @@ def test_any_text_survives_as_it_is():
     text = manifest([RuleLine(path='/a: b # c "d"\\'), RuleLine(path="/1", type="Exact")])
     (found,) = loads(text).objects
     assert [each.path for each in found.rules[0].paths] == ['/a: b # c "d"\\', "/1"]
+    assert 'host: "exämple.com"' in manifest([RuleLine("exämple.com")])
 
 
 def test_tls_without_a_secret_and_rules_of_one_host_together():

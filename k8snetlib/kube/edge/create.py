@@ -89,4 +89,4 @@ def _backend(to: str) -> str:
 
 def _plain(text: str) -> str:
     """A string as YAML: as it is where that is safe, else in quotes."""
-    return text if _SAFE.fullmatch(text) else json.dumps(text)
+    return text if _SAFE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
