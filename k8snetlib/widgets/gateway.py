@@ -25,7 +25,7 @@ TEXT = {
     "grant": "ReferenceGrant in shop",
     "weight": "% to api-v2:", "url": "Request for:", "method": "Method:", "header": "Header:",
     "everybody": "everybody", "provider": "infrastructure provider", "operator": "cluster operator", "developer": "application developer",
-    "Same": "Same: the Gateway's namespace, edge", "All": "All namespaces", "Selector": "Selector: namespace shop",
+    "Same": "Same: the Gateway's own, edge", "All": "All namespaces", "Selector": "Selector: namespace shop",
     "none": "none", "canary": "X-Canary: yes", "any": "any host",
     "goes": "{request}: {told}.",
     "part": "{share} to {backend}", "all": "to {backend}", "answered": "answered with {status}",

@@ -201,6 +201,13 @@ def moved(**choices) -> GatewayExplorer:
     return explorer
 
 
+def test_every_choice_can_be_read_whole():
+    explorer = GatewayExplorer()
+    lists = [control for control in explorer.controls.values() if hasattr(control, "options")]
+    assert len(lists) == 7
+    assert max(len(label) for control in lists for label, _ in control.options) <= 30  # what fits beside the arrow
+
+
 @pytest.mark.parametrize(("choices", "summary", "shown"), [
     ({}, "GET http://www.example.com/api: 9/10 to api, 1/10 to api-v2.", "✓ Accepted"),
     ({"weight": 25}, "3/4 to api, 1/4 to api-v2.", ">1/4<"),
