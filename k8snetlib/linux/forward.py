@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .engine import Engine, View
 
 SOLICITED = 0xFF02 << 88 | 0x1FF  # ff02::1:ff00:0/104, without its last three bytes
+FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
 def drop(e: Engine, v: View, skb: Skb, reason: str, detail: str, dev: str = "") -> None:
@@ -71,9 +72,9 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
             drop(e, v, skb, "NOT_SPECIFIED", "nobody here has joined that multicast group")
         return
     route, considered = lookup(v.ns, packet.dst, packet.src, skb.iif, skb.mark)
-    if packet.version == 4 and not _source_ok(e, v, skb, route):
+    if packet.version == 4 and not source_ok(e, v, skb):
         return
-    forwarding = v.ns.sysctl("net.ipv4.ip_forward" if packet.version == 4 else "net.ipv6.conf.all.forwarding")
+    forwarding = v.ns.sysctl(FORWARDING[packet.version])
     if route is not None and route.type in HERE:
         e.emit(Routed(v.name, skb.journey, packet.dst, route, considered, "local"))
         deliver(e, v, skb)
@@ -105,7 +106,8 @@ def _routes_localnet(v: View, dev: str) -> int:
     return v.ns.sysctl("net.ipv4.conf.all.route_localnet") or v.ns.sysctl(f"net.ipv4.conf.{dev}.route_localnet")
 
 
-def _source_ok(e: Engine, v: View, skb: Skb, route: Route | None) -> bool:
+def source_ok(e: Engine, v: View, skb: Skb) -> bool:
+    """Whether an IPv4 packet may come in from its source by its device (ip_route_input_slow); if not, it is dropped."""
     packet = skb.packet
     if skb.iif == "lo":
         return True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from k8snetlib.linux.ops import LinkAdd, LinkSet, Listen, NetnsAdd, Op, SysctlSet, address, route, stable_mac
-from k8snetlib.linux.state import Socket, link_local
+from ipaddress import ip_address
+
+from k8snetlib.linux.ops import LinkAdd, LinkSet, Listen, NeighAdd, NetnsAdd, Op, RulesRestore, SysctlSet, address, route, stable_mac
+from k8snetlib.linux.state import Neighbor, Socket, link_local
 
 
 def cable(mtu: int | None = None) -> list[Op]:
@@ -79,3 +81,21 @@ def routed6(first: list[Op] | None = None) -> list[Op]:
         ops += [LinkSet(name, "eth0", up=True), LinkSet("r", f"to-{name}", up=True)]
         ops += [address(name, "eth0", f"{here}/64"), address("r", f"to-{name}", f"{there}/64"), route(name, "default", via=there)]
     return ops
+
+
+AIM = {4: ("10.0.0.1", "10.0.0.77"), 6: ("fd00::1", "fd00::77")}
+
+
+def translated_on_a_bridge(version: int, forwarding: int, to: str, twin: bool = False) -> list[Op]:
+    """``switch`` with addresses for the node (… 254) and known neighbours. What a sends to ``AIM``, which has a's neighbour entry, becomes a
+    packet to b or to ``nowhere`` that there is a route to; with ``twin`` a has the node's own address, too."""
+    start, bits, switch_ = ("10.0.0.", 24, "net.ipv4.ip_forward") if version == 4 else ("fd00::", 64, "net.ipv6.conf.all.forwarding")
+    ops = [*switch("ab"), SysctlSet("node", switch_, forwarding), address("node", "br0", f"{start}254/{bits}")]
+    if version == 6:
+        ops += [address(name, "eth0", f"fd00::{number}/64") for number, name in enumerate("ab", 1)]
+    if twin:
+        ops.append(address("a", "eth0", f"{start}254/32"))
+    ops.append(NeighAdd("a", Neighbor("eth0", ip_address(AIM[version][1]), stable_mac("b", "eth0"))))
+    target = f"{start}2" if to == "neighbour" else "192.0.2.1" if version == 4 else "2001:db8::1"
+    rules = f"*nat\n-A PREROUTING -d {AIM[version][1]} -p udp -j DNAT --to-destination {target}\nCOMMIT\n"
+    return [*ops, RulesRestore("node", rules, version)]
