@@ -200,6 +200,20 @@ def test_masquerade_takes_the_output_address() -> None:
     assert str(request.end.packet.src) == "10.0.2.1" and request.reply.delivered
 
 
+@pytest.mark.parametrize("random", ["", " --random-fully"])
+@pytest.mark.parametrize("make", [udp, ping])
+def test_a_source_that_is_translated_already_is_translated_likewise(make, random: str) -> None:
+    """The router's own packet has the number; so the first of a gets another, and keeps it to a second destination, unless all are drawn."""
+    network = build([*routed(), address("b", "eth0", "10.0.2.3/24"), nat("r", f"-A POSTROUTING -s 10.0.1.2 -j MASQUERADE{random}")])
+    seen = []
+    for at, src, dst in (("r", "10.0.2.1", "10.0.2.2"), ("a", "10.0.1.2", "10.0.2.2"), ("a", "10.0.1.2", "10.0.2.3")):
+        told = trace(network, at, make(src, dst, id=7) if make is ping else make(src, dst, 53, 40000))
+        network = after(network, told)
+        last = network["r"].conntrack[-1].reply
+        seen.append(last.dport)
+    assert seen[0] == (7 if make is ping else 40000) and seen[1] != seen[0] and (seen[2] == seen[1]) is not bool(random)
+
+
 def test_reject_answers_and_drop_does_not() -> None:
     for target, answered in (("REJECT --reject-with icmp-port-unreachable", True), ("DROP", False)):
         told = trace(build([*routed(), filtered("r", f"-A FORWARD -p tcp -j {target}")]), "a", tcp("10.0.1.2", "10.0.2.2", 80))
