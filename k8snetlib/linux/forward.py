@@ -334,10 +334,14 @@ def _refuses(skb: Skb, mtu: int) -> bool:
 
 
 def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:
-    """The packet as it goes out: whole if it fits and came whole, else in the pieces that it came in, or no longer ones (ip_do_fragment)."""
+    """The packet as it goes out: whole if it fits and came whole, else in the pieces that it came in, or no longer ones (ip_do_fragment).
+
+    Before a tunnel's headers the pieces that came have no room for them (LL_RESERVED_SPACE): there it is always cut anew.
+    """
     if len(skb.packet) <= mtu and not skb.frag_max:
         return (skb.packet,)
     whole = replace(skb.packet, id=e.new_identification()) if skb.packet.version == 6 else skb.packet  # ipv6_select_ident
-    made = fragment(whole, min(mtu, skb.frag_max or mtu), skb.pieces)
+    longest = min(mtu, skb.frag_max or mtu) if whole.version == 4 else min(mtu, max(skb.frag_max or mtu, 1280))
+    made = fragment(whole, longest, () if v.interface(skb.oif).kind in ("vxlan", "ipip") else skb.pieces)
     e.emit(Fragmented(v.name, skb.journey, skb.packet, made, mtu))
     return made

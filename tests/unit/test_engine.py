@@ -26,7 +26,7 @@ from k8snetlib.linux.ops import (
 )
 from k8snetlib.linux.packet import Frame, Icmp, Packet, ping, tcp, udp
 from k8snetlib.linux.state import FdbEntry, Neighbor, PolicyRule, Route, Socket
-from tests.unit.networks import cable, routed, switch
+from tests.unit.networks import cable, narrow_pod, routed, switch
 
 A, B = "10.0.0.1", "10.0.0.2"
 
@@ -297,3 +297,24 @@ def test_a_redirect_quotes_what_was_to_go_on_and_comes_before_the_question() -> 
     assert (redirect.payload.type, redirect.payload.data.ttl) == (5, 63)
     seen = [str(c.frame) for c in captures(told) if (c.netns, c.dev, c.direction) == ("a", "eth0", "in")]
     assert ["redirect" in word for word in seen].index(True) < ["who-has 10.0.0.2" in word for word in seen].index(True), seen
+
+
+@pytest.mark.parametrize(("version", "mtu"), [(4, 576), (4, 1000), (6, 1280), (6, 1400)])
+@pytest.mark.parametrize("tunnel", [False, True])
+def test_pieces_are_routed_on_as_they_came_but_not_into_a_tunnel(version: int, mtu: int, tunnel: bool) -> None:
+    ends = ("10.0.1.2", "10.0.2.2") if version == 4 else ("fd00:1::2", "fd00:2::2")
+    told = trace(build(narrow_pod(version, mtu, tunnel)), "a", udp(*ends, 9, data=b"x" * 2800, df=False))
+    sent, gone = (
+        [len(c.frame.payload) for c in captures(told) if (c.netns, c.dev, c.direction, c.journey) == (at, dev, "out", 0)]
+        for at, dev in (("a", "eth0"), ("n", "tunnel" if tunnel else "eth0"))
+    )
+    most = 1450 if tunnel and version == 4 else 1430 if tunnel else 0
+    assert max(sent) <= mtu and (gone == sent if not tunnel else mtu < max(gone) <= most)
+
+
+@pytest.mark.parametrize(("mtu", "size"), [(468, 468), (575, 575), (577, 576), (1500, 576)])
+def test_an_error_quotes_what_fits_on_its_way(mtu: int, size: int) -> None:
+    network = build([*routed(), LinkSet("r", "to-a", mtu=mtu), LinkSet("a", "eth0", mtu=mtu)])
+    told = trace(network, "a", udp("10.0.1.2", "10.0.2.2", 9, data=b"x" * 1200, ttl=1, df=False))
+    back = [c.frame.payload for c in captures(told) if (c.netns, c.dev, c.direction) == ("r", "to-a", "out")]
+    assert [len(packet) for packet in back if isinstance(packet, Packet)] == [size]
