@@ -44,7 +44,8 @@ def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0)
     if src is None:
         return
     journey = e.new_journey()
-    message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version, min(pmtu.mtu_of(v, back, back.dev, packet.src), 1280))
+    room = pmtu.mtu_of(v, back, "lo" if back.type == "local" else back.dev, packet.src)
+    message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version, min(room, 576))
     error = Packet(src, packet.src, message, df=False, tos=ICMP_TOS if packet.version == 4 else 0)
     e.emit(Answered(v.name, skb.journey, journey, f"{'ICMP' if packet.version == 4 else 'ICMPv6'} {icmp_name(message)}"))
     forward.send(e, v, error, journey, about=skb, muted=True)

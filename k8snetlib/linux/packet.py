@@ -95,8 +95,8 @@ class Icmp:
 
     ``id`` and ``seq`` are the two halves of the header's second word: an echo's identifier and sequence number, or,
     read together by ``mtu``, what a "fragmentation needed" or "packet too big" announces. An error quotes the packet
-    that caused it in ``data`` as a ``Packet``; anything else is bytes. ``room`` is how many bytes fit on the error's way, IP header
-    included: IPv4 quotes no more than that.
+    that caused it in ``data`` as a ``Packet``; anything else is bytes. ``room`` is how many bytes an IPv4 error may have in all: 576, or
+    what fits on its way.
     """
 
     type: int
@@ -105,7 +105,7 @@ class Icmp:
     seq: int = 0
     data: bytes | Packet = b""
     version: int = 4
-    room: int = 1280
+    room: int = 576
 
     @property
     def proto(self) -> str:
@@ -126,7 +126,7 @@ class Icmp:
 
     def __len__(self) -> int:
         # Linux quotes what fits into 576 bytes, or less on a narrower way (net/ipv4/icmp.c), or 1280 in IPv6 (net/ipv6/icmp.c), outer header included.
-        room = min(self.room, 576) - 20 - 8 if self.version == 4 else 1280 - 40 - 8
+        room = self.room - 20 - 8 if self.version == 4 else 1280 - 40 - 8
         return 8 + (min(len(self.data), room) if self.is_error else len(self.data))
 
 

@@ -100,7 +100,10 @@ def test_a_piece_that_is_cut_again(mtu: int, size: int) -> None:
 def test_how_much_an_error_quotes(mtu: int) -> None:
     """No more than fits on its way, so that it need not be cut; in IPv4 never more than 576 bytes in all."""
     ops = [*routed(), LinkSet("r", "to-a", mtu=mtu), LinkSet("a", "eth0", mtu=mtu)]
-    same_frames(ops, [("a", ping(*ENDS[4], id=7, data=b"x" * 400, ttl=1)), ("a", udp(*ENDS[4], 9, data=b"x" * 1200, ttl=1, df=False))])
+    to_itself = ("a", udp(ENDS[4][0], ENDS[4][0], 9, data=b"x" * 1200))
+    same_frames(
+        ops, [("a", ping(*ENDS[4], id=7, data=b"x" * 400, ttl=1)), ("a", udp(*ENDS[4], 9, data=b"x" * 1200, ttl=1, df=False)), to_itself]
+    )
 
 
 @pytest.mark.needs("vxlan", "iptables", "ip6tables", "br_netfilter")
