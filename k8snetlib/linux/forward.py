@@ -340,7 +340,8 @@ def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:
     """
     if len(skb.packet) <= mtu and not skb.frag_max:
         return (skb.packet,)
-    whole = replace(skb.packet, id=e.new_identification()) if skb.packet.version == 6 else skb.packet  # ipv6_select_ident
+    drawn = skb.packet.version == 6 or (skb.packet.is_tunnel and not skb.packet.id)  # ipv6_select_ident, ip_select_ident
+    whole = replace(skb.packet, id=e.new_identification()) if drawn else skb.packet
     longest = min(mtu, skb.frag_max or mtu) if whole.version == 4 else min(mtu, max(skb.frag_max or mtu, 1280))
     made = fragment(whole, longest, () if v.interface(skb.oif).kind in ("vxlan", "ipip") else skb.pieces)
     e.emit(Fragmented(v.name, skb.journey, skb.packet, made, mtu))

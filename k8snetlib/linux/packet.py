@@ -238,6 +238,11 @@ class Packet:
         return payload.proto if type(payload) is not Packet else ("ipip" if payload.version == 4 else "ipv6")
 
     @property
+    def is_tunnel(self) -> bool:
+        """Whether it carries another packet or a frame."""
+        return type(self.payload) is Packet or (type(self.payload) is Udp and type(self.payload.data) is Vxlan)
+
+    @property
     def header_length(self) -> int:
         if isinstance(self.src, IPv4Address):
             return 20

@@ -27,7 +27,7 @@ from k8snetlib.linux.fib import source_for
 from k8snetlib.linux.netfilter import Ruleset
 from k8snetlib.linux.packet import Flow, Packet, ping, tcp, udp
 from k8snetlib.linux.state import Conntrack, Network
-from k8snetlib.linux.wire import from_bytes, to_bytes
+from k8snetlib.linux.wire import VXLAN_PORTS, from_bytes, to_bytes
 from tests.kernel.chatter import unless_it_spoke
 from tests.kernel.silence import Silence
 
@@ -262,8 +262,8 @@ def apart(case: Case, more: int) -> Case:
 
 def drew_a_known_port(lab: Lab, names: Iterable[str], known: Collection[int]) -> bool:
     """Whether ``--random-fully`` may have drawn a port that a sender has chosen too, perhaps its own: then names cannot tell one from the
-    other. For a port below 1024 it draws from 600 to 1023 (nf_nat_l4proto_unique_tuple)."""
-    return any(drawn_and_known(entry, known) for name in names for entry in lab.conntrack(name))
+    other, or a tunnel's. For a port below 1024 it draws from 600 to 1023 (nf_nat_l4proto_unique_tuple)."""
+    return any(drawn_and_known(entry, {*known, *VXLAN_PORTS}) for name in names for entry in lab.conntrack(name))
 
 
 def draws_a_known_port(case: Case, cluster: Cluster, network: Network) -> bool:

@@ -114,3 +114,10 @@ def test_pieces_that_a_bridge_put_together(version: int, mtu: int, tunnel: bool)
     same_frames(
         narrow_pod(version, mtu, tunnel), [("a", udp(*ENDS[version], 9, data=b"x" * size, df=False)) for size in (mtu, 1400, 2800, 3000)]
     )
+
+
+@pytest.mark.needs("vxlan", "iptables")
+def test_pieces_in_a_tunnel_that_are_cut_again() -> None:
+    """Each of the tunnel's packets has an identification of its own."""
+    ops = [*narrow_pod(4, 1400, True), LinkSet("n", "eth0", mtu=1000), LinkSet("r", "eth0", mtu=1000)]
+    same_frames(ops, [("a", udp(*ENDS[4], 9, data=b"x" * 2800, df=False))])
