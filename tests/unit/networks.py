@@ -150,3 +150,9 @@ def narrow_pod(version: int, mtu: int, tunnel: bool) -> list[Op]:
         ops.append(route(at, f"{net.format(other, 0)}/{bits}", via=net.format(8 if tunnel else 9, other)))
     rules = "*filter\n-A FORWARD -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n"
     return [*ops, *(route(at, "default", via=via) for at, via in ways), RulesRestore("n", rules, version)]
+
+
+def one_armed(rules: str) -> list[Op]:
+    """``switch`` whose node, with these rules, sends a's packets for 10.9.0.0/16 on to b, by the bridge that they came in by."""
+    ops = [*switch(), address("node", "br0", "10.0.0.9/24"), SysctlSet("node", "net.ipv4.ip_forward", 1), RulesRestore("node", rules)]
+    return [*ops, route("node", "10.9.0.0/16", via="10.0.0.2"), route("a", "default", via="10.0.0.9")]

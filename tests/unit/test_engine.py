@@ -26,7 +26,7 @@ from k8snetlib.linux.ops import (
 )
 from k8snetlib.linux.packet import Frame, Icmp, Packet, ping, tcp, udp
 from k8snetlib.linux.state import FdbEntry, Neighbor, PolicyRule, Route, Socket
-from tests.unit.networks import cable, narrow_pod, routed, switch
+from tests.unit.networks import cable, narrow_pod, one_armed, routed, switch
 
 A, B = "10.0.0.1", "10.0.0.2"
 
@@ -286,6 +286,13 @@ def test_ops_that_cannot_be_done(op, words: str) -> None:
 def test_unknown_namespace() -> None:
     with pytest.raises(ModelError, match="no network namespace 'z'"):
         trace(build(cable()), "z", tcp(A, B, 80))
+
+
+@pytest.mark.parametrize(("table", "told_so"), [("mangle", True), ("nat", False)])
+def test_a_redirect_about_a_new_connection_is_dropped_by_nat_alone(table: str, told_so: bool) -> None:
+    ops = one_armed(f"*{table}\n-A POSTROUTING -m conntrack --ctstate INVALID -j ACCEPT\nCOMMIT")
+    told = trace(build(ops), "a", tcp("10.0.0.1", "10.9.9.9", 80))
+    assert any(event.packet.proto == "icmp" and event.packet.payload.type == 5 for event in told.all(ev.Sent)) is told_so
 
 
 def test_a_redirect_quotes_what_was_to_go_on_and_comes_before_the_question() -> None:
