@@ -9,7 +9,8 @@
    (``mcast_solicit``), by its clock; the model has none and asks once.
 3. *Identifications* of IP packets become 0, as a kernel draws them at random. Those of fragments become 1, 2 … on each interface,
    one for each packet that was cut, since they say which fragments belong together; who cuts an IPv6 packet again draws a new one.
-   A first fragment's ports follow rule 6, and its transport *checksum* becomes 0, since it covers ports that a kernel chose.
+   A first fragment's ports follow rule 6, and its transport *checksum* becomes 0, since it covers ports that a kernel chose; what a
+   tunnel's first fragment has of the packet inside is brought into form, too.
 4. *TCP sequence numbers* count from the first one seen of their direction, as Wireshark shows them: initial ones are random (RFC 9293
    section 3.4.1, RFC 6528). Acknowledgements count from the same number. *Windows* become 0, as they follow the machine's memory.
    TCP options are not in a ``Tcp`` at all.
@@ -32,7 +33,7 @@ from ..linux.events import Capture
 from ..linux.fragments import CHECKSUM_AT, with_transport
 from ..linux.packet import Arp, Flow, Fragment, Frame, Icmp, Ndp, Packet, Raw, Redirect, Sctp, Tcp, Udp, Vxlan
 from ..linux.state import Conntrack
-from ..linux.wire import VXLAN_PORTS
+from ..linux.wire import VXLAN_PORTS, payload_bytes
 
 IGMP = 2
 BACKGROUND_ICMP6 = frozenset({130, 131, 132, 133, 134, 143})  # MLD queries and reports (RFC 2710, 3810), router discovery (RFC 4861)
@@ -129,12 +130,16 @@ class Canonicaliser:
         return replace(packet, id=number, payload=payload, df=packet.df or packet.version == 6)
 
     def _first(self, packet: Packet, quoted: bool) -> Fragment:
-        """A fragment with the ports in its first bytes renamed, and their checksum left out; a later fragment as it is."""
+        """A fragment with the ports in its first bytes renamed, and their checksum left out; a tunnel's with what is inside in this form; a
+        later fragment as it is."""
         piece, whole = packet.payload, with_transport(packet)
         if whole is packet or not isinstance(whole.payload, (Tcp, Udp, Sctp, Icmp)):
             return piece
-        data, new = bytearray(piece.data), self._transport(whole, quoted)
         at = CHECKSUM_AT[piece.number]
+        if isinstance(whole.payload, Udp) and isinstance(whole.payload.data, Vxlan):
+            data = payload_bytes(self.packet(whole))
+            return replace(piece, data=data[:at] + b"\0\0" + data[at + 2 :])
+        data, new = bytearray(piece.data), self._transport(whole, quoted)
         data[at : at + 2] = b"\0\0"
         if isinstance(new, Icmp):
             data[4:6] = new.id.to_bytes(2, "big")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import forward, link
+from . import forward, link, pmtu
 from .events import Answered
 from .fib import address_on, address_type, lookup, source_for
 from .packet import Fragment, Frame, Icmp, Packet, Skb, Tcp, icmp_name, is_multicast
@@ -44,7 +44,8 @@ def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0)
     if src is None:
         return
     journey = e.new_journey()
-    message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version)
+    room = pmtu.mtu_of(v, back, "lo" if back.type == "local" else back.dev, packet.src)
+    message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version, min(room, 576))
     error = Packet(src, packet.src, message, df=False, tos=ICMP_TOS if packet.version == 4 else 0)
     e.emit(Answered(v.name, skb.journey, journey, f"{'ICMP' if packet.version == 4 else 'ICMPv6'} {icmp_name(message)}"))
     forward.send(e, v, error, journey, about=skb, muted=True)
@@ -122,9 +123,17 @@ def redirect(e: Engine, v: View, skb: Skb, route: Route) -> None:
     """In and out by the same interface: tell the sender of the shorter way (ip_rt_send_redirect).
 
     Not about a connection that NAT rewrites, or that it has not finished with: the sender would then bypass the translation
-    (nf_nat_icmp_reply_translation drops such a redirect).
+    (nf_nat_icmp_reply_translation drops such a redirect). Where there are no nat chains nothing drops it.
     """
-    if skb.ct is not None and (skb.ct.nat or skb.ct.done != {"src", "dst"}):
+    if skb.ct is not None and _translates(v) and (skb.ct.nat or skb.ct.done != {"src", "dst"}):
         return
     gateway = route.via or skb.packet.dst
     icmp_error(e, v, skb, 5, 1, mtu=int(gateway))
+
+
+def _translates(v: View) -> bool:
+    """Whether the namespace has hooks of NAT for IPv4: those of a nat table, or of a chain of that type."""
+    rules, nft = v.ns.rulesets.get(4), v.ns.nftables
+    if rules is not None and "nat" in rules.tables:
+        return True
+    return nft is not None and any(chain.hook.type == "nat" and table.family in ("ip", "inet") for table, chain in nft.base_chains())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import answers as answers_of
 from . import forward, hooks, link, neighbor
 from .events import Answered, Bridged, Dropped, Received, Routed, Transmitted
-from .fib import lookup
+from .fib import HERE, lookup
 from .packet import ETHERNET_HEADER, Arp, Fragment, Frame, Ndp, Packet, Skb, is_loopback, is_multicast
 from .state import FdbEntry, Interface, Network
 
@@ -66,13 +66,24 @@ def _bridge_prerouting(e: Engine, v: View, bridge: Interface, port: Interface, f
 def _redirect_bridged(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, skb: Skb) -> Frame | None:
     """br_nf_pre_routing_finish after destination NAT: stay on the bridge if the new route leads there, else go up to be routed.
 
+    The route is that of a packet which came in by the bridge. So IPv4 needs forwarding to be on, else the route is one to an error, and the
+    packet goes up to meet it (the exception that the kernel once made here has been dead code since 251da4130115); a source that may not come
+    in is dropped at once, and so is in IPv6 what no route leads to.
+
     On the bridge the frame keeps its source MAC address. If the new neighbour is not known for certain, the frame is handed to the
     neighbour table like any other packet, and taken back by the bridge on its way out (br_nf_dev_xmit): a capture on the bridge device sees it
     with the bridge's own source address, which the bridge then replaces by the old one.
     """
+    version = skb.packet.version
+    if version == 4 and not forward.source_ok(e, v, skb):
+        return None
     route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, bridge.name, skb.mark)
-    if route is None or route.type != "unicast" or route.dev != bridge.name:
-        skb.routed = route is not None and skb.packet.version == 6
+    if version == 6 and (route is None or route.type not in ("unicast", *HERE)):
+        e.emit(Dropped(v.name, skb.journey, "NOT_SPECIFIED", f"no route to {skb.packet.dst}, where NAT sends it", skb.packet, port.name))
+        return None
+    stays = route is not None and route.type == "unicast" and route.dev == bridge.name
+    if not stays or (version == 4 and not v.ns.sysctl(forward.FORWARDING[4])):
+        skb.routed = version == 6
         return Frame(frame.src, bridge.mac, skb.packet)
     e.emit(Routed(v.name, skb.journey, skb.packet.dst, route, considered, "bridge"))
     skb.oif, skb.nexthop = bridge.name, route.via

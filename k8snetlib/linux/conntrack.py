@@ -8,6 +8,7 @@ the entry; every later packet, and every reply, is rewritten from the entry's tw
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 
 from ..value import replace
 from .fragments import translated
@@ -107,6 +108,13 @@ class CtTable:
         """Whether another connection already expects such a reply: nf_nat_used_tuple."""
         return _key(reply, True) in self.entries
 
+    def translations(self, flow: Flow) -> Iterator[Flow]:
+        """What connections from this flow's source look like after NAT, the newest first (find_appropriate_src)."""
+        for ct, direction in reversed(self.entries.values()):
+            same = ct.original
+            if direction == ORIGINAL and (same.sport, same.src, same.proto) == (flow.sport, flow.src, flow.proto):
+                yield ct.reply.reverse()
+
 
 def flow_of(packet: Packet) -> Flow | None:
     """The tuple that conntrack keeps for the packet; None where it keeps none (ICMP that is no echo, fragments, discovery)."""
@@ -186,8 +194,9 @@ def valid(ct: Ct, direction: str, packet: Packet) -> bool:
 def setup(ct: Ct, which: str, address: IPAddress | None, port: int | None, table: CtTable, random: bool = False) -> None:
     """Decide NAT for a new connection: ``which`` "dst" or "src" becomes address and port (None: unchanged).
 
-    If a reply to the new tuple is already expected by another connection, the source port moves on to the next free one. ``random``
-    (``--random-fully``): the kernel draws the source port; the model takes one that depends on the flow alone, so that it stays the same.
+    A source that the host already has a translation for gets the same again. If a reply to the new tuple is expected by another connection,
+    or with ``random`` (``--random-fully``), the kernel draws the source port; the model takes one that depends on the flow alone, so that it
+    stays the same (get_unique_tuple).
     """
     ct.done.add(which)
     if address is None and port is None and not random and (which == "dst" or not table.taken(ct.reply)):
@@ -197,24 +206,39 @@ def setup(ct: Ct, which: str, address: IPAddress | None, port: int | None, table
     if which == "dst":
         wire = wire._replace(dst=address or wire.dst, dport=wire.dport if port is None or echo else port)
     else:
-        wire = wire._replace(src=address or wire.src, sport=wire.sport if port is None or echo else port)
-        if random:
-            drawn = _drawn_port(ct.original)
-            wire = wire._replace(sport=drawn, dport=drawn if echo else wire.dport)
-        while table.taken(wire.reverse()):
-            free = wire.sport + 1 if wire.sport < 65535 else 1024
-            wire = wire._replace(sport=free, dport=free if echo else wire.dport)
+        wire = _source(ct, wire, address, None if echo else port, table, random)
     if wire != ct.reply.reverse():
         ct.nat.add(which)
     ct.reply = wire.reverse()
 
 
+def _source(ct: Ct, wire: Flow, address: IPAddress | None, port: int | None, table: CtTable, random: bool) -> Flow:
+    """The flow with its new source."""
+    wanted = _from(wire, address or wire.src, wire.sport if port is None else port)
+    if not random:
+        for before in table.translations(wire) if wanted != wire else ():
+            if (address is None or before.src == address) and (port is None or before.sport == port):
+                again = _from(wire, before.src, before.sport)
+                if not table.taken(again.reverse()):
+                    return again
+                break
+        if not table.taken(wanted.reverse()):
+            return wanted
+    wanted = _from(wanted, wanted.src, _drawn_port(ct.original))
+    while table.taken(wanted.reverse()):
+        wanted = _from(wanted, wanted.src, wanted.sport + 1 if wanted.sport < 65535 else 1024)
+    return wanted
+
+
+def _from(flow: Flow, src: IPAddress, sport: int) -> Flow:
+    """The flow from another source; an echo has one identifier for both directions."""
+    return flow._replace(src=src, sport=sport, dport=sport if "icmp" in flow.proto else flow.dport)
+
+
 def _drawn_port(flow: Flow) -> int:
     """A stand-in for the kernel's random source port, from the range it draws from (nf_nat_l4proto_unique_tuple), or, where that
     reaches up to 65535, from its upper half, where it cannot be taken for the port of a known service."""
-    low, high = (
-        (1, 511) if flow.sport < 512 and "icmp" not in flow.proto else (600, 1023) if flow.sport in range(512, 1024) else (32768, 65535)
-    )
+    low, high = (32768, 65535) if "icmp" in flow.proto or flow.sport > 1023 else (600, 1023) if flow.sport > 511 else (1, 511)
     return low + zlib.crc32(str(flow).encode()) % (high - low + 1)
 
 

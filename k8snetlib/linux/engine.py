@@ -227,7 +227,7 @@ class Engine:
         return number
 
     def new_identification(self) -> int:
-        """For an IPv6 packet that is cut, also one that came in pieces; an IPv4 packet has one from its sender."""
+        """For an IPv6 packet that is cut, also one that came in pieces, and for a tunnel's; another IPv4 packet has one from its sender."""
         self.identification += 1
         return self.identification
 

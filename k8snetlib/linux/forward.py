@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .engine import Engine, View
 
 SOLICITED = 0xFF02 << 88 | 0x1FF  # ff02::1:ff00:0/104, without its last three bytes
+FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
 def drop(e: Engine, v: View, skb: Skb, reason: str, detail: str, dev: str = "") -> None:
@@ -71,9 +72,9 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
             drop(e, v, skb, "NOT_SPECIFIED", "nobody here has joined that multicast group")
         return
     route, considered = lookup(v.ns, packet.dst, packet.src, skb.iif, skb.mark)
-    if packet.version == 4 and not _source_ok(e, v, skb, route):
+    if packet.version == 4 and not source_ok(e, v, skb):
         return
-    forwarding = v.ns.sysctl("net.ipv4.ip_forward" if packet.version == 4 else "net.ipv6.conf.all.forwarding")
+    forwarding = v.ns.sysctl(FORWARDING[packet.version])
     if route is not None and route.type in HERE:
         e.emit(Routed(v.name, skb.journey, packet.dst, route, considered, "local"))
         deliver(e, v, skb)
@@ -105,7 +106,8 @@ def _routes_localnet(v: View, dev: str) -> int:
     return v.ns.sysctl("net.ipv4.conf.all.route_localnet") or v.ns.sysctl(f"net.ipv4.conf.{dev}.route_localnet")
 
 
-def _source_ok(e: Engine, v: View, skb: Skb, route: Route | None) -> bool:
+def source_ok(e: Engine, v: View, skb: Skb) -> bool:
+    """Whether an IPv4 packet may come in from its source by its device (ip_route_input_slow); if not, it is dropped."""
     packet = skb.packet
     if skb.iif == "lo":
         return True
@@ -332,10 +334,15 @@ def _refuses(skb: Skb, mtu: int) -> bool:
 
 
 def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:
-    """The packet as it goes out: whole if it fits and came whole, else in the pieces that it came in, or no longer ones (ip_do_fragment)."""
+    """The packet as it goes out: whole if it fits and came whole, else in the pieces that it came in, or no longer ones (ip_do_fragment).
+
+    Before a tunnel's headers the pieces that came have no room for them (LL_RESERVED_SPACE): there it is always cut anew.
+    """
     if len(skb.packet) <= mtu and not skb.frag_max:
         return (skb.packet,)
-    whole = replace(skb.packet, id=e.new_identification()) if skb.packet.version == 6 else skb.packet  # ipv6_select_ident
-    made = fragment(whole, min(mtu, skb.frag_max or mtu), skb.pieces)
+    drawn = skb.packet.version == 6 or (skb.packet.is_tunnel and not skb.packet.id)  # ipv6_select_ident, ip_select_ident
+    whole = replace(skb.packet, id=e.new_identification()) if drawn else skb.packet
+    longest = min(mtu, skb.frag_max or mtu) if whole.version == 4 else min(mtu, max(skb.frag_max or mtu, 1280))
+    made = fragment(whole, longest, () if v.interface(skb.oif).kind in ("vxlan", "ipip") else skb.pieces)
     e.emit(Fragmented(v.name, skb.journey, skb.packet, made, mtu))
     return made

@@ -95,7 +95,8 @@ class Icmp:
 
     ``id`` and ``seq`` are the two halves of the header's second word: an echo's identifier and sequence number, or,
     read together by ``mtu``, what a "fragmentation needed" or "packet too big" announces. An error quotes the packet
-    that caused it in ``data`` as a ``Packet``; anything else is bytes.
+    that caused it in ``data`` as a ``Packet``; anything else is bytes. ``room`` is how many bytes an IPv4 error may have in all: 576, or
+    what fits on its way.
     """
 
     type: int
@@ -104,6 +105,7 @@ class Icmp:
     seq: int = 0
     data: bytes | Packet = b""
     version: int = 4
+    room: int = 576
 
     @property
     def proto(self) -> str:
@@ -123,8 +125,8 @@ class Icmp:
         return self.type in ((0, 8) if self.version == 4 else (128, 129))
 
     def __len__(self) -> int:
-        # Linux quotes what fits into 576 bytes (net/ipv4/icmp.c), or 1280 in IPv6 (net/ipv6/icmp.c), outer header included.
-        room = 576 - 20 - 8 if self.version == 4 else 1280 - 40 - 8
+        # Linux quotes what fits into 576 bytes, or less on a narrower way (net/ipv4/icmp.c), or 1280 in IPv6 (net/ipv6/icmp.c), outer header included.
+        room = self.room - 20 - 8 if self.version == 4 else 1280 - 40 - 8
         return 8 + (min(len(self.data), room) if self.is_error else len(self.data))
 
 
@@ -234,6 +236,11 @@ class Packet:
     def proto(self) -> str:
         payload = self.payload
         return payload.proto if type(payload) is not Packet else ("ipip" if payload.version == 4 else "ipv6")
+
+    @property
+    def is_tunnel(self) -> bool:
+        """Whether it carries another packet or a frame."""
+        return type(self.payload) is Packet or (type(self.payload) is Udp and type(self.payload.data) is Vxlan)
 
     @property
     def header_length(self) -> int:

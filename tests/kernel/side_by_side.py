@@ -12,14 +12,15 @@ from k8snetlib.linux.ops import Op, build
 from k8snetlib.linux.packet import Packet
 from k8snetlib.linux.wire import from_bytes, to_bytes
 from tests.kernel.chatter import unless_it_spoke
-from tests.kernel.test_model_and_kernel import Side, by_sender, difference
+from tests.kernel.test_model_and_kernel import KNOWN, Side, by_sender, difference, drew_a_known_port
 
 
 def same_frames(ops: Sequence[Op], sends: Iterable[tuple[str, Packet]]) -> None:
     """Send the packets one after the other on both sides; AssertionError says which frames differ."""
-    sends = tuple(sends)
+    sends, labs = tuple(sends), []
 
     def compare(lab: Lab) -> None:
+        labs.append(lab)
         network, model, kernel = build(ops), Side(), Side()
         for at, packet in sends:
             told = trace(network, at, packet)
@@ -33,4 +34,4 @@ def same_frames(ops: Sequence[Op], sends: Iterable[tuple[str, Packet]]) -> None:
             assert said == seen, f"{at}: {packet}\n{difference(said, seen)}"
             network = after(network, told)
 
-    unless_it_spoke(lambda: Lab(ops, answer=False), compare)
+    unless_it_spoke(lambda: Lab(ops, answer=False), compare, lambda: drew_a_known_port(labs[-1], build(ops), KNOWN))

@@ -12,7 +12,7 @@ from k8snetlib.linux.packet import ping, udp
 from tests.kernel.chatter import unless_it_spoke
 from tests.kernel.side_by_side import same_frames
 from tests.kernel.test_model_and_kernel import counters
-from tests.unit.networks import routed, routed6
+from tests.unit.networks import narrow_pod, routed, routed6
 
 ENDS = {4: ("10.0.1.2", "10.0.2.2"), 6: ("fd00:1::2", "fd00:2::2")}
 RULES = """*filter
@@ -94,3 +94,30 @@ def test_a_piece_that_is_cut_again(mtu: int, size: int) -> None:
     """By a router whose way on is narrower than the way there."""
     ops = [*routed(), LinkSet("r", "to-b", mtu=mtu), LinkSet("b", "eth0", mtu=mtu)]
     same_frames(ops, [("a", ping(*ENDS[4], id=7, data=b"x" * size, df=False)), ("a", udp(*ENDS[4], 9, data=b"x" * size, df=False))])
+
+
+@pytest.mark.parametrize("mtu", [468, 575, 577])
+def test_how_much_an_error_quotes(mtu: int) -> None:
+    """No more than fits on its way, so that it need not be cut; in IPv4 never more than 576 bytes in all."""
+    ops = [*routed(), LinkSet("r", "to-a", mtu=mtu), LinkSet("a", "eth0", mtu=mtu)]
+    to_itself = ("a", udp(ENDS[4][0], ENDS[4][0], 9, data=b"x" * 1200))
+    same_frames(
+        ops, [("a", ping(*ENDS[4], id=7, data=b"x" * 400, ttl=1)), ("a", udp(*ENDS[4], 9, data=b"x" * 1200, ttl=1, df=False)), to_itself]
+    )
+
+
+@pytest.mark.needs("vxlan", "iptables", "ip6tables", "br_netfilter")
+@pytest.mark.parametrize("tunnel", [False, True])
+@pytest.mark.parametrize(("version", "mtu"), [(4, 576), (4, 1000), (6, 1280), (6, 1400)])
+def test_pieces_that_a_bridge_put_together(version: int, mtu: int, tunnel: bool) -> None:
+    """They are routed on as they came, but through a tunnel they are cut anew, as long as it takes."""
+    same_frames(
+        narrow_pod(version, mtu, tunnel), [("a", udp(*ENDS[version], 9, data=b"x" * size, df=False)) for size in (mtu, 1400, 2800, 3000)]
+    )
+
+
+@pytest.mark.needs("vxlan", "iptables")
+def test_pieces_in_a_tunnel_that_are_cut_again() -> None:
+    """Each of the tunnel's packets has an identification of its own."""
+    ops = [*narrow_pod(4, 1400, True), LinkSet("n", "eth0", mtu=1000), LinkSet("r", "eth0", mtu=1000)]
+    same_frames(ops, [("a", udp(*ENDS[4], 9, data=b"x" * 2800, df=False))])

@@ -17,9 +17,10 @@ from k8snetlib.linux.packet import Packet, ping, tcp, udp
 from k8snetlib.linux.state import Socket
 from k8snetlib.linux.wire import from_bytes, to_bytes
 from tests.kernel.chatter import unless_it_spoke
+from tests.kernel.side_by_side import same_frames
 from tests.kernel.test_model_and_kernel import Side, counters, difference
 from tests.unit.networks import FAR6 as FAR
-from tests.unit.networks import NEAR, detour
+from tests.unit.networks import NEAR, detour, one_armed
 
 COUNTING = """*filter
 -A OUTPUT -p ipv6-icmp -m icmp6 --icmpv6-type 137 -m conntrack --ctstate INVALID -j ACCEPT
@@ -109,3 +110,11 @@ def test_a_connection_heeds_a_redirect_whoever_sends_it(first_hop: str) -> None:
     client = Socket("tcp", local[1], ip_address(A), peer=(ip_address(FAR), 80))
     with pytest.raises(UnsupportedError, match="does not follow"):
         trace(build([*ops, Listen("a", client)]), "a", tcp(A, FAR, 80, local[1]))
+
+
+@pytest.mark.needs("iptables")
+@pytest.mark.parametrize("table", ["mangle", "nat"])
+def test_a_new_connection_where_nat_is_at_work_and_where_only_conntrack_is(table: str) -> None:
+    """IPv4: with NAT there is no redirect until the connection is through with it (nf_nat_icmp_reply_translation)."""
+    ops = one_armed(f"*{table}\n-A POSTROUTING -m conntrack --ctstate INVALID -j ACCEPT\nCOMMIT\n")
+    same_frames(ops, [("a", tcp("10.0.0.1", "10.9.9.9", 80))])

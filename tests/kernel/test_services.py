@@ -24,11 +24,11 @@ from k8snetlib.linux.packet import Packet, Tcp, Udp, tcp, udp
 from k8snetlib.linux.wire import from_bytes, to_bytes
 from tests.kernel.chatter import unless_it_spoke
 from tests.kernel.silence import Silence
-from tests.kernel.test_model_and_kernel import KNOWN, Side, counters, difference, drew_a_known_port
+from tests.kernel.test_model_and_kernel import APART, KNOWN, Side, counters, difference, drawn_and_known, drew_a_known_port
 
 pytestmark = pytest.mark.kernel
 TARGET_PORTS = (8080, 5353)  # TCP and UDP, of every Pod that listens
-SPORTS = range(40000, 40050)
+SPORTS = range(40000, 40300)
 LABELS = ("a", "b", "c", "d")
 POLICIES = ("Cluster", "Cluster", "Local")
 
@@ -145,6 +145,7 @@ class Run:
         self.model, self.kernel, self.silence = Side(), Side(), Silence()
         node_ports = {port.node_port for each in cluster.control.services for port in each.ports}
         self.know(KNOWN | set(SPORTS) | node_ports)
+        self.outcomes: list[Trace] = []  # of a packet that is on its way
         self.hits: dict[str, Counter] = defaultdict(Counter)
         self.before = {name: self.counted(name) for name in self.network if self.version in self.network[name].rulesets}
 
@@ -153,7 +154,10 @@ class Run:
         self.model.names.known = self.kernel.names.known = self.model.names.known | ports
 
     def drew_a_known_port(self) -> bool:
-        return drew_a_known_port(self.lab, self.network, self.model.names.known)
+        """Whether the kernel may have, or the model does, whose stand-in for a random port depends on the flow."""
+        known, networks = self.model.names.known, [self.network, *(after(self.network, told) for told in self.outcomes)]
+        said = [entry for network in networks for name in network for entry in network[name].conntrack]
+        return drew_a_known_port(self.lab, self.network, known) or any(drawn_and_known(entry, known) for entry in said)
 
     def counted(self, name: str) -> Counter:
         return counters(self.lab.counters(name, self.version), self.version)
@@ -161,7 +165,7 @@ class Run:
     def send(self, at: str, packet: Packet, real: Packet | None) -> tuple[Trace | None, Packet | None]:
         """Send it in the kernel (as ``real``, if the kernel drew another port), find the model's outcome that shows the same frames, and
         go on from there; with the packet as the kernel delivered it. Nothing is sent where the kernel may have said enough already."""
-        outcomes = [told for _, told in iter_traces(self.network, at, packet)]
+        self.outcomes = outcomes = [told for _, told in iter_traces(self.network, at, packet)]
         if any(self.silence.falls(told) for told in outcomes):
             return None, None
         with self.lab.capture() as frames:
@@ -176,7 +180,7 @@ class Run:
                 self.model = model
                 self.silence.count(told)
                 self.count(told)
-                self.network = after(self.network, told)
+                self.network, self.outcomes = after(self.network, told), []
                 return told, arrival(told, frames)
         raise AssertionError(f"frames of {at}: {packet} (the last of the model's outcomes)\n{difference(said, seen)}")
 
@@ -205,7 +209,7 @@ def check(case: Drawn) -> None:
         run = Run(case, lab, cluster)
         runs.append(run)
         for number, send in enumerate(case.sends):
-            converse(run, packet_of(cluster, run.network, send, SPORTS[number]))
+            converse(run, packet_of(cluster, run.network, send, SPORTS[number + APART * (len(runs) - 1)]))
         run.compare_state()
 
     unless_it_spoke(lambda: Lab(ops, answer=False), compare, lambda: runs[-1].drew_a_known_port())

@@ -26,7 +26,7 @@ from k8snetlib.linux.ops import (
 )
 from k8snetlib.linux.packet import Frame, Icmp, Packet, ping, tcp, udp
 from k8snetlib.linux.state import FdbEntry, Neighbor, PolicyRule, Route, Socket
-from tests.unit.networks import cable, routed, switch
+from tests.unit.networks import cable, narrow_pod, one_armed, routed, switch
 
 A, B = "10.0.0.1", "10.0.0.2"
 
@@ -200,6 +200,20 @@ def test_masquerade_takes_the_output_address() -> None:
     assert str(request.end.packet.src) == "10.0.2.1" and request.reply.delivered
 
 
+@pytest.mark.parametrize("random", ["", " --random-fully"])
+@pytest.mark.parametrize("make", [udp, ping])
+def test_a_source_that_is_translated_already_is_translated_likewise(make, random: str) -> None:
+    """The router's own packet has the number; so the first of a gets another, and keeps it to a second destination, unless all are drawn."""
+    network = build([*routed(), address("b", "eth0", "10.0.2.3/24"), nat("r", f"-A POSTROUTING -s 10.0.1.2 -j MASQUERADE{random}")])
+    seen = []
+    for at, src, dst in (("r", "10.0.2.1", "10.0.2.2"), ("a", "10.0.1.2", "10.0.2.2"), ("a", "10.0.1.2", "10.0.2.3")):
+        told = trace(network, at, make(src, dst, id=7) if make is ping else make(src, dst, 53, 40000))
+        network = after(network, told)
+        last = network["r"].conntrack[-1].reply
+        seen.append(last.dport)
+    assert seen[0] == (7 if make is ping else 40000) and seen[1] != seen[0] and (seen[2] == seen[1]) is not bool(random)
+
+
 def test_reject_answers_and_drop_does_not() -> None:
     for target, answered in (("REJECT --reject-with icmp-port-unreachable", True), ("DROP", False)):
         told = trace(build([*routed(), filtered("r", f"-A FORWARD -p tcp -j {target}")]), "a", tcp("10.0.1.2", "10.0.2.2", 80))
@@ -274,6 +288,13 @@ def test_unknown_namespace() -> None:
         trace(build(cable()), "z", tcp(A, B, 80))
 
 
+@pytest.mark.parametrize(("table", "told_so"), [("mangle", True), ("nat", False)])
+def test_a_redirect_about_a_new_connection_is_dropped_by_nat_alone(table: str, told_so: bool) -> None:
+    ops = one_armed(f"*{table}\n-A POSTROUTING -m conntrack --ctstate INVALID -j ACCEPT\nCOMMIT")
+    told = trace(build(ops), "a", tcp("10.0.0.1", "10.9.9.9", 80))
+    assert any(event.packet.proto == "icmp" and event.packet.payload.type == 5 for event in told.all(ev.Sent)) is told_so
+
+
 def test_a_redirect_quotes_what_was_to_go_on_and_comes_before_the_question() -> None:
     """Seen in Linux 6.18: ip_forward counts the TTL down before it sends the redirect, and asks for the next hop after it."""
     ops = [*switch(), address("node", "br0", "10.0.0.9/24"), SysctlSet("node", "net.ipv4.ip_forward", 1)]
@@ -283,3 +304,24 @@ def test_a_redirect_quotes_what_was_to_go_on_and_comes_before_the_question() -> 
     assert (redirect.payload.type, redirect.payload.data.ttl) == (5, 63)
     seen = [str(c.frame) for c in captures(told) if (c.netns, c.dev, c.direction) == ("a", "eth0", "in")]
     assert ["redirect" in word for word in seen].index(True) < ["who-has 10.0.0.2" in word for word in seen].index(True), seen
+
+
+@pytest.mark.parametrize(("version", "mtu"), [(4, 576), (4, 1000), (6, 1280), (6, 1400)])
+@pytest.mark.parametrize("tunnel", [False, True])
+def test_pieces_are_routed_on_as_they_came_but_not_into_a_tunnel(version: int, mtu: int, tunnel: bool) -> None:
+    ends = ("10.0.1.2", "10.0.2.2") if version == 4 else ("fd00:1::2", "fd00:2::2")
+    told = trace(build(narrow_pod(version, mtu, tunnel)), "a", udp(*ends, 9, data=b"x" * 2800, df=False))
+    sent, gone = (
+        [len(c.frame.payload) for c in captures(told) if (c.netns, c.dev, c.direction, c.journey) == (at, dev, "out", 0)]
+        for at, dev in (("a", "eth0"), ("n", "tunnel" if tunnel else "eth0"))
+    )
+    most = 1450 if tunnel and version == 4 else 1430 if tunnel else 0
+    assert max(sent) <= mtu and (gone == sent if not tunnel else mtu < max(gone) <= most)
+
+
+@pytest.mark.parametrize(("mtu", "size"), [(468, 468), (575, 575), (577, 576), (1500, 576)])
+def test_an_error_quotes_what_fits_on_its_way(mtu: int, size: int) -> None:
+    network = build([*routed(), LinkSet("r", "to-a", mtu=mtu), LinkSet("a", "eth0", mtu=mtu)])
+    told = trace(network, "a", udp("10.0.1.2", "10.0.2.2", 9, data=b"x" * 1200, ttl=1, df=False))
+    back = [c.frame.payload for c in captures(told) if (c.netns, c.dev, c.direction) == ("r", "to-a", "out")]
+    assert [len(packet) for packet in back if isinstance(packet, Packet)] == [size]

@@ -11,6 +11,7 @@ import pytest
 from k8snetlib.lab.canonical import Canonicaliser, by_interface, canonical, canonical_counters, is_background
 from k8snetlib.lab.readback import Unparsed
 from k8snetlib.linux.events import Capture
+from k8snetlib.linux.fragments import fragment
 from k8snetlib.linux.packet import Arp, Flow, Fragment, Frame, Icmp, Ndp, Packet, Raw, Tcp, Udp, Vxlan, ping, tcp, udp
 from k8snetlib.linux.state import Conntrack
 
@@ -103,6 +104,16 @@ def test_a_tunnel_s_source_port_is_masked_and_what_is_inside_is_brought_into_for
     first, second = form(outer(50000)), form(outer(50001))
     assert first == second
     assert first[0].payload.sport == 0 and first[0].payload.data.frame.payload.payload.sport == 60001
+
+
+def test_the_first_piece_of_a_tunnel_packet_is_brought_into_form_too() -> None:
+    def outer(port: int, word: bytes) -> tuple[Packet, ...]:
+        inside = udp(WEB, DB, 53, sport=4000 + port, id=port, data=word * 250, df=False)
+        return fragment(Packet(NODE, DB, Udp(port, 8472, Vxlan(1, Frame(A, B, inside))), df=False), 468)
+
+    pieces = form(*outer(50000, b"word"))
+    assert len(pieces) == 3 and pieces == form(*outer(50001, b"word")) == form(*pieces)
+    assert all(a != b for a, b in zip(pieces, form(*outer(50000, b"worD")), strict=True))
 
 
 def test_ports_that_nobody_chose_are_named_in_order() -> None:
