@@ -1,7 +1,7 @@
 """The ``k8snet`` command: ``lab``, ``trace``, ``doctor`` and ``build``.
 
-Exit codes: 0 done (for ``trace``: delivered), 1 the answer is no (dropped; something does not work here; notebooks differ), 2 a mistake in what was asked.
-A mistake is one line on standard error, never a traceback.
+Exit codes: 0 done (for ``trace``: delivered), 1 the answer is no (dropped; something does not work here; notebooks differ), 2 a mistake in
+what was asked. A mistake is one line on standard error, never a traceback.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The cluster: manifests in, Pods placed and addressed, a plug-in's ops out, and a network through which packets can be traced.
 
-``Cluster`` is the desired state and what follows from it. Its network is built in
-:mod:`~k8snetlib.kube.parts`, each when a packet first gets there.
+``Cluster`` is the desired state and what follows from it. Its network is built part by part
+(:mod:`~k8snetlib.kube.parts`), each part when a packet first gets there.
 """
 
 from __future__ import annotations
@@ -384,8 +384,9 @@ class Cluster:
         """What happens to the first packet from ``source`` to ``target``: ``cluster.trace("pod/web", "svc/api:80")``.
 
         ``proto`` is tcp, udp, sctp or icmp (default: what the port declares, or icmp without a port where the target declares none); further
-        ``fields`` go to the packet (``sport``, ``ttl``, ``data``…), save ``family`` ("IPv6" where Pods have addresses of both). ``network`` is the state to start from, such as ``after(…)`` an earlier
-        trace; ``now`` is the time in seconds, for what expires; ``chance`` answers what rules leave to chance (default: the first choice).
+        ``fields`` go to the packet (``sport``, ``ttl``, ``data``…), save ``family`` ("IPv6" where Pods have addresses of both). ``network``
+        is the state to start from, such as ``after(…)`` an earlier trace; ``now`` is the time in seconds, for what expires; ``chance``
+        answers what rules leave to chance (default: the first choice).
         """
         at, packet, process = self.packet(source, target, proto, namespace, **fields)
         return trace_packet(network if network is not None else self.network, at, packet, chance, process, now)

@@ -41,7 +41,7 @@ def check_pod(spec: Data, path: Path, claims: Collection[str] = ()) -> None:
             _mounts(each.get("volumeMounts", ()), volumes, (*place, "volumeMounts"))
             _environment(each.get("env", ()), (*place, "env"))
             _resources(each.get("resources", EMPTY), (*place, "resources"))
-            _handlers(each, (*place,), once=field == "initContainers" and each.get("restartPolicy") != "Always")
+            _handlers(each, place, once=field == "initContainers" and each.get("restartPolicy") != "Always")
 
 
 def not_negative(data: Data, fields: Collection[str], path: Path) -> None:

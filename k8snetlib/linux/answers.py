@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from . import forward, link, pmtu
 from .events import Answered
 from .fib import address_on, address_type, lookup, source_for
-from .packet import Fragment, Frame, Icmp, Packet, Skb, Tcp, icmp_name, is_multicast
+from .packet import ERROR_ROOM, Fragment, Frame, Icmp, Packet, Skb, Tcp, icmp_name, is_multicast
 from .state import Route
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0)
         return
     journey = e.new_journey()
     room = pmtu.mtu_of(v, back, "lo" if back.type == "local" else back.dev, packet.src)
-    message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version, min(room, 576))
+    message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version, min(room, ERROR_ROOM))
     error = Packet(src, packet.src, message, df=False, tos=ICMP_TOS if packet.version == 4 else 0)
     e.emit(Answered(v.name, skb.journey, journey, f"{'ICMP' if packet.version == 4 else 'ICMPv6'} {icmp_name(message)}"))
     forward.send(e, v, error, journey, about=skb, muted=True)
@@ -58,6 +58,7 @@ _REJECTS = {
 }  # fmt: skip
 
 
+RESET = "REJECT answers with a TCP reset"
 CHECKED = (1, 6, 17, 58)  # protocols whose checksum REJECT looks at first (nf_reject_verify_csum): ICMP, TCP, UDP, ICMPv6
 
 
@@ -66,7 +67,10 @@ def reject(e: Engine, v: View, skb: Skb, how: str, hook: str) -> None:
     if how == "tcp-reset":
         if type(skb.packet.payload) is Tcp and "R" not in skb.packet.payload.flags:
             _close(v, skb)
-            (_reset_by_port if skb.physin else reset)(e, v, skb, "REJECT answers with a TCP reset", skb)
+            if skb.physin:
+                _reset_by_port(e, v, skb, RESET)
+            else:
+                reset(e, v, skb, RESET, about=skb)
         return
     if type(skb.packet.payload) is Fragment and skb.packet.payload.number in CHECKED:  # the sum of a piece is never right
         return
@@ -86,10 +90,10 @@ def reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuse
     forward.send(e, v, answer, journey, about=about)
 
 
-def _reset_by_port(e: Engine, v: View, skb: Skb, why: str, about: Skb) -> None:
+def _reset_by_port(e: Engine, v: View, skb: Skb, why: str) -> None:
     """The reset of a segment that br_netfilter has had, be it bridged, routed or for this host: out of the port that it came in by, its
-    MAC addresses exchanged, past all rules; nothing where no route leads back (nf_send_reset, nf_send_reset6; ip_sabotage_in leaves it known of what
-    goes up from a bridge that it came in by a port)."""
+    MAC addresses exchanged, past all rules; nothing where no route leads back (nf_send_reset, nf_send_reset6; of what goes up from a
+    bridge, ip_sabotage_in leaves the port known)."""
     back, _ = lookup(v.ns, skb.packet.src)
     if back is not None and back.type in ("unicast", "local"):
         journey, answer = _answer(e, v, skb, why)

@@ -14,7 +14,7 @@ from . import answers, hooks, neighbor, pmtu, redirects, tunnels
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
 from .fib import HERE, address_type, anycasts, is_anycast, lookup, reverse_path, source_for
 from .fragments import fragment, reassemble
-from .packet import Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Redirect, Skb, Udp, is_loopback, is_multicast
+from .packet import LEAST_MTU6, Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Redirect, Skb, Udp, is_loopback, is_multicast
 from .state import Route, Socket
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
 
 
 def _joined(v: View, dev: str, group: IPAddress) -> bool:
-    """Whether the device listens to the group (ip6_mc_input): all nodes, or the solicited-node group of an address that it has or answers for, which ends in
-    the address's last three bytes (RFC 4291 section 2.7.1)."""
+    """Whether the device listens to the group (ip6_mc_input): all nodes, or the solicited-node group of an address that it has or answers
+    for, which ends in the address's last three bytes (RFC 4291 section 2.7.1)."""
     if int(group) >> 24 != SOLICITED:
         return True
     joined = [a.ip for a in v.interface(dev).addresses if a.version == 6] + [ip for name, ip in v.ns.proxied if name == dev]
@@ -342,7 +342,9 @@ def pieces(e: Engine, v: View, skb: Skb, mtu: int) -> tuple[Packet, ...]:
         return (skb.packet,)
     drawn = skb.packet.version == 6 or (skb.packet.is_tunnel and not skb.packet.id)  # ipv6_select_ident, ip_select_ident
     whole = replace(skb.packet, id=e.new_identification()) if drawn else skb.packet
-    longest = min(mtu, skb.frag_max or mtu) if whole.version == 4 else min(mtu, max(skb.frag_max or mtu, 1280))
-    made = fragment(whole, longest, () if v.interface(skb.oif).kind in ("vxlan", "ipip") else skb.pieces)
+    longest = skb.frag_max or mtu
+    if whole.version == 6:
+        longest = max(longest, LEAST_MTU6)
+    made = fragment(whole, min(mtu, longest), () if v.interface(skb.oif).kind in ("vxlan", "ipip") else skb.pieces)
     e.emit(Fragmented(v.name, skb.journey, skb.packet, made, mtu))
     return made

@@ -19,6 +19,8 @@ from .addresses import endpoint, ip_address
 
 IPAddress = Union[IPv4Address, IPv6Address]
 BROADCAST = "ff:ff:ff:ff:ff:ff"
+LEAST_MTU6 = 1280  # bytes that every IPv6 link takes (RFC 8200 section 5)
+ERROR_ROOM = 576  # bytes that an ICMP error has at most (RFC 1812 section 4.3.2.3)
 ETHERTYPE_IPV4, ETHERTYPE_ARP, ETHERTYPE_IPV6 = 0x0800, 0x0806, 0x86DD
 ETHERNET_HEADER, ARP_LENGTH, VXLAN_HEADER, UDP_HEADER, TCP_HEADER = 14, 28, 8, 8, 20
 PROTO_NUMBERS = {"icmp": 1, "ipip": 4, "tcp": 6, "udp": 17, "ipv6": 41, "ipv6-icmp": 58, "sctp": 132}
@@ -105,7 +107,7 @@ class Icmp:
     seq: int = 0
     data: bytes | Packet = b""
     version: int = 4
-    room: int = 576
+    room: int = ERROR_ROOM
 
     @property
     def proto(self) -> str:
@@ -125,8 +127,9 @@ class Icmp:
         return self.type in ((0, 8) if self.version == 4 else (128, 129))
 
     def __len__(self) -> int:
-        # Linux quotes what fits into 576 bytes, or less on a narrower way (net/ipv4/icmp.c), or 1280 in IPv6 (net/ipv6/icmp.c), outer header included.
-        room = self.room - 20 - 8 if self.version == 4 else 1280 - 40 - 8
+        # What Linux quotes has to fit with all headers into 576 bytes, or fewer on a narrower way (net/ipv4/icmp.c); in IPv6 into what every
+        # link takes (net/ipv6/icmp.c).
+        room = self.room - 20 - 8 if self.version == 4 else LEAST_MTU6 - 40 - 8
         return 8 + (min(len(self.data), room) if self.is_error else len(self.data))
 
 
@@ -171,7 +174,7 @@ class Redirect:
     @property
     def quoted(self) -> int:
         """Bytes of the packet that are quoted (ndisc_send_redirect)."""
-        room = 1280 - 40 - 40 - (8 if self.lladdr else 0)
+        room = LEAST_MTU6 - 40 - 40 - (8 if self.lladdr else 0)
         return max((min(room, len(self.data) + 8) & ~7) - 8, 0)
 
     def __len__(self) -> int:

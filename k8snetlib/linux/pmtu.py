@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from .fib import lookup
 from .fragments import with_transport
-from .packet import IPAddress, Packet, Skb
+from .packet import LEAST_MTU6, IPAddress, Packet, Skb
 from .state import Route
 
 if TYPE_CHECKING:
     from .engine import View
 
-MIN_PATH_MTU = {4: 552, 6: 1280}  # bytes: net.ipv4.route.min_pmtu, and what every IPv6 link takes
+MIN_PATH_MTU = {4: 552, 6: LEAST_MTU6}  # bytes: net.ipv4.route.min_pmtu, and what every IPv6 link takes
 
 
 def mtu_of(v: View, route: Route, dev: str, dst: IPAddress | None) -> int:

@@ -1,4 +1,7 @@
-"""The targets of iptables rules: verdicts, jumps, marks of packets and connections, REJECT and NAT, as values that print themselves as ``iptables-save`` does."""
+"""The targets of iptables rules: verdicts, jumps, marks of packets and connections, REJECT and NAT.
+
+They are values that print themselves as ``iptables-save`` does.
+"""
 
 from __future__ import annotations
 

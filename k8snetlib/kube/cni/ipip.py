@@ -1,7 +1,8 @@
 """Calico's IPIP: a packet for another node's Pod goes inside another IPv4 packet, from node to node. 20 bytes, no ports, no MAC address inside.
 
-As Calico v3.30 does it (from v3.33 on Felix writes these routes, as it does VXLAN's): BIRD learns them as in ``bgp`` and gives them the tunnel device tunl0, whose far end is each route's next hop: so the routing table alone
-knows the way, and nothing corresponds to VXLAN's FDB. ``CrossSubnet`` takes the tunnel only towards nodes on another segment.
+As Calico v3.30 does it (from v3.33 on Felix writes these routes, as it does VXLAN's): BIRD learns them as in ``bgp`` and gives them the
+tunnel device tunl0, whose far end is each route's next hop: so the routing table alone knows the way, and nothing corresponds to VXLAN's
+FDB. ``CrossSubnet`` takes the tunnel only towards nodes on another segment.
 IPv6 has no IPIP in Calico (IPPool ``ipipMode`` is for IPv4 pools): there, routes are plain.
 """
 
