@@ -284,11 +284,15 @@ def _tables(namespace: NetNS) -> object:
 
 
 def build(ops: Iterable[Op], network: Network | None = None, only: frozenset[str] | None = None) -> Network:
-    """The network after these ops, in order. O(n) in the ops. ModelError, naming the op's command, when one cannot be done."""
+    """The network after these ops, in order. O(n) in the ops. ModelError, naming the op's command, when one cannot be done, or for what is no op."""
     draft = Draft(network if network is not None else Network(), only)
     for op in ops:
         try:
             op.apply(draft)
         except ModelError as error:
             raise ModelError(f"{op.command()}: {error}") from None
+        except (AttributeError, TypeError):
+            if isinstance(op, type) or not hasattr(op, "apply"):
+                raise ModelError(f'{op!r} is no op: one looks like LinkSet("node-a", "eth0", up=True)') from None
+            raise
     return draft.freeze()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -134,6 +135,7 @@ def lab() -> Iterator[Row]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__).parse_args()
     print(f"Python {sys.version.split()[0]} on {sys.platform}")
     for group in (start_up, traces, large, plugins.large, proxies.modes, bgp.tables, edge.rows, drawing, widgets, lab):
         try:

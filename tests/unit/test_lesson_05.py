@@ -309,6 +309,7 @@ def test_a_hint_fits_the_mistake(seed):
     assert "DNS server itself" in said and answer not in said
     selector = right_selector(case)
     assert "connection refused" in refusal("05.3", selector={"app": "x"}, target_port="admin", case=case)
+    assert "labels are text" in refusal("05.3", selector={"tier": 5}, target_port="admin", case=case)
     assert "Does the port exist" in refusal("05.3", selector=selector, target_port="adm", case=case)
     assert "same name" in refusal("05.3", selector=selector, target_port=ex05._admin(ex05.cluster(case), ex05.wanted(case)[0]), case=case)
     assert "another port" in refusal("05.3", selector=selector, target_port="http", case=case)

@@ -44,3 +44,21 @@ def test_text_that_is_no_address_is_a_mistake_with_a_place(made, says):
     with pytest.raises(ModelError) as error:
         made()
     assert str(error.value).startswith(says)
+
+
+@pytest.mark.parametrize("given", [ops.LinkSet, "ip link set eth0 up", None])
+def test_what_is_no_op_is_a_mistake(given):
+    with pytest.raises(ModelError, match="is no op"):
+        ops.build([ops.NetnsAdd("a"), given])
+
+
+def test_an_op_of_ones_own_may_fail_as_it_likes():
+    class Odd:
+        def apply(self, draft):
+            return len(None)
+
+        def command(self):
+            return "odd"
+
+    with pytest.raises(TypeError, match="has no len"):
+        ops.build([Odd()])
