@@ -40,6 +40,8 @@ FEATURES = MappingProxyType(
         "ip6tables": "ip6tables",
         "nft": "nftables",
         "conntrack": "connection tracking",
+        "ipset": "ipsets",
+        "ipvs": "IPVS",
         "bird": "BIRD 2, which speaks BGP",
         "nginx": "nginx, which routes HTTP",
         "haproxy": "HAProxy, which routes HTTP",
@@ -54,6 +56,8 @@ TOOLS = MappingProxyType(  # and the packages that they come with
         "iptables-restore": "iptables",
         "ip6tables-restore": "iptables",
         "nft": "nftables",
+        "ipset": "ipset",
+        "ipvsadm": "ipvsadm",
         "bird": "bird2",
         "nginx": "nginx",
         "haproxy": "haproxy",
@@ -91,7 +95,9 @@ TEXT = {
     "refused": "{feature} ({words})",
     "and": " and ",
 }
-MODULES = MappingProxyType({name: name for name in ("veth", "bridge", "vxlan", "ipip", "dummy", "br_netfilter")})
+MODULES = MappingProxyType(
+    {name: name for name in ("veth", "bridge", "vxlan", "ipip", "dummy", "br_netfilter")} | {"ipset": "ip_set", "ipvs": "ip_vs"}
+)
 
 
 @value
@@ -213,6 +219,8 @@ def _missing(found: Facts, name: str) -> str:
         "iptables": "iptables-restore",
         "ip6tables": "ip6tables-restore",
         "nft": "nft",
+        "ipset": "ipset",
+        "ipvs": "ipvsadm",
         "bird": "bird",
         "nginx": "nginx",
         "haproxy": "haproxy",
@@ -229,7 +237,10 @@ def _missing(found: Facts, name: str) -> str:
 
 
 def _no_module(words: str) -> bool:
-    return any(sign in words for sign in ("Unknown device type", "not supported", "No such file or directory"))
+    return any(
+        sign in words
+        for sign in ("Unknown device type", "not supported", "No such file or directory", "Can't initialize ipvs", "not found in directory")
+    )
 
 
 def _version(release: str) -> tuple[int, ...]:

@@ -17,7 +17,8 @@ from ..value import value
 from .canonical import UNKNOWN_JOURNEY
 from .lower import PROTOS, SCOPES, TABLES, TYPES
 
-# Devices that some tunnel modules add to every new namespace, down and without address (net.core.fb_tunnels_only_for_init_net)
+# Devices that some tunnel modules add to every new namespace, down and without address (net.core.fb_tunnels_only_for_init_net): told of
+# only where somebody has put them to use
 FALLBACK_DEVICES = frozenset({"tunl0", "gre0", "gretap0", "erspan0", "sit0", "ip6tnl0", "ip6gre0", "ip_vti0", "ip6_vti0"})
 NEIGH_STATES = MappingProxyType(
     {0x01: "INCOMPLETE", 0x02: "REACHABLE", 0x04: "STALE", 0x08: "DELAY", 0x10: "PROBE", 0x20: "FAILED", 0x40: "NOARP", 0x80: "PERMANENT"}
@@ -46,7 +47,8 @@ class Unparsed:
 def netns(name: str, raw: Mapping, sockets: Iterable[Socket] = (), connections: Iterable[Conntrack] = ()) -> NetNS:
     """A namespace as the kernel has it. Left out: the local table, multicast, and what else the kernel keeps for itself."""
     by_index = {link["index"]: link["name"] for link in raw["links"]}
-    links = [link for link in raw["links"] if link["name"] not in FALLBACK_DEVICES]
+    used = {link["name"] for link in raw["links"] if link["up"]} | {dev for dev, *_ in raw["addresses"]}
+    links = [link for link in raw["links"] if link["name"] not in FALLBACK_DEVICES - used]
     interfaces = {link["name"]: _interface(link, by_index, raw["addresses"]) for link in links}
     neighbors = [entry for entry in map(_neighbor, raw["neighbors"]) if entry is not None]
     fdb = [entry for entry in map(_fdb, raw["fdb"]) if entry is not None]
@@ -69,13 +71,14 @@ def _interface(link: Mapping, by_index: Mapping[int, str], addresses: Iterable[t
     if link["kind"] == "vxlan":
         v = link["vxlan"]
         vxlan = VxlanConfig(v["vni"], ip_address(v["local"]), by_index[v["link"]], v["port"], v["learning"])
-    ipip = None
+    ipip, mac = None, link["mac"]
     if link["kind"] == "ipip":
         ends = (ip_address(end) for end in link["ipip"])
         ipip = IpipConfig(*(None if end.is_unspecified else end for end in ends))
+        mac = link["ipip"][0]  # four bytes, of which a reader of MAC addresses makes six
     own = tuple(ip_interface(f"{address}/{prefix}") for dev, address, prefix in addresses if dev == link["name"])
     return Interface(
-        link["name"], link["kind"], link["mac"], link["mtu"], link["up"], own, link["peer"], by_index.get(link["master"]),
+        link["name"], link["kind"], mac, link["mtu"], link["up"], own, link["peer"], by_index.get(link["master"]),
         hairpin=link["hairpin"], isolated=link["isolated"], learning=link["learning"], vxlan=vxlan, ipip=ipip, index=link["index"],
         proxy_arp=link["proxy_arp"],
     )  # fmt: skip

@@ -42,6 +42,8 @@ def trials() -> dict[str, list[Request]]:
         "ip6tables": run("ip6tables-restore", _NAT),
         "nft": run("nft", _NFT, "-f", "-"),
         "conntrack": [("conntrack", {"netns": "one"})],
+        "ipset": run("ipset", "create k8snet hash:ip,port\n", "restore"),
+        "ipvs": run("ipvsadm", "-A -t 192.0.2.1:80 -s rr\n", "-R"),
         "nginx": run("nginx", "", "-v"),
         "haproxy": run("haproxy", "", "-v"),
         "bird": [

@@ -10,8 +10,10 @@ from k8snetlib.kube.cast import shop
 from k8snetlib.kube.cni import CNIS
 from k8snetlib.kube.faults import faults
 from k8snetlib.lab import Lab
+from k8snetlib.linux.draft import build
 from k8snetlib.linux.engine import after, captures, trace
 from k8snetlib.linux.wire import from_bytes, to_bytes
+from tests.kernel.fallback import as_in_namespaces
 from tests.kernel.test_model_and_kernel import Side, difference
 
 pytestmark = pytest.mark.kernel
@@ -30,7 +32,7 @@ def test_a_fault_does_the_same_to_both(cni: str, family: str, name: str) -> None
     """A small packet and a full one: the same frames on every interface, the answers to them among these."""
     cluster = shop(cni, families=(family,))
     fault = faults(cluster, "pod/web", TARGET)[name]
-    network = fault.network(cluster.network)
+    network = fault.network(build(as_in_namespaces(cluster.ops())))
     with Lab([*cluster.ops(), *fault.ops], answer=False) as lab:
         with lab.capture():
             pass

@@ -29,6 +29,7 @@ from k8snetlib.linux.packet import Flow, Packet, ping, tcp, udp
 from k8snetlib.linux.state import Conntrack, Network
 from k8snetlib.linux.wire import VXLAN_PORTS, from_bytes, to_bytes
 from tests.kernel.chatter import unless_it_spoke
+from tests.kernel.fallback import as_in_namespaces
 from tests.kernel.silence import Silence
 
 pytestmark = pytest.mark.kernel
@@ -240,7 +241,8 @@ def check(case: Case) -> None:
     cluster = cluster_of(case)
     operations = list(cluster.ops())
     extra = rule_ops(case, cluster)
-    network = o.build(extra, cluster.network)
+    here = list(as_in_namespaces(operations))
+    network = o.build(extra, cluster.network if here == operations else o.build(here))
     network = network.with_({name: network[name] for name in network})
     labs, tries = [], []
 

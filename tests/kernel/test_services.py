@@ -242,3 +242,9 @@ def test_services_agree_in_a_vpc(seed: int) -> None:
     case = draw(seed)
     text = case.text.replace("labels: {topology", "labels: {node.kubernetes.io/instance-type: t3.nano, topology")
     check(replace(case, text=text, cni="vpc"))
+
+
+@pytest.mark.needs("ipvs", "ipset", "dummy")
+@pytest.mark.parametrize("seed", range(3000, 3000 + int(os.environ.get("K8SNET_PLUGIN_SEEDS", "6"))))
+def test_services_agree_by_ipvs(seed: int) -> None:
+    check(replace(draw(seed), mode="ipvs"))

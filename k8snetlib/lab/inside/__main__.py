@@ -39,9 +39,17 @@ def checked(stage: str, result: int) -> None:
 
 
 def new_namespaces() -> None:
-    """Enter a new user namespace as its root, and beside it new mount, pid (for children) and network namespaces."""
+    """Enter a new user namespace as its root, and beside it new mount, pid (for children) and network namespaces.
+
+    With ``K8SNET_LAB_USERNS=0`` there is no new user namespace, which takes root, and belongs into a machine that is thrown away: a kernel
+    such as 6.1 lets nobody set up IPVS from within one (GENL_ADMIN_PERM in ip_vs_ctl.c).
+    """
     uid, gid = os.geteuid(), os.getegid()
-    checked("unshare", libc.unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET))
+    others = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET
+    if os.environ.get("K8SNET_LAB_USERNS") == "0":
+        checked("unshare", libc.unshare(others))
+        return
+    checked("unshare", libc.unshare(CLONE_NEWUSER | others))
     # user_namespaces(7): without privilege outside, gid_map can be written only once setgroups(2) is denied
     for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
         try:
