@@ -59,9 +59,7 @@ class View:
         self._ct: CtTable | None = None
         self._ipvs = None
         self.serves = ns.ipvs is not None
-        self.tracked = {version: ruleset.tracks for version, ruleset in ns.rulesets.items()} | (
-            dict.fromkeys((4, 6), True) if self.serves else {}
-        )
+        self.tracked = {version: ruleset.tracks for version, ruleset in ns.rulesets.items()}
         if ns.nftables is not None:
             self.tracked = {version: self.tracked.get(version, False) or ns.nftables.tracks(version) for version in (4, 6)}
             self.used: dict[tuple[str, str, str, str], tuple[float, float]] = {}

@@ -42,21 +42,21 @@ def run_hook(e: Engine, v: View, hook: str, skb: Skb) -> bool:
         if v.serves and name == BEHIND_IPVS.get(hook) and not _ipvs(e, v, hook, skb):
             return False
         table = tables.get(name)
+        if table is None:
+            continue
         if name == "nat":
-            if tracks and not _nat(e, v, hook, skb, () if table is None else (("xtables", name, table),)):
+            if tracks and not _nat(e, v, hook, skb, (("xtables", name, table),)):
                 return False
-        elif table is not None:
+        else:
             verdict = walk(table, hook, skb, v)
             if not isinstance(verdict, Verdict) or verdict.name != "ACCEPT":
                 _refuse(e, v, hook, skb, ("xtables", name), verdict)
                 return False
-        if name == "raw" and table is not None and tracks and hook in FIRST:
+        if name == "raw" and tracks and hook in FIRST:
             _track(e, v, skb)
     if v.serves and hook == "FORWARD" and not _ipvs(e, v, hook, skb):
         return False
-    if tracks and hook in LAST:
-        _confirm(v, skb)
-    return True
+    return not (tracks and hook in LAST) or _confirm(e, v, skb)
 
 
 def _ipvs(e: Engine, v: View, hook: str, skb: Skb) -> bool:
@@ -92,9 +92,7 @@ def _run_merged(e: Engine, v: View, hook: str, skb: Skb) -> bool:
             if not isinstance(verdict, Verdict) or verdict.name != "ACCEPT":
                 _refuse(e, v, hook, skb, step, verdict)
                 return False
-    if tracks and hook in LAST:
-        _confirm(v, skb)
-    return True
+    return not (tracks and hook in LAST) or _confirm(e, v, skb)
 
 
 def _ask(step: tuple, hook: str, skb: Skb, v: View) -> object:
@@ -246,10 +244,14 @@ def _wanted(v: View, hook: str, skb: Skb, target: Nat):
     return target.address, port
 
 
-def _confirm(v: View, skb: Skb) -> None:
-    """Put a new connection into the table (nf_conntrack_confirm)."""
+def _confirm(e: Engine, v: View, skb: Skb) -> bool:
+    """Put a new connection into the table (nf_conntrack_confirm); False if another one has its place, which takes IPVS without NAT."""
     ct = skb.ct
     if ct is not None and not ct.confirmed and skb.ctdir == conntrack.ORIGINAL:
+        if v.ct.taken(ct.reply):
+            e.emit(Dropped(v.name, skb.journey, "NETFILTER_DROP", "conntrack: another connection waits for the same answer", skb.packet))
+            return False
         ct.confirmed = True
         v.ct.add(ct)
         v.learn_connection(skb.journey, ct)
+    return True

@@ -1,7 +1,7 @@
 """IPVS: virtual servers, their real servers, and the schedulers that pick one for each new connection.
 
-Follows net/netfilter/ipvs of Linux 6.18: ip_vs_ctl.c, and ip_vs_rr.c, _wrr.c, _lc.c, _wlc.c, _sh.c, _dh.c, _sed.c, _nq.c. Written from
-the sources and unverified: no kernel with IPVS was at hand to compare with.
+Follows net/netfilter/ipvs of Linux 6.18: ip_vs_ctl.c, and ip_vs_rr.c, _wrr.c, _lc.c, _wlc.c, _sh.c, _dh.c, _sed.c, _nq.c. Held
+against Linux 6.1 as User-Mode Linux: few kernels have IPVS, and 6.1 lets root alone set it up.
 
 A scheduler is ``pick(server, mark, load, packet) -> (real server or None, new mark)``: ``mark`` is its place in the round, and
 ``load(real)`` gives (active, inactive) connections. State changes through ops alone.
@@ -9,7 +9,7 @@ A scheduler is ``pick(server, mark, load, packet) -> (real server or None, new m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from math import gcd
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from .packet import IPAddress, Packet
 
 GOLDEN_RATIO_32 = 0x61C88647
 TABLE_BITS = 8  # IP_VS_SH_TAB_BITS, IP_VS_DH_TAB_BITS
+ACTIVE = ("ESTABLISHED", "SYN_SENT", "SYN_RECV", "SYNACK")
 FLAGS = {"tcp": "-t", "udp": "-u", "sctp": "--sctp-service"}
 
 
@@ -70,10 +71,14 @@ class VirtualServer:
         return self.real[::-1]
 
     def __str__(self) -> str:
-        """As ``ipvsadm -S -n`` prints it."""
+        """As ``ipvsadm -S -n`` prints it: the real servers by address, whatever the kernel's order is."""
+        return "\n".join(self.lines(sorted(self.real, key=_place)))
+
+    def lines(self, real: Iterable[RealServer]) -> Iterator[str]:
+        """What ``ipvsadm -R`` takes to make it, with real servers in this order."""
         flag = FLAGS[self.key.proto]
-        lines = [f"-A {flag} {self.key} -s {self.scheduler}" + (f" -p {self.timeout}" if self.timeout else "")]
-        return "\n".join(lines + [f"-a {flag} {self.key} -r {each} -m -w {each.weight}" for each in sorted(self.real, key=_place)])
+        yield f"-A {flag} {self.key} -s {self.scheduler}" + (f" -p {self.timeout}" if self.timeout else "")
+        yield from (f"-a {flag} {self.key} -r {each} -m -w {each.weight}" for each in real)
 
 
 def _place(each: RealServer) -> tuple:
@@ -84,7 +89,8 @@ def _place(each: RealServer) -> tuple:
 class IpvsConn:
     """A connection that IPVS has given to a real server; ``client_port`` 0 is a template, which persistence makes.
 
-    ``state`` is TCP's (SYN_RECV, ESTABLISHED …) or UDP, SCTP, TEMPLATE; ``expires`` is a time in seconds.
+    ``state`` is TCP's (SYN_RECV, ESTABLISHED …) or UDP, SCTP; a template's is NONE, and ASSURED once a connection of that client was
+    established, or answered in UDP (ip_vs_control_assure_ct). ``expires`` is a time in seconds.
     """
 
     server: ServerKey
@@ -100,15 +106,18 @@ class IpvsConn:
         return self.server, self.client, self.client_port
 
     @property
+    def template(self) -> bool:
+        return not self.client_port
+
+    @property
     def active(self) -> bool:
-        """Whether it counts as ActiveConn: established TCP (and SCTP) alone; anything else is InActConn."""
-        return self.state == "ESTABLISHED"
+        """Whether it counts as ActiveConn: TCP that is established or opening (tcp_state_active_table); anything else is InActConn."""
+        return self.state in ACTIVE
 
     def __str__(self) -> str:
         """As ``ipvsadm -Lnc`` prints it, without the time that is left."""
         ends = (endpoint(self.client, self.client_port), str(self.server), endpoint(self.real, self.real_port))
-        state = "NONE" if self.state == "TEMPLATE" else self.state
-        return f"{self.server.proto.upper():<3} {state:<11} {' '.join(f'{end:<18}' for end in ends).rstrip()}"
+        return f"{self.server.proto.upper():<3} {self.state:<11} {' '.join(f'{end:<18}' for end in ends).rstrip()}"
 
 
 @value
@@ -144,7 +153,7 @@ def loads(key: ServerKey, conns: Iterable[IpvsConn], now: float) -> dict[tuple[I
     """(active, inactive) connections by real server, of those that have not expired."""
     found: dict[tuple[IPAddress, int], tuple[int, int]] = {}
     for conn in conns:
-        if conn.server == key and conn.state != "TEMPLATE" and conn.expires >= now:
+        if conn.server == key and not conn.template and conn.expires >= now:
             active, inactive = found.get((conn.real, conn.real_port), (0, 0))
             found[conn.real, conn.real_port] = (active + conn.active, inactive + (not conn.active))
     return found
@@ -198,6 +207,23 @@ def _first_round(server: VirtualServer) -> int:
         elif step > 1:
             wanted = wanted // step * step + 1
     return wanted
+
+
+def round_after(old: VirtualServer, new: VirtualServer, mark: Mark) -> Mark:
+    """Where a scheduler goes on when real servers were added, changed or taken away.
+
+    rr: behind the one before the server that is gone (ip_vs_rr_del_dest). wrr: at the head of the list, with a weight that the new servers
+    can ask for (ip_vs_wrr_dest_changed).
+    """
+    if new.scheduler == "wrr":
+        wanted = mark[1] if mark else _first_round(old)
+        step, heaviest = _steps(new.destinations)
+        return None, heaviest if wanted > heaviest or not wanted else wanted // step * step + 1 if step > 1 else wanted
+    places = [(each.address, each.port) for each in old.destinations]
+    if not mark or mark[0] not in places or any((each.address, each.port) == mark[0] for each in new.real):
+        return mark
+    before = places[: places.index(mark[0])]
+    return (before[-1] if before else None, *mark[1:])
 
 
 def _least(cost: Callable[[RealServer, Load], int], weighted: bool, idle_first: bool = False):

@@ -1,6 +1,6 @@
 """What IPVS does to packets: at LOCAL_IN it stands behind the filter table, at LOCAL_OUT behind destination NAT, at FORWARD for replies.
 
-Follows ip_vs_core.c, ip_vs_conn.c, ip_vs_xmit.c (NAT) and ip_vs_nfct.c. Unverified, as ``ipvs`` is. A request for a virtual server is given
+Follows ip_vs_core.c, ip_vs_conn.c, ip_vs_xmit.c (NAT) and ip_vs_nfct.c. A request for a virtual server is given
 to a real one, rewritten, routed anew and sent through LOCAL_OUT and POSTROUTING, where it may be masqueraded; a packet that has been
 handled once passes by. Conntrack is told of the new address if net.ipv4.vs.conntrack is 1, and forgets the packet if it is 0.
 """
@@ -16,7 +16,7 @@ from .events import Dropped, Learned, Rewritten, Scheduled
 from .fib import lookup
 from .ipvs import SCHEDULERS, IpvsConn, RealServer, ServerKey, VirtualServer, loads
 from .ops_ipvs import IpvsConnDel, IpvsConnSet, IpvsMarkSet
-from .packet import Icmp, IPAddress, Packet, Skb, Tcp, with_ports
+from .packet import Icmp, IPAddress, Packet, Skb, Tcp, Udp, with_ports
 
 if TYPE_CHECKING:
     from .engine import Engine, View
@@ -54,7 +54,7 @@ class IpvsTable:
         frozen = view.ns.ipvs
         self.view, self.servers = view, frozen.servers
         self.conns, self.marks = dict(frozen.conns), dict(frozen.marks)
-        self.replies = {_reply_key(conn): conn for conn in frozen.conns.values() if conn.state != "TEMPLATE"}
+        self.replies = {_reply_key(conn): conn for conn in frozen.conns.values() if not conn.template}
 
     @property
     def now(self) -> float:
@@ -87,7 +87,7 @@ class IpvsTable:
 
     def learn(self, journey: int, conn: IpvsConn) -> None:
         self.conns[conn.key] = conn
-        if conn.state != "TEMPLATE":
+        if not conn.template:
             self.replies[_reply_key(conn)] = conn
         self.view.engine.emit(Learned(self.view.name, journey, IpvsConnSet(self.view.name, conn)))
 
@@ -131,7 +131,7 @@ def _answer(e: Engine, v: View, skb: Skb, conn: IpvsConn) -> None:
     """A real server's packet gets the virtual server's address as its source (handle_response)."""
     new = with_ports(skb.packet, src=conn.server.address, sport=conn.server.port)
     e.emit(Rewritten(v.name, skb.journey, "un-IPVS", skb.packet, new))
-    v.ipvs.learn(skb.journey, _moved(conn, "out", skb.packet, e.now))
+    _move(v.ipvs, skb, conn, "out")
     skb.packet, skb.ipvs = new, True
     if not v.ns.sysctl("net.ipv4.vs.conntrack"):
         skb.ct, skb.ctstate = None, "UNTRACKED"
@@ -156,14 +156,17 @@ def _error(e: Engine, v: View, hook: str, skb: Skb, quoted: Packet) -> bool:
     return _send(e, v, hook, skb, conn, replace(old, dst=conn.real, payload=replace(old.payload, data=inner)))
 
 
-def _moved(conn: IpvsConn, way: str, packet: Packet, now: float) -> IpvsConn:
-    """The connection after this packet: its state, and its time begun anew."""
-    state = conn.state
-    if type(packet.payload) is Tcp:
-        flags = packet.payload.flags
-        kind = next((kind for flag, kind in (("R", "RST"), ("S", "SYN"), ("F", "FIN"), ("A", "ACK")) if flag in flags), None)
+def _move(table: IpvsTable, skb: Skb, conn: IpvsConn, way: str) -> None:
+    """The connection after this packet: its state, and its time begun anew; what persistence remembers is assured with it."""
+    state, payload = conn.state, skb.packet.payload
+    if type(payload) is Tcp:
+        kind = next((kind for flag, kind in (("R", "RST"), ("S", "SYN"), ("F", "FIN"), ("A", "ACK")) if flag in payload.flags), None)
         state = TRANSITIONS[way, kind, state] if kind else state
-    return replace(conn, state=state, expires=now + TIMEOUTS[state])
+    table.learn(skb.journey, replace(conn, state=state, expires=table.now + TIMEOUTS[state]))
+    template = table.conns.get((conn.server, conn.client, 0))
+    assures = state == "ESTABLISHED" != conn.state if type(payload) is not Udp else way == "out"
+    if assures and template is not None and template.state != "ASSURED":
+        table.learn(skb.journey, replace(template, state="ASSURED"))
 
 
 def _request(e: Engine, v: View, hook: str, skb: Skb) -> bool:
@@ -186,7 +189,7 @@ def _request(e: Engine, v: View, hook: str, skb: Skb) -> bool:
         conn = _schedule(e, v, hook, skb)
         if not isinstance(conn, IpvsConn):
             return conn
-    table.learn(skb.journey, _moved(conn, "in", packet, e.now))
+    _move(table, skb, conn, "in")
     return _send(e, v, hook, skb, conn)
 
 
@@ -227,8 +230,8 @@ def _persistent(table: IpvsTable, skb: Skb, server: VirtualServer) -> tuple[Real
     if real is None or quiescent:
         real, why = table.pick(skb.journey, server, skb.packet), server.scheduler
     if real is not None:
-        expires = table.now + server.timeout
-        table.learn(skb.journey, IpvsConn(server.key, client, 0, real.address, real.port, "TEMPLATE", expires))
+        state = found.state if why == "persistent" else "NONE"
+        table.learn(skb.journey, IpvsConn(server.key, client, 0, real.address, real.port, state, table.now + server.timeout))
     return real, why
 
 

@@ -1,4 +1,4 @@
-"""The ``ipvs`` match of iptables: whether IPVS has handled a packet, and for which server (xt_ipvs.c). Unverified, as ``ipvs`` is."""
+"""The ``ipvs`` match of iptables: whether IPVS has handled a packet, and for which server (xt_ipvs.c)."""
 
 from __future__ import annotations
 

@@ -78,10 +78,10 @@ class Ruleset:
         return Ruleset(MappingProxyType({**self.tables, **added}), self.version)
 
     def stops(self, hook: str) -> Sequence[str]:
-        """The tables at a hook that a packet can meet here: those that there are, and nat, where connections are translated without one."""
+        """The tables that a packet meets at a hook, in order."""
         found = self.cache.get(hook)
         if found is None:
-            found = self.cache[hook] = tuple(name for name in ORDER[hook] if name in self.tables or name == "nat")
+            found = self.cache[hook] = tuple(name for name in ORDER[hook] if name in self.tables)
         return found
 
     @property

@@ -119,8 +119,9 @@ def _plan(namespace, version: int, hook: str) -> tuple[tuple, ...]:
             order = -registered.get(("nft", table.family, table.name, chain.name), -1)
             place = lookups if chain.hook.type == "nat" else steps
             place.append(((chain.hook.priority, order), (NFT, table, chain)))
-    if hook != "FORWARD":
-        first = min((registered.get(owner, 0) for owner in _nat_owners(namespace, version)), default=0)
+    owners = _nat_owners(namespace, version)
+    if owners and hook != "FORWARD":
+        first = min(registered.get(owner, 0) for owner in owners)
         steps.append(((nat, -first), (NAT, tuple(step for _, step in sorted(lookups, key=lambda pair: pair[0])))))
     return tuple(step for _, step in sorted(steps, key=lambda pair: pair[0]))
 

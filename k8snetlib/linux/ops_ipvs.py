@@ -8,7 +8,7 @@ from types import MappingProxyType
 from ..errors import ModelError
 from ..value import replace, value
 from .draft import Draft
-from .ipvs import FLAGS, Ipvs, IpvsConn, RealServer, ServerKey, VirtualServer, added
+from .ipvs import FLAGS, Ipvs, IpvsConn, RealServer, ServerKey, VirtualServer, added, round_after
 
 
 @value
@@ -40,7 +40,8 @@ class IpvsRestore:
         _change(draft, self.netns, "servers", lambda old: added(old, self.servers))
 
     def text(self) -> str:
-        return "\n".join(map(str, self.servers))
+        """The real servers in the order in which they are added, by which schedulers go."""
+        return "\n".join(line for server in self.servers for line in server.lines(server.real))
 
     def command(self) -> str:
         return f"ip netns exec {self.netns} ipvsadm -R <<'EOF'\n{self.text()}\nEOF"
@@ -60,7 +61,7 @@ class RealServerSet:
         old = _server(draft, self.netns, self.server)
         place = next((i for i, each in enumerate(old.real) if _same(each, self.real)), None)
         new = (*old.real, self.real) if place is None else (*old.real[:place], self.real, *old.real[place + 1 :])
-        _put(draft, self.netns, replace(old, real=new))
+        _put(draft, self.netns, old, replace(old, real=new))
 
     def words(self) -> str:
         return f"{FLAGS[self.server.proto]} {self.server} -r {self.real} -m -w {self.real.weight}"
@@ -85,12 +86,7 @@ class RealServerDel:
         rest = tuple(each for each in old.real if not _same(each, self.real))
         if len(rest) == len(old.real):
             raise ModelError(f"ipvsadm: no such destination {self.real} of {self.server}")
-        mark = draft.ns(self.netns).ipvs.marks.get(self.server)
-        if mark and mark[0] == (self.real.address, self.real.port):  # the round goes on behind the one before it (ip_vs_rr_del_dest)
-            before = old.destinations[: next(i for i, each in enumerate(old.destinations) if _same(each, self.real))]
-            last = (before[-1].address, before[-1].port) if before else None
-            _change(draft, self.netns, "marks", lambda old: {**old, self.server: (last, *mark[1:])})
-        _put(draft, self.netns, replace(old, real=rest))
+        _put(draft, self.netns, old, replace(old, real=rest))
 
     def words(self) -> str:
         return f"{FLAGS[self.server.proto]} {self.server} -r {self.real}"
@@ -110,8 +106,12 @@ def _server(draft: Draft, netns: str, key: ServerKey) -> VirtualServer:
         raise ModelError(f"ipvsadm: no such service {key}") from None
 
 
-def _put(draft: Draft, netns: str, server: VirtualServer) -> None:
-    _change(draft, netns, "servers", lambda old: {**old, server.key: server})
+def _put(draft: Draft, netns: str, old: VirtualServer, new: VirtualServer) -> None:
+    before = draft.ns(netns).ipvs.marks.get(new.key, ())
+    mark = round_after(old, new, before)
+    if mark != before:
+        _change(draft, netns, "marks", lambda old: {**old, new.key: mark})
+    _change(draft, netns, "servers", lambda old: {**old, new.key: new})
 
 
 def _change(draft: Draft, netns: str, part: str, change: Callable[[Mapping], dict]) -> None:

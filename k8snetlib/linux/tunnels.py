@@ -1,7 +1,7 @@
 """Tunnel ends: what a VXLAN and an IPIP device do with a frame.
 
-Follows drivers/net/vxlan/vxlan_core.c, net/ipv4/ip_tunnel.c, ipip.c and tunnel4.c. VXLAN is held against the kernel; IPIP is unverified:
-no kernel that the tests ran on had the device (where one has, they run).
+Follows drivers/net/vxlan/vxlan_core.c, net/ipv4/ip_tunnel.c, ipip.c and tunnel4.c. Held against real kernels; IPIP, which many a
+kernel lacks, against User-Mode Linux.
 """
 
 from __future__ import annotations

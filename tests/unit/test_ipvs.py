@@ -90,6 +90,9 @@ def test_hashes() -> None:
     assert set(picks(server("sh", *weighted(1, 0)), 40, sources=sources[:40])) == {"A", "-"}  # no other is looked for
 
 
+TRACKS = RulesRestore("r", "*nat\n-A POSTROUTING -p sctp -j MASQUERADE\nCOMMIT")  # a rule for which conntrack is at work
+
+
 def through(*ops, scheduler: str = "rr", timeout: int = 0, real: Sequence[RealServer] = (A,), conntrack: int = 1):
     """a → r, which has the virtual server's address, → b with the real servers' ones."""
     more = [AddrAdd("b", "eth0", ip_interface(f"{each.address}/24")) for each in real if each not in (A, NOBODY)]
@@ -101,7 +104,7 @@ def through(*ops, scheduler: str = "rr", timeout: int = 0, real: Sequence[RealSe
 
 
 def test_a_request_and_its_reply() -> None:
-    told = trace(through(), "a", tcp("10.0.1.2", VIP, 80))
+    told = trace(through(TRACKS), "a", tcp("10.0.1.2", VIP, 80))
     assert told.delivered and told.end.netns == "b" and told.end.packet.dst == A.address and told.end.packet.ttl == 63
     assert [(event.real, event.why) for event in told.all(Scheduled)] == [(A, "rr")]
     assert [event.what for event in told.all(Rewritten)] == ["TTL", "IPVS"]
@@ -140,7 +143,7 @@ def test_rounds_are_remembered() -> None:
 
 
 def test_a_server_that_goes_is_passed_over_and_the_round_goes_on() -> None:
-    network = through(SysctlSet("r", "net.ipv4.vs.expire_nodest_conn", 1), real=(A, B, C))
+    network = through(TRACKS, SysctlSet("r", "net.ipv4.vs.expire_nodest_conn", 1), real=(A, B, C))
     network = after(network, trace(network, "a", tcp("10.0.1.2", VIP, 80, 40000)))  # C
     network = after(network, trace(network, "a", tcp("10.0.1.2", VIP, 80, 40001)))  # B
     gone = build([RealServerDel("r", KEY, B)], network)
@@ -172,9 +175,11 @@ def test_connections_are_counted_by_state_and_forgotten_in_time() -> None:
     network = through()
     told = trace(network, "a", tcp("10.0.1.2", VIP, 80))
     network = after(after(network, told), told.reply)
-    assert "1      0          1" in network["r"].ipvs.listing()
+    assert "1      1          0" in network["r"].ipvs.listing()  # an opening one is active, too
     network = after(network, trace(network, "a", tcp("10.0.1.2", VIP, 80, flags="A"), now=1))
     assert "1      1          0" in network["r"].ipvs.listing(now=1)
+    closing = after(network, trace(network, "a", tcp("10.0.1.2", VIP, 80, flags="FA"), now=2))
+    assert "1      0          1" in closing["r"].ipvs.listing(now=2)
     assert "1      0          0" in network["r"].ipvs.listing(now=902)
     assert str(next(iter(network["r"].ipvs.conns.values()))).split() == ["TCP", "ESTABLISHED", "10.0.1.2:40000", f"{VIP}:80", "10.0.2.2:80"]
 
@@ -257,3 +262,42 @@ def test_rules_ask_sets() -> None:
     ):
         with pytest.raises(error, match=words):
             build([IpsetRestore("r", text)], network)
+
+
+def test_without_a_rule_that_asks_for_it_conntrack_is_not_at_work() -> None:
+    """net.ipv4.vs.conntrack alone does not switch it on (ip_vs_register_conntrack is called for FTP only)."""
+    told = trace(through(), "a", tcp("10.0.1.2", VIP, 80))
+    assert told.delivered and not after(told.network, told)["r"].conntrack
+
+
+def test_a_server_that_comes_or_changes_begins_the_weighted_round_anew() -> None:
+    """ip_vs_wrr_dest_changed: at the head of the list, with a weight that the new servers can ask for."""
+    network = through(scheduler="wrr", real=(A, B))
+    first = trace(network, "a", tcp("10.0.1.2", VIP, 80, 40000))
+    more = build([RealServerSet("r", KEY, C)], after(network, first))
+    told = [first, *(trace(each, "a", tcp("10.0.1.2", VIP, 80, 40001)) for each in (after(network, first), more))]
+    assert [each.all(Scheduled)[0].real for each in told] == [B, A, C]
+
+
+def test_real_servers_are_added_in_their_own_order() -> None:
+    """``ipvsadm -S`` sorts them, and would change the order of a round."""
+    op = IpvsRestore("r", (server("rr", C, A),))
+    assert [line.split()[4] for line in op.text().splitlines()[1:]] == ["10.0.2.4:80", "10.0.2.2:80"]
+    assert [line.split()[4] for line in str(op.servers[0]).splitlines()[1:]] == ["10.0.2.2:80", "10.0.2.4:80"]
+
+
+def test_what_persistence_remembers_is_assured_by_a_connection() -> None:
+    network = through(timeout=100)
+    told = trace(network, "a", tcp("10.0.1.2", VIP, 80))
+    network = after(network, told)
+    assert {conn.client_port: conn.state for conn in network["r"].ipvs.conns.values()} == {0: "NONE", 40000: "SYN_RECV"}
+    network = after(network, trace(after(network, told.reply), "a", tcp("10.0.1.2", VIP, 80, flags="A")))
+    assert {conn.client_port: conn.state for conn in network["r"].ipvs.conns.values()} == {0: "ASSURED", 40000: "ESTABLISHED"}
+
+
+def test_two_connections_cannot_wait_for_the_same_answer() -> None:
+    """An acknowledgement that belongs to no open connection is tracked anew on its way out: NAT would move its port, without it it is dropped."""
+    rules = RulesRestore("r", "*filter\n-A FORWARD -m conntrack --ctstate INVALID\nCOMMIT")
+    network = through(rules)
+    network = after(network, trace(network, "a", tcp("10.0.1.2", VIP, 80)))
+    assert "same answer" in trace(network, "a", tcp("10.0.1.2", VIP, 80, flags="A")).end.detail

@@ -1,6 +1,6 @@
 """IPVS mode sends packets where the iptables rules sent them in a real kernel, wherever the two are documented to agree.
 
-No kernel with IPVS was at hand, so this is the judge of the model's IPVS: the same objects, the same packets. The modes differ, and
+Kernels with IPVS are rare, so this judges the model's IPVS where none is at hand: the same objects, the same packets. The modes differ, and
 the flows are left out, for traffic policy Local (IPVS falls back to all endpoints where this node has none, and does not masquerade what
 the node itself sends), for 127.0.0.1 (IPVS has no node ports there), for ports that no Service has (KUBE-IPVS-FILTER refuses them; the
 iptables rules let them pass), for source ranges as the node itself meets them, and for what the node sends to an external address

@@ -111,7 +111,9 @@ def written(selector: Mapping[str, str], target_port: int | str, case: Variant) 
     expected = f"every connection to {DESK} reaches the admin port of {' or '.join(wanted(case))}"
     expect(isinstance(selector, Mapping), got=repr(selector), expected=expected, hint='A mapping of labels, such as {"app": "web"}.')
     odd = [each for pair in selector.items() for each in pair if not isinstance(each, str)]
-    expect(not odd, got=f"{odd[0]!r} in the selector" if odd else "", expected=expected, hint="Keys and values of labels are text: in quotes.")
+    expect(
+        not odd, got=f"{odd[0]!r} in the selector" if odd else "", expected=expected, hint="Keys and values of labels are text: in quotes."
+    )
     expect(isinstance(target_port, (int, str)), got=repr(target_port), expected=expected, hint="A number, or a name in quotes.")
     made = patched(cluster(case), f"svc/{DESK}", selector=selector, target_port=target_port)
     ends = [trace.end for _, trace in made.traces(f"pod/{CALLER}", f"svc/{DESK}:80")]

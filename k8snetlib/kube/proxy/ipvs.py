@@ -2,7 +2,7 @@
 
 Follows pkg/proxy/ipvs/proxier.go and ipset.go of Kubernetes 1.36. Every virtual address is put on the dummy device kube-ipvs0, so that the
 node takes packets for it as its own; a fixed number of iptables rules marks, masquerades and filters by ipsets.
-How the kernel carries it out is unverified here: see ``linux.ipvs``.
+How the kernel carries it out: ``linux.ipvs``.
 """
 
 from __future__ import annotations
