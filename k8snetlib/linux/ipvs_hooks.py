@@ -43,6 +43,7 @@ TIMEOUTS = {
 """How long a connection in that state is remembered after its last packet, in seconds."""
 
 PROTOCOLS = ("tcp", "udp", "sctp")
+INVALID = 0xFFFF  # the ports of a template whose real server is gone
 
 
 class IpvsTable:
@@ -228,6 +229,9 @@ def _persistent(table: IpvsTable, skb: Skb, server: VirtualServer) -> tuple[Real
     real = next((r for r in server.real if found and (r.address, r.port) == (found.real, found.real_port)), None)
     quiescent = real is not None and real.weight == 0 and table.view.ns.sysctl("net.ipv4.vs.expire_quiescent_template")
     if real is None or quiescent:
+        if found is not None:  # it stays until its time is up, though nobody finds it (ip_vs_check_template)
+            table.forget(skb.journey, found)
+            table.learn(skb.journey, replace(found, server=server.key._replace(port=INVALID), real_port=INVALID))
         real, why = table.pick(skb.journey, server, skb.packet), server.scheduler
     if real is not None:
         state = found.state if why == "persistent" else "NONE"

@@ -295,6 +295,15 @@ def test_what_persistence_remembers_is_assured_by_a_connection() -> None:
     assert {conn.client_port: conn.state for conn in network["r"].ipvs.conns.values()} == {0: "ASSURED", 40000: "ESTABLISHED"}
 
 
+def test_what_persistence_remembers_of_a_server_that_is_gone_is_found_no_more() -> None:
+    network = through(timeout=100)
+    network = after(network, trace(network, "a", tcp("10.0.1.2", VIP, 80)))
+    network = build([RealServerDel("r", KEY, A)], network)
+    network = after(network, trace(network, "a", tcp("10.0.1.2", VIP, 80, 40001)))
+    (template,) = (conn for conn in network["r"].ipvs.conns.values() if conn.template)
+    assert str(template).split() == ["TCP", "NONE", "10.0.1.2:0", "10.96.0.10:65535", "10.0.2.2:65535"]
+
+
 def test_two_connections_cannot_wait_for_the_same_answer() -> None:
     """An acknowledgement that belongs to no open connection is tracked anew on its way out: NAT would move its port, without it it is dropped."""
     rules = RulesRestore("r", "*filter\n-A FORWARD -m conntrack --ctstate INVALID\nCOMMIT")
