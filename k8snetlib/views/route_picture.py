@@ -27,8 +27,8 @@ TEXT = {
     "rule": "{number}. {match}",
     "default": "{number}. everything else",
     "more": "and {n} more rules",
-    "other": "{host}\n{n} rules",
-    "other-one": "{host}\n1 rule",
+    "other": "host {host}\n{why}, {n} rules",
+    "other-one": "host {host}\n{why}, 1 rule",
     "backend": "Service {name}\nport {port}",
     "answer": "{response}\n{why}",
     "no-answer": "no HTTP answer\n{why}",
@@ -118,7 +118,8 @@ class _Drawing:
             node = self._host_rules(place, mine) or node
         self.last = before
         for place, (host, count) in enumerate(list(others.items())[:3]):
-            self._step(f"other{place}", TEXT["other-one" if count == 1 else "other"].format(host=host, n=count), "bridge", False)
+            label = TEXT["other-one" if count == 1 else "other"].format(host=host, n=count, why=reason("host"))
+            self._step(f"other{place}", label, "bridge", False, asked=True)
         return node or before
 
     def _host_rules(self, place: int, mine: list[tuple[int, Considered]]) -> str:
