@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TEXT = {
     "ends": "{src} →\n{dst}",
     "numbered": "{n}. {ends}",
-    "dnat": "DNAT: to {dst}",
+    "dnat": "{what}: to {dst}",
     "snat": "SNAT: from {src}",
     "client": "client\n{address}",
     "host": "{name}\n{address}",
@@ -183,8 +183,8 @@ class _Drawing:
             depth += (type(event) is Encapsulated) - (type(event) is Decapsulated)
             if type(event) is not Rewritten or event.netns != netns or depth:
                 continue
-            if event.what == "DNAT":
-                self._add(netns, TEXT["dnat"].format(dst=endpoint(event.new.dst, event.new.dport)))
+            if event.what in ("DNAT", "IPVS"):
+                self._add(netns, TEXT["dnat"].format(what=event.what, dst=endpoint(event.new.dst, event.new.dport)))
             elif event.what == "SNAT":
                 self._add(netns, TEXT["snat"].format(src=event.new.src))
 
