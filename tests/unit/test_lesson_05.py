@@ -191,6 +191,8 @@ def test_the_picture_has_the_port_words(shop):
 def test_the_picture_tells_ready_from_not_and_picked_from_not(shop):
     sick = k8s.patched(shop, "pod/api-1", ready=False)
     assert "10.244.1.3 (not ready), 10.244.2.2 (ready)" in k8s.service_picture(sick, "api").alt
+    stopped = k8s.patched(sick, "pod/api-2", terminating=True)
+    assert "10.244.1.3 (not ready), 10.244.2.2 (terminating, used)" in k8s.service_picture(stopped, "api").alt
     with_others = k8s.service_picture(sick, "api", others=True).svg
     assert with_others.count("app=web") == 1 and with_others.count("✕ not ready") == 1
     assert "app=web" not in k8s.service_picture(sick, "api").svg
