@@ -315,6 +315,8 @@ def test_a_hint_fits_the_mistake(seed):
     assert "same name" in refusal("05.3", selector=selector, target_port=ex05._admin(ex05.cluster(case), ex05.wanted(case)[0]), case=case)
     assert "another port" in refusal("05.3", selector=selector, target_port="http", case=case)
     assert "no other has" in refusal("05.3", selector={"app": name}, target_port="admin", case=case)
+    one = next(pod for pod in ex05.cluster(case).pods if pod.name == ex05.wanted(case)[0])
+    assert f"it reaches only {one.name}" in refusal("05.3", selector=dict(one.labels), target_port="admin", case=case)
     wrong = next(kind for kind in ex05.FAULTS if kind != ex05.fault(case))
     said = refusal("05.4", cause=wrong, mended=right_repair(case), case=case)
     assert "In this order" in said and ex05.fault(case) not in said.split("expected")[1]
