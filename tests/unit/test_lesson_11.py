@@ -56,6 +56,12 @@ def test_who_rewrites_and_who_restores(shop):
     assert by["client → edge-1", "TTL", "64 → 61"][0] == "load balancer, node-a, node-b"
 
 
+def test_ipvs_remembers_the_destination_itself_and_conntrack_the_source():
+    made = k8s.shop("vxlan", INGRESS, proxy="ipvs", outside=True, balancer=True)
+    by = {row[2].split("\n")[0]: row[5] for row in rows_of(k8s.rewrites(made.journey(URL))) if row[1] == "addresses"}
+    assert by == {"destination": "its IPVS connection", "source": "its conntrack entry"}
+
+
 def test_a_service_behind_the_controller_is_rewritten_and_restored_too(shop):
     rows = rows_of(k8s.rewrites(shop.journey(URL, to="service")))
     assert (
