@@ -121,7 +121,7 @@ class _Drawing:
         if self.service.type == "LoadBalancer":
             given = [each.hostname or str(each.ip) for each in self.service.load_balancer_ingress]
             lines = ", ".join(given) or TEXT["pending"]
-            self.graph.node("balancer", TEXT["balancer"].format(lines=lines), **{"class": "outside" if given else "outside dim"})
+            self.graph.node("balancer", TEXT["balancer"].format(lines=lines), **{"class": "outside"})
             self.graph.edge("balancer", "nodes" if node_ports else "service", dir="forward", **{"class": "link" if given else "link dim"})
 
     def _slice(self, part: EndpointSlice) -> None:

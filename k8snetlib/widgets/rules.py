@@ -47,6 +47,7 @@ TEXT = {
     "later-route": "Rule {n} fits as well, but comes later: Exact before Prefix, then the longer one.",
     "later-host": "Rule {n} fits as well, but comes later: the more specific host goes first, and only then Exact, or the longer path.",
     "alone": "Host {host} has rules of its own, so rules for less specific hosts are not asked.",
+    "star": "In an Ingress the star stands for one label: {host} is not for {asked}.",
     "cert": "TLS ends in the controller, with the certificate of Secret {key}. It asks the Pod in plain HTTP.",
     "cert-own": "TLS ends in the controller, with a certificate of its own, which no browser trusts, as no Secret is named for {host} (other "
                 "controllers refuse).",
@@ -285,6 +286,9 @@ def _notes(cluster: Cluster, found: Routed, api: str) -> Iterator[str]:
         yield TEXT[key].format(n=number)
     if any(each.why == "alone" for each in found.rules):
         yield TEXT["alone"].format(host=next(each.host for each in found.rules if each.why != "host"))
+    stars = dict.fromkeys(each.host for each in found.rules if each.why == "host" and each.host.startswith("*."))
+    if near := next((host for host in stars if sent.hostname.endswith(host[1:])), ""):
+        yield TEXT["star"].format(host=near, asked=sent.hostname)
     if sent.scheme == "https" and api == "Ingress":
         key = next(iter(cluster.edge.ingresses.values())).certificate(sent.server_name)
         yield TEXT["cert" if key else "cert-own"].format(key=key, host=sent.server_name)

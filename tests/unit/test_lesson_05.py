@@ -186,6 +186,7 @@ def test_the_picture_has_the_port_words(shop):
     ):
         assert words.replace("api asks", "web asks for") in figure.svg
     assert "DNS answers api.shop.svc.cluster.local. A 10.96.20.80" in figure.alt
+    assert 'class="node outside"' in figure.svg and "outside dim" not in figure.svg  # what is pending is read, not overlooked
 
 
 def test_the_picture_tells_ready_from_not_and_picked_from_not(shop):

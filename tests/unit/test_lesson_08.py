@@ -234,6 +234,7 @@ def moved(api: str = "Ingress", **choices) -> RulesExplorer:
     ({"path": "/apis"}, "by rule 3 of the table below: Prefix /.", "Host www.example.com has rules of its own"),
     ({"host": "shop.example.com"}, "goes to Service shop/api:80, by rule 4", "✕ host, 3 rules"),
     ({"host": "a.shop.example.com"}, "is answered by the controller itself: 404 Not Found. No rule matches.", "404 Not Found"),
+    ({"host": "a.shop.example.com"}, "404 Not Found", "the star stands for one label: *.example.com is not for a.shop.example.com."),
     ({"host": "example.com", "default": "api:80"}, "fits no rule and goes to the default backend, Service shop/api:80", "everything else"),
     ({"to1": "cart:80"}, "503 Service Unavailable. There is no Service shop/cart.", "✕ there is no Service"),
     ({"to1": "api:http"}, "503 Service Unavailable. Service shop/api has no port http.", "503"),
@@ -292,6 +293,8 @@ def test_the_same_rules_as_httproutes():
     assert "goes to Service shop/web:80, by rule 1" in explorer.value.summary and "httproutes" in explorer._html.value
     explorer.controls["host"].value = "a.shop.example.com"
     assert "goes to Service shop/api:80, by rule 4" in explorer.value.summary  # a star is one label or more there
+    explorer.controls["host"].value = "example.com"
+    assert "the star" not in explorer._html.value
     assert explorer._lines[0] in explorer.children and len(explorer.children) == 2 + MOST + 1 + 1
 
 
