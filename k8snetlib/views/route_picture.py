@@ -94,7 +94,7 @@ class _Drawing:
         for number, each in enumerate(table.listeners):
             one = each.listener
             label = TEXT["listener"].format(name=one.name, protocol=one.protocol, port=one.port, host=one.hostname or TEXT["any"])
-            self._step(f"listener{number}", label, "service", each is chosen)
+            self._step(f"listener{number}", label, "service", each is chosen, asked=one.port == self.found.request.port)
         if chosen is not None:
             self.last = f"listener{table.listeners.index(chosen)}"
 
