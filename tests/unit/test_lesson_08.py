@@ -467,3 +467,13 @@ def test_other_objects_are_no_part_of_an_answer():
     assert "2 Ingresses" in refusal("08.2", ingress=text + "---\n" + text.replace("name: a,", "name: b,"), case=case)
     with pytest.raises(ManifestError):
         k8s.applied(ex08.cluster(case), text.replace("path: /", "path: x"))
+
+
+@pytest.mark.parametrize(("rules", "shown", "left_out"), [
+    ([f"www.example.com/{n}*=web:80" for n in range(6)], 6, ""), ([f"www.example.com/{n}*=web:80" for n in range(7)], 5, "and 2 more rules"),
+    ([f"{n}.example.org/*=web:80" for n in range(4)], 4, ""), ([f"{n}.example.org/*=web:80" for n in range(6)], 3, "and 3 more hosts"),
+])  # fmt: skip
+def test_of_many_rules_or_hosts_some_are_drawn_and_the_others_counted(edge, rules, shown, left_out):
+    svg = k8s.route_picture(k8s.applied(edge, k8s.create_ingress("shop", *rules, ingress_class="edge")), "http://www.example.com/3").svg
+    assert len(re.findall(r'class="node [a-z ]+" data-name="(?:rule|other)\d+"', svg)) == shown
+    assert left_out in svg and ("more" in svg) == bool(left_out)
