@@ -37,6 +37,7 @@ TEXT = {
     "alt-delivered-1": "The packet from {start} to {end} is delivered in one step: {way}.",
     "alt-dropped": "The packet from {start} is dropped at step {n} of {n}, at {place}: {reason}. Its way: {way}.",
     "drop": "dropped\n{reason}",
+    "loop": "dropped\n{reason}\n{detail}",
     "host": "{name}\n{address}",
     "more": "+ {n} more",
 }
@@ -301,7 +302,8 @@ class _Drawing:
 
     def _drop(self, step: Step) -> None:
         event = next(e for e in reversed(step.events) if hasattr(e, "reason"))
-        self.graph.node("drop", TEXT["drop"].format(reason=event.reason), id="drop", **{"class": "drop"})
+        key = "loop" if any(each.skipped for each in self.walk) else "drop"
+        self.graph.node("drop", TEXT[key].format(reason=event.reason, detail=event.detail), id="drop", **{"class": "drop"})
         self.graph.edge(self._id(step.place), "drop", dir="forward", id="hop-drop", **{"class": "path"})
 
     def _level(self, place: Place) -> int:

@@ -27,7 +27,7 @@ TEXT = {
     "balancer": "load balancer\n{address}",
     "router": "router",
     "machine": "{name}\n{address}",
-    "dnat": "DNAT to {dst}",
+    "dnat": "{what} to {dst}",
     "snat": "SNAT from {src}",
     "tunnel": "by tunnel",
     "controller": "controller {name}\n{address}\nsees {peer}",
@@ -171,9 +171,10 @@ def _tunnelled(trace: Trace, tail: str) -> bool:
 
 
 def _rewrites(trace: Trace, netns: str) -> list[str]:
-    found = [event for event in trace.all(Rewritten, 0) if event.netns == netns and event.what in ("DNAT", "SNAT")]
+    found = [event for event in trace.all(Rewritten, 0) if event.netns == netns and event.what in ("DNAT", "IPVS", "SNAT")]
     return [
-        TEXT["dnat"].format(dst=endpoint(e.new.dst, e.new.dport)) if e.what == "DNAT" else TEXT["snat"].format(src=e.new.src) for e in found
+        TEXT["snat"].format(src=e.new.src) if e.what == "SNAT" else TEXT["dnat"].format(what=e.what, dst=endpoint(e.new.dst, e.new.dport))
+        for e in found
     ]
 
 

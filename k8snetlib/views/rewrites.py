@@ -26,7 +26,7 @@ TEXT = {
     "ended": "{old} ends\n{new} begins", "plain": "encrypted → plain",
     "kept": "{what}: {old} → {new}", "added": "{name}: {content}",
     "nobody": "nobody: the Pod reads it", "anew": "nobody: the answer has its own", "far": "{who}, takes it off again",
-    "entry": "its conntrack entry", "proxy": "its two sockets", "session": "its TLS session", "none": "–",
+    "entry": "its conntrack entry", "ipvs": "its IPVS connection", "proxy": "its two sockets", "session": "its TLS session", "none": "–",
     "not-back": "nobody: the answer is not on its way there",
 }  # fmt: skip
 
@@ -49,7 +49,7 @@ def _connection(each: Connection) -> Iterator[tuple[str, ...]]:
     for event in changes(there):
         undone = _undoer(each.back, event)
         who = place(undone.netns, there) if undone else TEXT["not-back"]
-        remembered = TEXT["entry"] if undone else TEXT["none"]
+        remembered = TEXT["none"] if undone is None else TEXT["ipvs" if event.what == "IPVS" else "entry"]
         yield TEXT["ip"], _ends(event), place(event.netns, there), who, remembered
     for event in there.all(Encapsulated, 0):
         taker = next((e.netns for e in there.all(Decapsulated, 0) if e.outer.dst == event.outer.dst), "")

@@ -26,9 +26,9 @@ TEXT = {
     "host": "host {host}",
     "rule": "{number}. {match}",
     "default": "{number}. everything else",
-    "more": "and {n} more rules",
-    "other": "{host}\n{n} rules",
-    "other-one": "{host}\n1 rule",
+    "more": "and {n} more rules", "more-hosts": "and {n} more hosts",
+    "other": "host {host}\n{why}, {n} rules",
+    "other-one": "host {host}\n{why}, 1 rule",
     "backend": "Service {name}\nport {port}",
     "answer": "{response}\n{why}",
     "no-answer": "no HTTP answer\n{why}",
@@ -37,7 +37,7 @@ TEXT = {
     "alt-rule": "Rule {number}, {match} for {host}: {why}",
     "alt-none": "No rule is for this host",
 }  # fmt: skip
-MOST_RULES, MOST_PODS, WRAP = 5, 4, 30
+MOST_RULES, MOST_HOSTS, MOST_PODS, WRAP = 6, 4, 4, 30
 BESIDE = "\u00a0" * 4
 
 
@@ -94,7 +94,7 @@ class _Drawing:
         for number, each in enumerate(table.listeners):
             one = each.listener
             label = TEXT["listener"].format(name=one.name, protocol=one.protocol, port=one.port, host=one.hostname or TEXT["any"])
-            self._step(f"listener{number}", label, "service", each is chosen)
+            self._step(f"listener{number}", label, "service", each is chosen, asked=one.port == self.found.request.port)
         if chosen is not None:
             self.last = f"listener{table.listeners.index(chosen)}"
 
@@ -117,8 +117,12 @@ class _Drawing:
             self.last = f"host{place}"
             node = self._host_rules(place, mine) or node
         self.last = before
-        for place, (host, count) in enumerate(list(others.items())[:3]):
-            self._step(f"other{place}", TEXT["other-one" if count == 1 else "other"].format(host=host, n=count), "bridge", False)
+        shown = list(others.items()) if len(others) <= MOST_HOSTS else list(others.items())[: MOST_HOSTS - 1]
+        for place, (host, count) in enumerate(shown):
+            label = TEXT["other-one" if count == 1 else "other"].format(host=host, n=count, why=reason("host"))
+            self._step(f"other{place}", label, "bridge", False, asked=True)
+        if len(shown) < len(others):
+            self._step("more-hosts", TEXT["more-hosts"].format(n=len(others) - len(shown)), "bridge", False, asked=True)
         return node or before
 
     def _host_rules(self, place: int, mine: list[tuple[int, Considered]]) -> str:
@@ -126,7 +130,7 @@ class _Drawing:
         shown = (
             mine
             if len(mine) <= MOST_RULES
-            else [each for each in mine if not each[1].why] + [e for e in mine if e[1].why][: MOST_RULES - 1]
+            else [each for each in mine if not each[1].why] + [e for e in mine if e[1].why][: MOST_RULES - 2]
         )
         for number, each in sorted(shown, key=lambda pair: pair[0]):
             key = "rule" if each.rule.origin.rule is not None else "default"
@@ -135,7 +139,7 @@ class _Drawing:
             self._step(f"rule{number}", label, "netfilter", not each.why, asked=True)
             node = node if each.why else f"rule{number}"
         if len(shown) < len(mine):
-            self._step(f"more{place}", TEXT["more"].format(n=len(mine) - len(shown)), "netfilter", False)
+            self._step(f"more{place}", TEXT["more"].format(n=len(mine) - len(shown)), "netfilter", False, asked=True)
         return node
 
     def _outcome(self, number: int, decision: Decision, chosen: str) -> None:

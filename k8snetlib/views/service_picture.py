@@ -46,6 +46,7 @@ TEXT = {
     "container-name": " named {name}",
     "more": "and {n} more",
     "ready": "✓ ready", "not-ready": "✕ not ready", "terminating": "✕ terminating",
+    "last": "✓ terminating", "alt-last": "terminating, used",
     "others": "not selected",
     "label": "{labels}",
     "directly": "straight to the Pods",
@@ -80,6 +81,7 @@ class _Drawing:
         self.graph.attr("node", margin="0.3,0.09")  # room for fonts wider than those that Graphviz counts with: these lines are long
         self.slices = [each for each in cluster.control.slices if each.service_key == service.key]
         self.endpoints = [(part, each) for part in self.slices for each in part.endpoints]
+        self.none_ready = not any(each.ready is not False and part.ports for part, each in self.endpoints)
 
     def draw(self, source: str, lookup) -> graphviz.Digraph:
         self._service()
@@ -119,7 +121,7 @@ class _Drawing:
         if self.service.type == "LoadBalancer":
             given = [each.hostname or str(each.ip) for each in self.service.load_balancer_ingress]
             lines = ", ".join(given) or TEXT["pending"]
-            self.graph.node("balancer", TEXT["balancer"].format(lines=lines), **{"class": "outside" if given else "outside dim"})
+            self.graph.node("balancer", TEXT["balancer"].format(lines=lines), **{"class": "outside"})
             self.graph.edge("balancer", "nodes" if node_ports else "service", dir="forward", **{"class": "link" if given else "link dim"})
 
     def _slice(self, part: EndpointSlice) -> None:
@@ -139,8 +141,8 @@ class _Drawing:
         shown = self.endpoints[:MOST_PODS]
         for part, endpoint in shown:
             pod = self._pod_of(endpoint)
-            node, state = _node(endpoint.addresses[0]), condition(endpoint)
-            usable = endpoint.ready is not False and part.ports
+            node, state = _node(endpoint.addresses[0]), self._condition(part, endpoint)
+            usable = state in ("ready", "last") and part.ports
             label = self._pod_label(pod) if pod else str(endpoint.addresses[0])
             self.graph.node(node, label, **{"class": "pod" if usable else "outside"})
             self.graph.edge(f"slice-{part.name}", node, label=BESIDE + TEXT[state], dir="forward", **{"class": "link"})
@@ -197,10 +199,20 @@ class _Drawing:
         lines = [TEXT["record"].format(type=each.type, data=each.data) for each in records[:MOST_PORTS]]
         return "\n".join([*([records[0].name] if records else []), *lines]) or TEXT["nothing"]
 
+    def _condition(self, part: EndpointSlice, endpoint: Endpoint) -> str:
+        """What the conditions of an endpoint come to: "ready", "terminating", "not-ready", or "last": terminating, and used since it still
+        serves and no ready one is left (KEP-1669)."""
+        if endpoint.ready is not False:
+            return "ready"
+        if not endpoint.terminating:
+            return "not-ready"
+        return "last" if self.none_ready and endpoint.serving is not False and part.ports else "terminating"
+
     def alt(self, source: str, lookup) -> str:
         parts = []
         for part in self.slices:
-            told = [TEXT["alt-endpoint"].format(ip=each.addresses[0], state=TEXT[condition(each)][2:]) for each in part.endpoints]
+            states = [(each.addresses[0], self._condition(part, each)) for each in part.endpoints]
+            told = [TEXT["alt-endpoint"].format(ip=ip, state=TEXT.get(f"alt-{state}", TEXT[state][2:])) for ip, state in states]
             parts.append(TEXT["alt-slice"].format(name=part.name, endpoints=", ".join(told) or TEXT["alt-none"]))
         what, slices = "; ".join(self._lines()), "; ".join(parts) or TEXT["alt-none"]
         said = TEXT["alt"].format(name=self.service.name, namespace=self.service.namespace, what=what, slices=slices)
@@ -209,11 +221,6 @@ class _Drawing:
         answer = self._answer(lookup).replace("\n", " ")
         asked = TEXT["alt-dns"].format(pod=source.partition("/")[2], asked=lookup.name, answer=answer)
         return f"{asked}. {said}"
-
-
-def condition(endpoint: Endpoint) -> str:
-    """ "ready", "terminating" or "not-ready": what the conditions of an endpoint come to."""
-    return "ready" if endpoint.ready is not False else "terminating" if endpoint.terminating else "not-ready"
 
 
 def _node(address: object) -> str:

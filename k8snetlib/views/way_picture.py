@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from ..kube.cni.sandbox import UNDERLAY
 from ..kube.outside import BALANCERS, CLIENT
 from ..linux.addresses import endpoint
-from ..linux.events import Decapsulated, Delivered, Dropped, Encapsulated, Hop, Rewritten, Trace
+from ..linux.events import Decapsulated, Delivered, Encapsulated, Hop, Rewritten, Trace
 from ..linux.packet import IPAddress, Packet
 from ..linux.state import Network
 from ..value import value
 from .figure import Figure
-from .loops import loop
+from .loops import Loop, loop, spelled
 from .outcomes import share
 from .render import canvas
 from .topology import role
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TEXT = {
     "ends": "{src} →\n{dst}",
     "numbered": "{n}. {ends}",
-    "dnat": "DNAT: to {dst}",
+    "dnat": "{what}: to {dst}",
     "snat": "SNAT: from {src}",
     "client": "client\n{address}",
     "host": "{name}\n{address}",
@@ -39,6 +39,7 @@ TEXT = {
     "balancer": "load balancer\n{address}",
     "between": "load balancer",
     "drop": "✕ {reason}",
+    "loop": "{detail},\n{rounds} rounds",
     "alt": "{ways}",
     "alt-way": "{way}: {end}",
     "alt-chance": "With chance {share}, {text}",
@@ -84,6 +85,17 @@ def legs(trace: Trace, *, back: bool = False) -> list[Leg]:
 def stretches(trace: Trace, *, back: bool = False) -> list[tuple[Leg, list[Rewritten]]]:
     """Each leg with what the machine at its end then changes in the packet's addresses and ports; first, if the sender changes any itself
     or is the receiver, a leg from nowhere (``tail`` is "") to the sender. Of a routing loop the first round and the end."""
+    found = _stretches(trace, back)
+    if circle := _loop(found):
+        del found[circle.left_out]
+    return found
+
+
+def _loop(found: list[tuple[Leg, list[Rewritten]]]) -> Loop | None:
+    return loop([leg.head for leg, _ in found])
+
+
+def _stretches(trace: Trace, back: bool) -> list[tuple[Leg, list[Rewritten]]]:
     found = [(Leg("", trace.start, trace.sent, back), [])]
     packet, depth, tail = trace.sent, 0, trace.start
     for hop in trace:
@@ -96,10 +108,7 @@ def stretches(trace: Trace, *, back: bool = False) -> list[tuple[Leg, list[Rewri
                 packet = event.new
                 if event.what != "TTL":
                     found[-1][1].append(event)
-    found = found[1:] if len(found) > 1 and not found[0][1] else found
-    if circle := loop([leg.head for leg, _ in found]):
-        del found[circle.left_out]
-    return found
+    return found[1:] if len(found) > 1 and not found[0][1] else found
 
 
 def _returns(trace: Trace) -> bool:
@@ -158,7 +167,7 @@ class _Drawing:
             if self.back and trace.reply is not None:
                 self._reply(trace.reply)
         else:
-            self._drop(end, "path")
+            self._drop(trace, "path")
 
     def _reply(self, reply: Trace) -> None:
         for leg in legs(reply, back=True):
@@ -169,10 +178,13 @@ class _Drawing:
             else:
                 self.edges.setdefault((leg.tail, leg.head, label, "reply"), "forward")
         if not reply.delivered:
-            self._drop(reply.end, "reply")
+            self._drop(reply, "reply")
 
-    def _drop(self, end: Dropped, kind: str) -> None:
+    def _drop(self, trace: Trace, kind: str) -> None:
+        end = trace.end
         drop = f"drop {end.netns} {end.reason}"
+        if circle := _loop(_stretches(trace, kind == "reply")):
+            self._add(drop, TEXT["loop"].format(detail=end.detail, rounds=circle.rounds))
         self.rank.setdefault(drop, self.rank.get(end.netns, 0) + 1)
         self.edges.setdefault((end.netns, drop, "", kind), "forward")
 
@@ -183,8 +195,8 @@ class _Drawing:
             depth += (type(event) is Encapsulated) - (type(event) is Decapsulated)
             if type(event) is not Rewritten or event.netns != netns or depth:
                 continue
-            if event.what == "DNAT":
-                self._add(netns, TEXT["dnat"].format(dst=endpoint(event.new.dst, event.new.dport)))
+            if event.what in ("DNAT", "IPVS"):
+                self._add(netns, TEXT["dnat"].format(what=event.what, dst=endpoint(event.new.dst, event.new.dport)))
             elif event.what == "SNAT":
                 self._add(netns, TEXT["snat"].format(src=event.new.src))
 
@@ -228,7 +240,8 @@ def _answer(trace: Trace) -> str:
 
 
 def _way(trace: Trace) -> str:
-    return " → ".join(between(trace) if name == UNDERLAY else name for name in [trace.start, *(leg.head for leg in legs(trace))])
+    stops = [trace.start, *(leg.head for leg, _ in _stretches(trace, back=False) if leg.tail)]
+    return spelled([between(trace) if name == UNDERLAY else name for name in stops])
 
 
 def between(trace: Trace) -> str:

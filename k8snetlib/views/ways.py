@@ -93,7 +93,8 @@ def _stages(trace: Trace) -> dict[str, tuple[Step, ...]]:
         else:
             stage = _stage(trace, netns, part)
             left = left or (kind != HOST and netns != first)
-            up = left or (stage in ("cable", "bridge") and "routing" in found and not any(s.startswith("interface") for s in found))
+            turned = stage in ("cable", "bridge") if "routing" in found else stage == "cable" and "bridge" in found
+            up = left or (turned and not any(s.startswith("interface") for s in found))
             stage += " " * up
         found.setdefault(stage, []).append(step)
     return {stage: tuple(found[stage]) for stage in STAGES if stage in found}

@@ -41,7 +41,7 @@ TEXT = {
     "lost": "The client gets {heard}. {why}. ",
     "client": "The client",
     "by-pod": "{who} calls it by its own address, {address}. ",
-    "by-service": "{who} calls the ClusterIP, {address}, and a rule chooses the Pod. ",
+    "by-service": "{who} calls the ClusterIP, {address}, and the node translates that to a Pod's. ",
     "sees": "{name} sees {peer}{kind}",
     "is-client": ", the client itself", "is-node": ", an address of {node}", "is-other": ", the controller", "is-balancer": ", the balancer",
     "balancer-name": "The balancer",

@@ -45,10 +45,14 @@ TEXT = {
     "no-class": "No controller takes this Ingress: there is no class {name}. The controller knows nothing of it and answers 404.",
     "later": "Rule {n} fits as well, but comes later: the longer path goes first, and Exact before Prefix if both are equally long.",
     "later-route": "Rule {n} fits as well, but comes later: Exact before Prefix, then the longer one.",
+    "later-host": "Rule {n} fits as well, but comes later: the more specific host goes first, and only then Exact, or the longer path.",
     "alone": "Host {host} has rules of its own, so rules for less specific hosts are not asked.",
+    "star": "In an Ingress the star stands for one label: {host} is not for {asked}.",
     "cert": "TLS ends in the controller, with the certificate of Secret {key}. It asks the Pod in plain HTTP.",
-    "cert-own": "TLS ends in the controller, with one of its own, which no browser trusts, as no Secret is named for {host} (other controllers refuse).",
+    "cert-own": "TLS ends in the controller, with a certificate of its own, which no browser trusts, as no Secret is named for {host} (other "
+                "controllers refuse).",
     "method-note": "An Ingress cannot tell {method} from GET: it has no condition on methods.",
+    "specific": "ImplementationSpecific means what the controller says; this one takes it as Prefix.",
     "kubectl": "$ kubectl get {kinds} -n shop",
     "manifest": "The manifest",
     "told-rule": "{n}. {host} {type} {path} → {to}",
@@ -238,7 +242,9 @@ def view(made: Made, choices: Mapping[str, Any]) -> Answer:
     sent = request(f"{choices['scheme']}://{asked}{path}", choices["method"])
     found = routed(cluster, sent)
     good = all(each.backend and not each.response for each in found.decisions)
-    notes = "".join(f"<p>{escape(note)}</p>" for note in _notes(cluster, found, made.api))
+    specific = any(each.type == "ImplementationSpecific" for each in lines)
+    told = [*_notes(cluster, found, made.api), *([TEXT["specific"]] if specific and found.rules else [])]
+    notes = "".join(f"<p>{escape(note)}</p>" for note in told)
     blocks = (notes, picture(cluster, found), why_table(found).html() if found.rules else "", _listed(cluster, text, made.api))
     return Answer(summary(found, choices["class"]), blocks, tone="good" if good else "bad")
 
@@ -272,11 +278,17 @@ def summary(found: Routed, ingress_class: str) -> str:
 def _notes(cluster: Cluster, found: Routed, api: str) -> Iterator[str]:
     """Why not another rule, where TLS ends, and what the rules cannot ask."""
     sent: Request = found.request
-    later = [n for n, each in enumerate(found.rules, 1) if each.why == "later" and each.rule.origin.rule is not None]
+    later = [(n, each) for n, each in enumerate(found.rules, 1) if each.why == "later" and each.rule.origin.rule is not None]
     if later:
-        yield TEXT["later" if api == "Ingress" else "later-route"].format(n=later[0])
+        number, second = later[0]
+        answers = next(each for each in found.rules if not each.why)
+        key = "later" if api == "Ingress" else "later-route" if second.host == answers.host else "later-host"
+        yield TEXT[key].format(n=number)
     if any(each.why == "alone" for each in found.rules):
         yield TEXT["alone"].format(host=next(each.host for each in found.rules if each.why != "host"))
+    stars = dict.fromkeys(each.host for each in found.rules if each.why == "host" and each.host.startswith("*."))
+    if near := next((host for host in stars if sent.hostname.endswith(host[1:])), ""):
+        yield TEXT["star"].format(host=near, asked=sent.hostname)
     if sent.scheme == "https" and api == "Ingress":
         key = next(iter(cluster.edge.ingresses.values())).certificate(sent.server_name)
         yield TEXT["cert" if key else "cert-own"].format(key=key, host=sent.server_name)

@@ -20,7 +20,7 @@ from ..kube.proxy import MODES
 from ..kube.targets import find_service
 from ..linux.addresses import ip_network
 from ..linux.draft import build
-from ..linux.events import Matched, Rewritten, Trace
+from ..linux.events import Matched, Rewritten, Scheduled, Trace
 from ..linux.ops import Op, RouteAdd, RouteDel, RulesRestore
 from ..linux.state import Network, Route
 from ..views.kubectl import get_services
@@ -73,6 +73,9 @@ TEXT = {
     "short": "Short-circuit: {node}'s own rules know the balancer's address, so the packet never went to the balancer.",
     "short-local": "Short-circuit: to {node}'s own rules, a call from {node} or its Pods comes from inside, and the policy Local is for "
                    "what comes from outside.",
+    "turn": "IPVS mode chooses by turns, not by chance: {name} gets the first connection, and another endpoint the next.",
+    "falls-back": "The policy is Local, and {node} has no endpoint. The other modes drop the call; in IPVS mode kube-proxy then takes all "
+                  "endpoints.",
     "health": "Health check: {node} answers {answer} at port {port}, so the balancer {does}.",
     "up": "200", "down": "503", "sends": "sends here", "avoids": "would not send here",
     "kubectl": "$ kubectl get service api -n shop -o wide",
@@ -273,16 +276,29 @@ def _notes(cluster: Cluster, service: Service, found: Sequence[Outcome], door: s
         yield TEXT["because"].format(why=" ".join(dict.fromkeys(_why_source(reached))))
     first = found[0].trace
     home = next((s.host for s in cluster.sandboxes.values() if s.netns == first.start), first.start)
-    translated = next((e.netns for e in first.all(Rewritten, 0) if e.what == "DNAT"), "")
-    inside = first.start != CLIENT and translated == home
+    by, where = next(((e.what, e.netns) for e in first.all(Rewritten, 0) if e.what in ("DNAT", "IPVS")), ("", ""))
+    inside = first.start != CLIENT and where == home
+    if by == "IPVS":
+        yield from _by_ipvs(cluster, service, first)
     if inside and door == "balancer":
         yield TEXT["short"].format(node=home)
-    elif inside and door == "node-port" and service.external_traffic_policy == "Local":
+    elif inside and by == "DNAT" and door == "node-port" and service.external_traffic_policy == "Local":
         yield TEXT["short-local"].format(node=home)
     elif door == "balancer" and needs_health_check(service) and service.load_balancer_ingress[0].ip_mode == "VIP":
         up = local_endpoints(service, cluster.control.slices, node) > 0
         words = {"answer": TEXT["up" if up else "down"], "does": TEXT["sends" if up else "avoids"]}
         yield TEXT["health"].format(node=node, port=service.health_check_node_port, **words)
+
+
+def _by_ipvs(cluster: Cluster, service: Service, trace: Trace) -> Iterator[str]:
+    """What IPVS mode does otherwise than the others."""
+    chosen = trace.all(Scheduled, 0)[0]
+    if len(chosen.server.real) > 1 and trace.delivered:
+        yield TEXT["turn"].format(name=trace.end.netns)
+    inside = trace.sent.dst in service.cluster_ips
+    policy = service.internal_traffic_policy if inside else service.external_traffic_policy
+    if policy == "Local" and not local_endpoints(service, cluster.control.slices, chosen.netns):
+        yield TEXT["falls-back"].format(node=chosen.netns)
 
 
 def _why_source(reached: Sequence[Trace]) -> Iterator[str]:

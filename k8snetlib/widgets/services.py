@@ -28,8 +28,8 @@ TEXT = {
     "ready": "ready", "not-ready": "not ready", "draining": "terminating, still serving", "stopping": "terminating, not serving",
     "pair": "a selector is label=value pairs with commas between them, such as app=api; {part!r} is none",
     "reached": "{caller} calls api and reaches {who}.",
-    "each": "{who} (chance {chance})",
-    "itself": "itself, which sees {source} as the sender",
+    "each": "{who}{chance}",
+    "itself": "itself{chance}, which sees {source} as the sender", "with-chance": " (chance {chance})",
     "refused-icmp": "{caller} calls api and gets “connection refused”: the Service has no endpoint that is in use, so the node rejects it.",
     "refused-rst": "{caller} calls api and gets “connection refused” from {who}: no process listens on port {port} there.",
     "mixed": "{caller} calls api: {parts}.",
@@ -41,7 +41,7 @@ TEXT = {
     "no-selector": " It has no selector, so nobody writes EndpointSlices for it.",
     "columns": "chance|reaches|sees as its sender",
     "outcomes": "Where the connection goes",
-    "fallback": " It is terminating and still serves: no ready one is left.",
+    "fallback": " No endpoint is ready; one that is terminating is used while it still serves.",
     "nobody": "nobody: {what}",
     "rst": "TCP reset by {who}", "icmp": "ICMP port unreachable, from the node",
     "answer": "answer",
@@ -124,7 +124,8 @@ def pairs(text: str) -> dict[str, str]:
 def _summary(cluster: Cluster, found: Sequence[Outcome], caller: str, target: str) -> str:
     reached = [o for o in found if o.delivered]
     if len(reached) == len(found):
-        who = " or ".join(_who(o, caller, len(found) > 1) for o in reached)
+        told = [_who(o, caller, len(found) > 1) for o in reached]
+        who = (", or " if any(o.trace.end.netns == caller for o in reached) else " or ").join(told)
         return TEXT["reached"].format(caller=caller, who=who) + (TEXT["fallback"] if _none_ready(cluster) else "")
     resets = [o for o in found if _reset_by(o.trace)]
     if len(resets) == len(found):
@@ -142,8 +143,8 @@ def _summary(cluster: Cluster, found: Sequence[Outcome], caller: str, target: st
 
 def _who(o: Outcome, caller: str, with_chance: bool) -> str:
     name = o.trace.end.netns
-    who = TEXT["itself"].format(source=o.source) if name == caller else name
-    return TEXT["each"].format(who=who, chance=share(o.weight)) if with_chance and o.weight != Fraction(1) else who
+    chance = TEXT["with-chance"].format(chance=share(o.weight)) if with_chance and o.weight != Fraction(1) else ""
+    return TEXT["itself"].format(source=o.source, chance=chance) if name == caller else TEXT["each"].format(who=name, chance=chance)
 
 
 def _why(cluster: Cluster) -> str:

@@ -30,7 +30,7 @@ TEXT = {
     "drop": "{names}: dropped in {where}, {reason} ({detail}).",
     "bytes": "{names}: {size} bytes on the wire", "added": "{n} of them added", "plain": "nothing added",
     "hops": "{names}: {how}", "switched": "switched, TTL stays {ttl}", "routed": "routed, TTL {before} → {after}",
-    "and": "{first} and {last}", "left-out": "Left out: {names}. For {why}.", "nothing": "No way is left to compare.",
+    "and": "{first} and {last}", "left-out": "Left out: {names}. The reason: {why}.", "nothing": "No way is left to compare.",
     "ipip-4": "IPIP carries IPv4 only: here its packets go without a tunnel.", "end": ".",
 }  # fmt: skip
 

@@ -186,11 +186,14 @@ def test_the_picture_has_the_port_words(shop):
     ):
         assert words.replace("api asks", "web asks for") in figure.svg
     assert "DNS answers api.shop.svc.cluster.local. A 10.96.20.80" in figure.alt
+    assert 'class="node outside"' in figure.svg and "outside dim" not in figure.svg  # what is pending is read, not overlooked
 
 
 def test_the_picture_tells_ready_from_not_and_picked_from_not(shop):
     sick = k8s.patched(shop, "pod/api-1", ready=False)
     assert "10.244.1.3 (not ready), 10.244.2.2 (ready)" in k8s.service_picture(sick, "api").alt
+    stopped = k8s.patched(sick, "pod/api-2", terminating=True)
+    assert "10.244.1.3 (not ready), 10.244.2.2 (terminating, used)" in k8s.service_picture(stopped, "api").alt
     with_others = k8s.service_picture(sick, "api", others=True).svg
     assert with_others.count("app=web") == 1 and with_others.count("✕ not ready") == 1
     assert "app=web" not in k8s.service_picture(sick, "api").svg
@@ -314,6 +317,8 @@ def test_a_hint_fits_the_mistake(seed):
     assert "same name" in refusal("05.3", selector=selector, target_port=ex05._admin(ex05.cluster(case), ex05.wanted(case)[0]), case=case)
     assert "another port" in refusal("05.3", selector=selector, target_port="http", case=case)
     assert "no other has" in refusal("05.3", selector={"app": name}, target_port="admin", case=case)
+    one = next(pod for pod in ex05.cluster(case).pods if pod.name == ex05.wanted(case)[0])
+    assert f"it reaches only {one.name}" in refusal("05.3", selector=dict(one.labels), target_port="admin", case=case)
     wrong = next(kind for kind in ex05.FAULTS if kind != ex05.fault(case))
     said = refusal("05.4", cause=wrong, mended=right_repair(case), case=case)
     assert "In this order" in said and ex05.fault(case) not in said.split("expected")[1]

@@ -318,6 +318,12 @@ def test_the_explorer_says_who_keeps_to_source_ranges():
     ({"type": "proxying", "caller": "web"}, "web calls 198.51.100.9:80: api-1 (chance 1/2) gets it and sees 10.244.1.1", "balancer"),
     ({"type": "pending"}, "EXTERNAL-IP is <pending>: no controller gives the Service an address", "&lt;pending&gt;"),
     ({"type": "pending", "door": "node-port"}, "The client outside calls node-a:31165: api-1", "&lt;pending&gt;"),
+    ({"mode": "ipvs"}, "The client outside calls node-a:31165: api-2 gets it", "IPVS: to 10.244.3.2:8080"),
+    ({"mode": "ipvs"}, "api-2 gets it and sees 10.244.1.0.", "api-2 gets the first connection, and another endpoint the next."),
+    ({"mode": "ipvs", "external": "Local"}, "api-1 gets it and sees 203.0.113.7.", "IPVS: to 10.244.1.3:8080"),
+    ({"mode": "ipvs", "external": "Local", "node": "node-b"}, "api-2 gets it and sees 10.244.2.0", "kube-proxy then takes all endpoints"),
+    ({"mode": "ipvs", "door": "cluster-ip", "caller": "db", "internal": "Local"}, "api-2 gets it", "kube-proxy then takes all endpoints"),
+    ({"mode": "ipvs", "type": "LoadBalancer", "caller": "web"}, "web calls 198.51.100.9:80: api-2 gets it", "Short-circuit"),
     ({"type": "ExternalName"}, "An ExternalName is a CNAME: DNS answers api.example.com, and that is all.", "CNAME api.example.com."),
     ({"type": "ExternalName"}, "Only Pods ask the cluster's DNS; here web does.", "web asks for"),
     ({"type": "ExternalName", "caller": "db"}, "so no packet to follow.", "db asks for"),
@@ -326,6 +332,13 @@ def test_explorer(choices, summary, shown):
     explorer = moved(**choices)
     assert summary in explorer.value.summary
     assert shown in explorer._html.value.replace("&#x27;", "'")
+
+
+def test_ipvs_says_what_it_does_otherwise_only_where_it_does():
+    """With one endpoint there is nobody else whose turn it could be, and a Pod's own call under policy Local stays on its node."""
+    html = moved(mode="ipvs", external="Local", caller="web")._html.value
+    assert "by turns" not in html and "takes all" not in html and "Short-circuit" not in html
+    assert "by turns" not in moved()._html.value
 
 
 def test_the_doors_are_those_of_the_type_and_what_does_not_count_is_shut():

@@ -232,15 +232,16 @@ def moved(api: str = "Ingress", **choices) -> RulesExplorer:
     ({}, "goes to Service shop/api:80, by rule 2 of the table below: Prefix /api.", "✕ path"),
     ({"path": "/api/health"}, "goes to Service shop/web:80, by rule 1", "Rule 2 fits as well, but comes later"),
     ({"path": "/apis"}, "by rule 3 of the table below: Prefix /.", "Host www.example.com has rules of its own"),
-    ({"host": "shop.example.com"}, "goes to Service shop/api:80, by rule 4", "www.example.com<br>|3 rules"),
+    ({"host": "shop.example.com"}, "goes to Service shop/api:80, by rule 4", "✕ host, 3 rules"),
     ({"host": "a.shop.example.com"}, "is answered by the controller itself: 404 Not Found. No rule matches.", "404 Not Found"),
+    ({"host": "a.shop.example.com"}, "404 Not Found", "the star stands for one label: *.example.com is not for a.shop.example.com."),
     ({"host": "example.com", "default": "api:80"}, "fits no rule and goes to the default backend, Service shop/api:80", "everything else"),
     ({"to1": "cart:80"}, "503 Service Unavailable. There is no Service shop/cart.", "✕ there is no Service"),
     ({"to1": "api:http"}, "503 Service Unavailable. Service shop/api has no port http.", "503"),
     ({"web": "not-ready", "path": "/"}, "503 Service Unavailable. Service shop/web has no ready endpoint for port 80.", "503"),
     ({"class_": "egde"}, "No controller takes this Ingress: there is no class egde.", "egde"),
     ({"class_": "assigned"}, "goes to Service shop/api:80", "shop   edge "),
-    ({"scheme": "https"}, "GET https://www.example.com/api/health/ goes to", "with one of its own, which no browser trusts"),
+    ({"scheme": "https"}, "GET https://www.example.com/api/health/ goes to", "with a certificate of its own, which no browser trusts"),
     ({"scheme": "https", "tls": "*.example.com"}, "goes to Service shop/api:80", "certificate of Secret shop/star-example-com"),
     ({"method": "POST"}, "POST http://www.example.com", "no condition on methods"),
     ({"path1": "api"}, "refuses this Ingress: ingress.yaml:10 spec.rules[0].http.paths[0].path: invalid", "path: &quot;api&quot;"),
@@ -255,7 +256,7 @@ def moved(api: str = "Ingress", **choices) -> RulesExplorer:
     ({"host": "*"}, "no host is called '*'", ""),
     ({"host": "www.example.com/"}, "A host has no slash, as “www.example.com/” has", ""),
     ({"host": " www.example.com "}, "GET http://www.example.com/api/health/ goes to", ""),
-    ({"type1": "ImplementationSpecific"}, "by rule 2 of the table below: Prefix /api.", "ImplementationSpecific"),
+    ({"type1": "ImplementationSpecific"}, "by rule 2 of the table below: Prefix /api.", "this one takes it as Prefix"),
 ])  # fmt: skip
 def test_explorer(choices, summary, shown):
     explorer = moved(**choices)
@@ -292,7 +293,17 @@ def test_the_same_rules_as_httproutes():
     assert "goes to Service shop/web:80, by rule 1" in explorer.value.summary and "httproutes" in explorer._html.value
     explorer.controls["host"].value = "a.shop.example.com"
     assert "goes to Service shop/api:80, by rule 4" in explorer.value.summary  # a star is one label or more there
+    explorer.controls["host"].value = "example.com"
+    assert "the star" not in explorer._html.value
     assert explorer._lines[0] in explorer.children and len(explorer.children) == 2 + MOST + 1 + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "why"), [("/api/health/", "Exact before Prefix, then the longer one"), ("/apis", "the more specific host goes first")]
+)
+def test_why_another_rule_of_an_httproute_comes_later(path, why):
+    """HTTPRouteRule's precedence begins with the host: a wildcard's rule is later whatever its path is."""
+    assert f"fits as well, but comes later: {why}" in moved("HTTPRoute", path=path)._html.value
 
 
 def test_the_explorer_has_an_answer_to_everything():
@@ -456,3 +467,13 @@ def test_other_objects_are_no_part_of_an_answer():
     assert "2 Ingresses" in refusal("08.2", ingress=text + "---\n" + text.replace("name: a,", "name: b,"), case=case)
     with pytest.raises(ManifestError):
         k8s.applied(ex08.cluster(case), text.replace("path: /", "path: x"))
+
+
+@pytest.mark.parametrize(("rules", "shown", "left_out"), [
+    ([f"www.example.com/{n}*=web:80" for n in range(6)], 6, ""), ([f"www.example.com/{n}*=web:80" for n in range(7)], 5, "and 2 more rules"),
+    ([f"{n}.example.org/*=web:80" for n in range(4)], 4, ""), ([f"{n}.example.org/*=web:80" for n in range(6)], 3, "and 3 more hosts"),
+])  # fmt: skip
+def test_of_many_rules_or_hosts_some_are_drawn_and_the_others_counted(edge, rules, shown, left_out):
+    svg = k8s.route_picture(k8s.applied(edge, k8s.create_ingress("shop", *rules, ingress_class="edge")), "http://www.example.com/3").svg
+    assert len(re.findall(r'class="node [a-z ]+" data-name="(?:rule|other)\d+"', svg)) == shown
+    assert left_out in svg and ("more" in svg) == bool(left_out)

@@ -425,3 +425,10 @@ def test_whatever_is_handed_in_the_answer_is_a_few_lines(key, name, given):
     more = {"share": "1/2"} if key == "09.1" else {}
     said = refusal(key, **{name: given, "case": variant("09")}, **more)
     assert len(said.splitlines()) <= 4
+
+
+def test_a_listener_of_the_right_port_was_asked_and_one_of_another_was_not():
+    made = k8s.shop("vxlan", GATEWAY, outside=True)
+    svg = k8s.route_picture(made, "http://www.example.org/api").svg
+    kinds = {name: kind for kind, name in re.findall(r'class="node ([a-z ]+)" data-name="(listener\d)"', svg)}
+    assert kinds == {"listener0": "interface", "listener1": "service dim"}

@@ -56,6 +56,12 @@ def test_who_rewrites_and_who_restores(shop):
     assert by["client → edge-1", "TTL", "64 → 61"][0] == "load balancer, node-a, node-b"
 
 
+def test_ipvs_remembers_the_destination_itself_and_conntrack_the_source():
+    made = k8s.shop("vxlan", INGRESS, proxy="ipvs", outside=True, balancer=True)
+    by = {row[2].split("\n")[0]: row[5] for row in rows_of(k8s.rewrites(made.journey(URL))) if row[1] == "addresses"}
+    assert by == {"destination": "its IPVS connection", "source": "its conntrack entry"}
+
+
 def test_a_service_behind_the_controller_is_rewritten_and_restored_too(shop):
     rows = rows_of(k8s.rewrites(shop.journey(URL, to="service")))
     assert (
@@ -193,7 +199,7 @@ INGRESS_VXLAN = {"entry": "Ingress", "cni": "vxlan", "policy": "Cluster", "node"
     (INGRESS_VXLAN, "edge-1 sees 10.244.1.0, an address of node-a; api-1 sees 10.244.2.5, the controller", "by tunnel"),
     (INGRESS_VXLAN, "Two connections, two nodes, two tunnels.", "Everything that is rewritten"),
     (INGRESS_VXLAN, "edge-1 calls it by its own address, 10.244.1.3.", "10.244.1.3"),
-    (INGRESS_VXLAN | {"to": "service"}, "edge-1 calls the ClusterIP, 10.96.20.80, and a rule chooses the Pod.", "DNAT to 10.244.1.3:8080"),
+    (INGRESS_VXLAN | {"to": "service"}, "edge-1 calls the ClusterIP, 10.96.20.80, and the node translates that to a Pod's.", "DNAT to 10.244.1.3:8080"),
     (INGRESS_VXLAN | {"url": URLS[3]}, "The client gets 404 Not Found, from edge-1 itself: no rule matches.", "answers 404"),
     (INGRESS_VXLAN | {"url": URLS[2]}, "from web. edge-1 calls it", "Prefix /web"),
     ({"node": "node-a"}, "node-a fails the balancer's health check, so it sends to node-b.", "node-b"),

@@ -95,7 +95,8 @@ def test_every_view_says_so(circling):
     shown = walk_data(circling)["steps"]
     assert [said["text"] for step in shown for said in step["said"]].count(words) == 1
     assert shown[-1]["live"].startswith("Step 12 of 12")
-    assert "hop-11" in diagram(trace=circling).svg and "hop-12" not in diagram(trace=circling).svg
+    svg = diagram(trace=circling).svg
+    assert "hop-11" in svg and "hop-12" not in svg and "TTL used up" in svg
 
 
 def test_no_number_lies_on_another(circling):
@@ -113,6 +114,8 @@ def test_other_walks_are_whole():
 
 
 def test_ways_from_machine_to_machine_show_one_round(circling):
-    assert way_picture(circling).alt == "client → load balancer → node-a → load balancer → node-a: dropped, IP_INHDR."
+    picture = way_picture(circling)
+    assert picture.alt == "client → load balancer → node-a → … (32 rounds): dropped, IP_INHDR."
+    assert "TTL used up," in picture.svg and "32 rounds" in picture.svg
     assert len(way_table(circling).rows) == 4
     assert "client → underlay → node-a → … (32 rounds)" in str(outcomes([(Fraction(1), circling)]))

@@ -49,6 +49,14 @@ def test_on_one_node_no_stage_of_the_underlay() -> None:
     assert "≠ ↓ bridge" in str(k8s.ways_table(k8s.ways(k8s.shop(), "pod/web", "pod/api-1:8080", ["vxlan", "bgp"])))
 
 
+@pytest.mark.parametrize("cni", ["bridge", "ptp", "vxlan", "bgp"])
+def test_on_one_node_the_cable_of_the_other_pod_is_a_stage_of_its_own(cni: str) -> None:
+    (found,) = k8s.ways(k8s.shop(), "pod/web", "pod/api-1:8080", [cni])
+    down, up = found.stages["cable"], found.stages["cable "]
+    assert len(down) == len(up) == 1 and down[0].place != up[0].place
+    assert ("bridge " in found.stages, "routing" in found.stages) == (False, cni in ("ptp", "bgp"))
+
+
 def test_who_wrote_the_route() -> None:
     told = {w.name: writer(w) for w in k8s.ways(k8s.shop(), "pod/web", "pod/api-2:8080", ["vxlan", "ipip", "calico-vxlan"])}
     assert "API server" in told["vxlan"] and "BGP" in told["ipip"] and "Felix" in told["calico-vxlan"]

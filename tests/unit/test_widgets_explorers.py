@@ -291,7 +291,7 @@ def test_the_plug_ins_of_the_dropdown_are_those_that_there_are():
 
 @pytest.mark.parametrize(("choices", "summary", "shown"), [
     ({}, "web calls api and reaches api-1 (chance 1/2) or api-2 (chance 1/2).", "10.244.1.3,10.244.2.2"),
-    ({"caller": "api-1"}, "api-1 calls api and reaches itself, which sees 10.244.1.1 as the sender (chance 1/2) or", "10.244.1.1</td>"),
+    ({"caller": "api-1"}, "api-1 calls api and reaches itself (chance 1/2), which sees 10.244.1.1 as the sender, or api-2 (chance 1/2).", "10.244.1.1</td>"),
     ({"selector": "app=apo"}, "“connection refused”: the Service has no endpoint that is in use, so the node rejects it. The selector "
      "picks no Pod.", "no endpoints"),
     ({"selector": ""}, "It has no selector, so nobody writes EndpointSlices for it.", "No resources found"),
@@ -309,8 +309,10 @@ def test_the_plug_ins_of_the_dropdown_are_those_that_there_are():
     ({"target": " "}, "no process listens on port 80 there.", "TCP reset by api-1"),
     ({"first": "not-ready"}, "web calls api and reaches api-2.", "✕ not ready"),
     ({"first": "draining"}, "web calls api and reaches api-2.", "✕ terminating"),
-    ({"first": "not-ready", "second": "draining"}, "reaches api-2. It is terminating and still serves: no ready one is left.",
+    ({"first": "not-ready", "second": "draining"}, "reaches api-2. No endpoint is ready; one that is terminating is used while it still serves.",
      "yes: no ready one is left"),
+    ({"first": "not-ready", "second": "draining"}, "reaches api-2.", "✓ terminating"),
+    ({"first": "not-ready", "second": "stopping"}, "so the node rejects it", "✕ terminating"),
     ({"first": "not-ready", "second": "stopping"}, "None of the Pods that it picks is ready.", "ICMP port unreachable, from the node"),
     ({"first": "not-ready", "second": "not-ready", "publish": True}, "reaches api-1 (chance 1/2) or api-2 (chance 1/2).", "✓ ready"),
     ({"caller": "api-1", "second": "not-ready"}, "api-1 calls api and reaches itself, which sees 10.244.1.1 as the sender.", ""),

@@ -31,7 +31,7 @@ def test_one_way_alone_says_what_its_trace_says(name: str, target: str, family: 
         with pytest.raises(UnsupportedError):
             shop(name, families=(family,))
         assert answer.summary.startswith("No way is left to compare.")
-        assert f"Left out: “{CNIS[name].title}”. For the VPC" in answer.summary and not answer.blocks
+        assert f"Left out: “{CNIS[name].title}”. The reason: the VPC" in answer.summary and not answer.blocks
         return
     trace = shop(name, families=(family,), node_c=True).trace("pod/web", f"{target}:8080")
     assert answer.tone == ("good" if trace.delivered else "bad")
@@ -63,7 +63,7 @@ def test_ways_that_do_the_same_share_a_clause() -> None:
 
 def test_what_two_ways_lack_is_said_once() -> None:
     summary = ways.view("vpc", "vpc-prefix", "", "", "pod/api-2", "IPv6").summary
-    assert "“Amazon VPC CNI, secondary addresses” and “Amazon VPC CNI, prefix delegation”. For the VPC CNI" in summary
+    assert "“Amazon VPC CNI, secondary addresses” and “Amazon VPC CNI, prefix delegation”. The reason: the VPC CNI" in summary
     assert summary.count("an EKS cluster is IPv4 or IPv6") == 1
 
 

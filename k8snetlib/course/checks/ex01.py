@@ -176,7 +176,7 @@ def who_is_refused(cannot_start: Iterable[str], case: Variant) -> str:
     )
     expect(
         not right - given,
-        got=f"{_count(given)}, and one more is refused",
+        got=f"{_count(given)}, and at least one more is refused",
         expected="all of those whose port is taken when they ask",
         hint="“Every address” overlaps with each single address, whichever comes first.",
     )

@@ -127,7 +127,8 @@ def written(selector: Mapping[str, str], target_port: int | str, case: Variant) 
     expect(not missed, got="some connections are refused", expected=expected, hint="The Pods have different numbers for the same name.")
     more, less = sorted(reached - set(wanted(case))), sorted(set(wanted(case)) - reached)
     hint = "Which label do the two have that no other has?" if more else "Which label do both have?"
-    expect(not more and not less, got=f"it reaches {', '.join(sorted(reached))}", expected=expected, hint=hint)
+    only = "only " if less and not more else ""
+    expect(not more and not less, got=f"it reaches {only}{', '.join(sorted(reached))}", expected=expected, hint=hint)
     ports = {end.netns: end.packet.dport for end in ends}
     right = {name: _admin(made, name) for name in wanted(case)}
     expect(ports == right, got="it reaches another port of theirs", expected=expected, hint="How is the admin port called in the Pods?")
