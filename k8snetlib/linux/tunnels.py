@@ -103,7 +103,8 @@ def ipip_transmit(e: Engine, v: View, interface: Interface, frame: Frame, journe
     """Put an IPv4 packet into another (ip_tunnel_xmit).
 
     The far end is the device's ``remote``; one without (Calico's tunl0) takes the next hop of the inner packet's route for it. The outer
-    packet has the inner one's TTL and "don't fragment", and, where the device has no ``local``, the source that routing gives it.
+    packet has the inner one's TTL and "don't fragment", and, where the device has no ``local``, the source that routing gives it. What a
+    device with a ``remote`` remembers of errors that came back (IPTUNNEL_ERR_TIMEO) is not modelled.
     """
     packet, config = frame.payload, interface.ipip
     far = config.remote or skb.nexthop or packet.dst
@@ -119,6 +120,8 @@ def ipip_transmit(e: Engine, v: View, interface: Interface, frame: Frame, journe
         )
         return
     room = pmtu.mtu_of(v, route, route.dev, far) - IPIP_HEADER
+    if packet.df:
+        pmtu.narrow(v, packet, room, journey)  # whether it fits or not: the sender's next one is measured by it (tnl_update_pmtu)
     if packet.df and len(packet) > room:
         answers.icmp_error(e, v, skb, 3, 4, mtu=room)
         words = f"{len(packet)} bytes and {IPIP_HEADER} of header do not fit through {route.dev} (MTU {room + IPIP_HEADER})"

@@ -8,7 +8,7 @@ from k8snetlib import tcp
 from k8snetlib.errors import ModelError
 from k8snetlib.linux import ops as o
 from k8snetlib.linux.addresses import ip_address
-from k8snetlib.linux.engine import captures, trace
+from k8snetlib.linux.engine import after, captures, trace
 from k8snetlib.linux.events import Answered, Decapsulated, Delivered, Dropped, Encapsulated
 from k8snetlib.linux.ops import LinkAdd, LinkSet, Listen, NetnsAdd, SysctlSet
 from k8snetlib.linux.packet import Frame, Packet, ping
@@ -27,8 +27,9 @@ def pair(left: IpipConfig | None = ANY, right: IpipConfig | None = ANY, mtu: int
         ops += [LinkSet(name, "eth0", up=True), o.address(name, "eth0", f"192.168.50.1{own}/24")]
         ops += [o.address(name, "lo", f"10.244.{own}.1/32"), Listen(name, Socket("tcp", 80))]
         if config is not None:
-            ops += [LinkAdd(name, "tunl0", "ipip", ipip=config), LinkSet(name, "tunl0", up=True)]
-            ops.append(o.route(name, f"10.244.{far}.0/24", "tunl0", f"192.168.50.1{far}", onlink=True))
+            dev = "tunl0" if config == ANY else "ipip0"  # the module's own device has no ends
+            ops += [LinkAdd(name, dev, "ipip", ipip=config), LinkSet(name, dev, up=True)]
+            ops.append(o.route(name, f"10.244.{far}.0/24", dev, f"192.168.50.1{far}", onlink=True))
     return ops
 
 
@@ -79,6 +80,14 @@ def test_too_big_for_the_wire_below_tells_the_sender() -> None:
     assert isinstance(found.end, Dropped) and "1400" in found.end.detail
     told = [e for e in found.all(Delivered) if e.journey]
     assert told[-1].packet.payload.mtu == 1380
+
+
+def test_what_the_tunnel_takes_is_known_from_the_first_packet_on() -> None:
+    """tnl_update_pmtu: one that fits teaches it, too, unless it may be cut."""
+    network = o.build(pair(mtu=1400))
+    for df, reason in ((True, "PKT_TOO_BIG"), (False, "NOT_SPECIFIED")):
+        told = send(after(network, send(network, df=df)), 1400 - 59)
+        assert told.end.reason == reason
 
 
 def test_a_tunnel_to_itself_is_a_loop() -> None:
