@@ -45,9 +45,6 @@ def metadata(data: Data, kind: str, path: Path = ("metadata",), *, named: bool =
     """``metadata`` of an object, or of a template, which has no name."""
     if named:
         name = data.get("name", "")
-        if not name and data.get("generateName"):
-            message = "generateName is not modelled, since the API server would add random characters: write metadata.name"
-            raise Fault(message, (*path, "generateName"), unsupported=True)
         problem = _NAME_RULES.get(kind, rules.dns_subdomain)(name) if name else "required value: name or generateName"
         if problem:
             raise Fault(problem, (*path, "name"))
@@ -106,7 +103,7 @@ def pod(data: Data, meta: ObjectMeta, location: Location, root: Path = (), claim
     if spec.get("os", EMPTY).get("name") == "windows":
         raise Fault("Pods for Windows are not modelled", (*path, "os", "name"), unsupported=True)
     _check_sysctls(spec.get("securityContext", EMPTY).get("sysctls", ()), path)
-    containers = _containers(spec, path, host_network)
+    containers, host_ports = _containers(spec, path, host_network)
     check_pod(spec, path, claims)
     return Pod(
         metadata=meta,
@@ -116,6 +113,7 @@ def pod(data: Data, meta: ObjectMeta, location: Location, root: Path = (), claim
         phase=status.get("phase", ""),
         conditions=FrozenDict({each.get("type", ""): each.get("status", "") for each in status.get("conditions", ())}),
         host_network=host_network,
+        host_ports=host_ports,
         readiness_gates=tuple(each["conditionType"] for each in spec.get("readinessGates", ())),
         location=location,
         **scheduling(spec, meta.labels, path),
@@ -141,11 +139,16 @@ def _check_sysctls(sysctls: Iterable[Data], path: Path) -> None:
 # --- containers
 
 
-def _containers(spec: Data, path: Path, host_network: bool) -> tuple[Container, ...]:
+HostPorts = frozenset[tuple[int, str, str]]
+
+
+def _containers(spec: Data, path: Path, host_network: bool) -> tuple[tuple[Container, ...], HostPorts]:
+    """The containers, and the ports that those of them that stay take on the node: an init container's are free when the others start."""
     rules.require("" if spec["containers"] else "required value", *path, "containers")
     out: list[Container] = []
     names: set[str] = set()
-    host_ports: set[tuple[int, str]] = set()
+    taken: set[str] = set()  # host ports of containers, as the API server names them
+    held: list[ContainerPort] = []
     for field, kind in (("containers", "container"), ("initContainers", "init"), ("ephemeralContainers", "ephemeral")):
         for index, data in enumerate(spec.get(field, ())):
             place = (*path, field, index)
@@ -157,17 +160,19 @@ def _containers(spec: Data, path: Path, host_network: bool) -> tuple[Container, 
                 raise Fault("required value", (*place, "image"))
             names.add(name)
             its_kind = "sidecar" if kind == "init" and data.get("restartPolicy") == "Always" else kind
-            ports = _ports(data.get("ports", ()), (*place, "ports"), host_network, host_ports if its_kind != "init" else set())
+            its_taken = taken if kind == "container" else set()
+            ports = _ports(data["ports"], (*place, "ports"), host_network, its_taken) if "ports" in data else ()
             out.append(Container(name, data.get("image", ""), ports, its_kind))
-    return tuple(out)
+            held += [each for each in ports if each.host_port] if its_kind in ("container", "sidecar") else ()
+    return tuple(out), frozenset((each.host_port, each.protocol, each.host_ip) for each in held) if held else frozenset()
 
 
-def _ports(ports: Iterable[Data], path: Path, host_network: bool, host_ports: set[tuple[int, str]]) -> tuple[ContainerPort, ...]:
+def _ports(ports: Iterable[Data], path: Path, host_network: bool, taken: set[str]) -> tuple[ContainerPort, ...]:
     out: list[ContainerPort] = []
     names: set[str] = set()
     for index, data in enumerate(ports):
         place = (*path, index)
-        number, host_port, name = int(data["containerPort"]), int(data.get("hostPort", 0)), data.get("name", "")
+        number, name = int(data["containerPort"]), data.get("name", "")
         protocol = data.get("protocol") or "TCP"
         if name:
             problem = rules.port_name(name) or (f"duplicate value {literal(name)}" if name in names else "")
@@ -175,26 +180,26 @@ def _ports(ports: Iterable[Data], path: Path, host_network: bool, host_ports: se
                 raise Fault(problem, (*place, "name"))
             names.add(name)
         rules.require(rules.port_number(number), *place, "containerPort")
-        if host_port:
-            rules.require(rules.port_number(host_port), *place, "hostPort")
-        _check_host_port(data, place, host_network)
-        if host_network:
-            host_port = number
-            taken = f'duplicate value "{protocol}//{number}": the node has each port once' if (number, protocol) in host_ports else ""
-            rules.require(taken, *place, "hostPort", at=(*place, "containerPort"))
-            host_ports.add((number, protocol))
+        host_port = _host_port(data, number, protocol, place, host_network, taken) if host_network or "hostPort" in data else 0
         out.append(ContainerPort(number, name, protocol, host_port, data.get("hostIP", "")))
     return tuple(out)
 
 
-def _check_host_port(data: Data, place: Path, host_network: bool) -> None:
-    if data.get("hostIP"):
-        raise Fault("hostIP is not modelled", (*place, "hostIP"), unsupported=True)
-    if data.get("hostPort") and not host_network:
-        message = "hostPort without hostNetwork is not modelled: it needs the portmap plug-in; a NodePort Service does a similar thing"
-        raise Fault(message, (*place, "hostPort"), unsupported=True)
-    if data.get("hostPort") and data["hostPort"] != data["containerPort"]:
-        raise Fault(f"invalid value {data['containerPort']}: must match hostPort when hostNetwork is true", (*place, "containerPort"))
+def _host_port(data: Data, number: int, protocol: str, place: Path, host_network: bool, taken: set[str]) -> int:
+    """The port that a container takes on its node, or 0; with hostNetwork it is the container's own."""
+    host_port, at = int(data.get("hostPort", 0)), (*place, "hostPort")
+    if host_port:
+        rules.require(rules.port_number(host_port), *at)
+        differs = host_network and host_port != number
+        rules.require(f"invalid value {host_port}: must match containerPort when hostNetwork is true" if differs else "", *at)
+    elif host_network:
+        host_port, at = number, (*place, "containerPort")
+    if host_port:
+        key = f"{protocol}/{data.get('hostIP', '')}/{host_port}"
+        again = f'duplicate value "{key}": the node has each port once' if key in taken else ""
+        rules.require(again, *place, "hostPort", at=at)
+        taken.add(key)
+    return host_port
 
 
 # --- names

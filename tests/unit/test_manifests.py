@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from textwrap import indent
@@ -678,7 +679,7 @@ REFUSED = [
     (POD, "containerPort: 8080", "containerPort: 8080\n  - {name: web, image: x}", '13 spec.containers[1].name: duplicate value "web"'),
     (POD, "    image: nginx\n", "", f"8 {CONTAINER}.image: required value"),
     (POD, "containerPort: 8080", "containerPort: 8080\n      hostPort: 81\n  hostNetwork: true",
-     f"12 {CONTAINER}.ports[0].containerPort: invalid value 8080: must match hostPort when hostNetwork is true"),
+     f"13 {CONTAINER}.ports[0].hostPort: invalid value 81: must match containerPort when hostNetwork is true"),
     (POD, "containerPort: 8080", "containerPort: 8080\n  - {name: b, image: x, ports: [{containerPort: 8080}]}\n  hostNetwork: true",
      '13 spec.containers[1].ports[0].hostPort: duplicate value "TCP//8080": the node has each port once'),
     (POD, "spec:\n", "spec:\n  dnsPolicy: None\n",
@@ -727,9 +728,7 @@ def test_mistakes_are_refused_with_their_place(text, old, new, message):
 
 # fmt: off
 UNSUPPORTED = [
-    ("containerPort: 8080\n      hostPort: 80", f"13 {CONTAINER}.ports[0].hostPort: hostPort without hostNetwork is not modelled"),
     ("containerPort: 8080\n  os: {name: windows}", "13 spec.os.name: Pods for Windows are not modelled"),
-    ("containerPort: 8080\n      hostIP: 1.2.3.4", f"13 {CONTAINER}.ports[0].hostIP: hostIP is not modelled"),
     ("containerPort: 8080\n  securityContext: {sysctls: [{name: net/ipv4/ip_forward, value: '1'}]}",
      "13 spec.securityContext.sysctls[0].name: the sysctl net.ipv4.ip_forward changes"),
 ]
@@ -743,9 +742,22 @@ def test_network_fields_that_are_not_modelled_are_not_ignored(new, message):
     assert str(caught.value).startswith(f"shop.yaml:{message}")
 
 
-def test_generate_name_alone_is_not_guessed():
-    with pytest.raises(UnsupportedError, match=r"shop\.yaml:4 metadata\.generateName: "):
-        loads(changed(POD, "name: web\n", "generateName: web-\n"), "shop.yaml")
+def test_an_object_with_generate_name_alone_gets_a_name_that_a_note_tells():
+    text = changed(POD, "name: web\n", "generateName: web-\n")
+    found = loads(text + "---\n" + text + "---\n" + changed(SERVICE, "name: web\n", "generateName: web-\n"), "shop.yaml")
+    assert [str(each) for each in found.objects] == ["Pod default/web-1", "Pod default/web-2", "Service default/web-1"]
+    assert found.notes[0] == "shop.yaml:4: generateName: this Pod is called web-1 here; the API server would add five random characters"
+
+
+@pytest.mark.parametrize("text", [POD, SERVICE, DEPLOYMENT])
+def test_a_generated_name_follows_the_rules_of_names(text):
+    name = re.search("  name: (.*)\n", text)[0]
+    assert refusal(text.replace(name, "  generateName: Web-\n", 1)).startswith('shop.yaml:4 metadata.generateName: invalid value "Web-1": ')
+
+
+def test_a_name_that_is_there_is_not_generated():
+    (pod,) = loads(changed(POD, "name: web\n", "name: web\n  generateName: other-\n")).objects
+    assert pod.name == "web"
 
 
 BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))

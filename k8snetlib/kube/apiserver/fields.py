@@ -41,10 +41,7 @@ class Faults(list[Fault]):
 def metadata(found: Faults, meta: Data, name_rule: Callable[[str], str] = rules.dns_subdomain) -> None:
     """The rules of ``metadata``, which all kinds share; ``name_rule`` is the kind's own."""
     name = meta.get("name", "")
-    if not name and meta.get("generateName"):
-        message = "generateName is not modelled, since the API server would add random characters: write metadata.name"
-        raise Fault(message, ("metadata", "generateName"), unsupported=True)
-    found.add("" if name else "required value: name or generateName", "metadata", "name")
+    found.add("" if name or meta.get("generateName") else "required value: name or generateName", "metadata", "name")
     found.add(name_rule(name) if name else "", "metadata", "name")
     found.add(rules.dns_label(meta["namespace"]) if "namespace" in meta else "", "metadata", "namespace")
     labels(found, meta.get("labels", {}), "metadata", "labels")
