@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..value import value
 from .manifests import error_at
@@ -101,8 +101,6 @@ def _owner(pod: Pod) -> tuple[str, str, str]:
     return (pod.namespace, pod.owner.kind, pod.owner.name) if pod.owner else (pod.namespace, "", pod.name)
 
 
-HostPorts = Set[tuple[int, str, str]]
-_EVERY_ADDRESS = {"", "0.0.0.0"}
 Filter = tuple[LabelSelector | None, frozenset[str] | None]
 """(selector, None selects nothing; namespaces, None for all)."""
 
@@ -259,8 +257,11 @@ class _Demands:
     def why_not(self, index: int) -> str:
         """Why a Node that fits by itself does not at this moment, in the order in which the scheduler asks."""
         node = self.state.nodes[index]
-        if self.ports and _clash(self.ports, self.state.ports[index]):
-            return NO_PORTS
+        if self.ports:
+            from .portmap import clash
+
+            if clash(self.ports, self.state.ports[index]):
+                return NO_PORTS
         if self.state.is_full(index):
             return FULL
         for constraint, counts in self.spread:
@@ -306,12 +307,3 @@ class _Demands:
 
 
 _NO_AFFINITY = Affinity()
-
-
-def _clash(wanted: HostPorts, taken: set[tuple[int, str, str]]) -> bool:
-    """Whether a port is wanted that is taken on the same address of the node, or on all of them."""
-    return any(
-        (number, protocol) == (other, its) and (ip == address or {ip, address} & _EVERY_ADDRESS)
-        for number, protocol, ip in wanted
-        for other, its, address in taken
-    )

@@ -15,6 +15,7 @@ from .schema_scheduling import scheduling
 from .selectors import EMPTY, FrozenDict, Labels
 
 Data = dict[str, Any]
+HostPorts = set[tuple[int, str, str]]
 
 _NAME_RULES = {"Service": rules.service_name, "Namespace": rules.dns_label}
 
@@ -103,7 +104,8 @@ def pod(data: Data, meta: ObjectMeta, location: Location, root: Path = (), claim
     if spec.get("os", EMPTY).get("name") == "windows":
         raise Fault("Pods for Windows are not modelled", (*path, "os", "name"), unsupported=True)
     _check_sysctls(spec.get("securityContext", EMPTY).get("sysctls", ()), path)
-    containers, host_ports = _containers(spec, path, host_network)
+    held: HostPorts = set()
+    containers = _containers(spec, path, host_network, held)
     check_pod(spec, path, claims)
     return Pod(
         metadata=meta,
@@ -113,7 +115,7 @@ def pod(data: Data, meta: ObjectMeta, location: Location, root: Path = (), claim
         phase=status.get("phase", ""),
         conditions=FrozenDict({each.get("type", ""): each.get("status", "") for each in status.get("conditions", ())}),
         host_network=host_network,
-        host_ports=host_ports,
+        host_ports=frozenset(held),
         readiness_gates=tuple(each["conditionType"] for each in spec.get("readinessGates", ())),
         location=location,
         **scheduling(spec, meta.labels, path),
@@ -139,16 +141,10 @@ def _check_sysctls(sysctls: Iterable[Data], path: Path) -> None:
 # --- containers
 
 
-HostPorts = frozenset[tuple[int, str, str]]
-
-
-def _containers(spec: Data, path: Path, host_network: bool) -> tuple[tuple[Container, ...], HostPorts]:
-    """The containers, and the ports that those of them that stay take on the node: an init container's are free when the others start."""
+def _containers(spec: Data, path: Path, host_network: bool, held: HostPorts) -> tuple[Container, ...]:
     rules.require("" if spec["containers"] else "required value", *path, "containers")
     out: list[Container] = []
     names: set[str] = set()
-    taken: set[str] = set()  # host ports of containers, as the API server names them
-    held: list[ContainerPort] = []
     for field, kind in (("containers", "container"), ("initContainers", "init"), ("ephemeralContainers", "ephemeral")):
         for index, data in enumerate(spec.get(field, ())):
             place = (*path, field, index)
@@ -160,14 +156,15 @@ def _containers(spec: Data, path: Path, host_network: bool) -> tuple[tuple[Conta
                 raise Fault("required value", (*place, "image"))
             names.add(name)
             its_kind = "sidecar" if kind == "init" and data.get("restartPolicy") == "Always" else kind
-            its_taken = taken if kind == "container" else set()
-            ports = _ports(data["ports"], (*place, "ports"), host_network, its_taken) if "ports" in data else ()
+            taken: HostPorts = held if kind == "container" else set()  # an init container's are free when the next one starts
+            ports = _ports(data["ports"], (*place, "ports"), host_network, taken) if "ports" in data else ()
+            if its_kind == "sidecar":
+                held |= taken
             out.append(Container(name, data.get("image", ""), ports, its_kind))
-            held += [each for each in ports if each.host_port] if its_kind in ("container", "sidecar") else ()
-    return tuple(out), frozenset((each.host_port, each.protocol, each.host_ip) for each in held) if held else frozenset()
+    return tuple(out)
 
 
-def _ports(ports: Iterable[Data], path: Path, host_network: bool, taken: set[str]) -> tuple[ContainerPort, ...]:
+def _ports(ports: Iterable[Data], path: Path, host_network: bool, taken: HostPorts) -> tuple[ContainerPort, ...]:
     out: list[ContainerPort] = []
     names: set[str] = set()
     for index, data in enumerate(ports):
@@ -180,26 +177,13 @@ def _ports(ports: Iterable[Data], path: Path, host_network: bool, taken: set[str
                 raise Fault(problem, (*place, "name"))
             names.add(name)
         rules.require(rules.port_number(number), *place, "containerPort")
-        host_port = _host_port(data, number, protocol, place, host_network, taken) if host_network or "hostPort" in data else 0
+        host_port = 0
+        if host_network or "hostPort" in data:
+            from .portmap import host_port_of
+
+            host_port = host_port_of(data, place, host_network, taken)
         out.append(ContainerPort(number, name, protocol, host_port, data.get("hostIP", "")))
     return tuple(out)
-
-
-def _host_port(data: Data, number: int, protocol: str, place: Path, host_network: bool, taken: set[str]) -> int:
-    """The port that a container takes on its node, or 0; with hostNetwork it is the container's own."""
-    host_port, at = int(data.get("hostPort", 0)), (*place, "hostPort")
-    if host_port:
-        rules.require(rules.port_number(host_port), *at)
-        differs = host_network and host_port != number
-        rules.require(f"invalid value {host_port}: must match containerPort when hostNetwork is true" if differs else "", *at)
-    elif host_network:
-        host_port, at = number, (*place, "containerPort")
-    if host_port:
-        key = f"{protocol}/{data.get('hostIP', '')}/{host_port}"
-        again = f'duplicate value "{key}": the node has each port once' if key in taken else ""
-        rules.require(again, *place, "hostPort", at=at)
-        taken.add(key)
-    return host_port
 
 
 # --- names

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 from ..errors import ManifestError, UnsupportedError
@@ -92,7 +91,9 @@ class Reader:
         location = Location(document.file, getattr(data, "line", document.line), "", document)
         why = _why_skipped(version, kind)
         if not why and _is_generated(data):
-            data = self.named(data, kind, location)
+            from .schema_generated import named
+
+            data = named(data, kind, location, self)
         if (version, kind) in KINDS:
             data = admit(data)
         elif (version, kind) in kinds.ALPHA:
@@ -113,17 +114,6 @@ class Reader:
         self.objects[key] = made
         self.notes += _remarks(made)
 
-    def named(self, data: dict[str, Any], kind: str, location: Location) -> dict[str, Any]:
-        """The object with a name made of its ``generateName``: a number stands for the API server's random characters, as in the names of
-        a workload's Pods."""
-        meta = data["metadata"]
-        base, namespace = meta["generateName"][:MOST_GENERATED], "" if kind in kinds.CLUSTER_SCOPED else meta.get("namespace") or "default"
-        names = (f"{base}{number}" for number in count(1))
-        name = next(each for each in names if (kind, namespace, each) not in self.objects)
-        line = location.document.find(("metadata", "generateName"))[0]
-        self.notes.append(f"{replace(location, line=line)}: {_GENERATED.format(kind=kind, name=name)}")
-        return {**data, "metadata": {**meta, "name": name}}
-
     def skip(self, data: dict[str, Any], kind: str, version: str, location: Location, why: kinds.Reason) -> None:
         meta = data.get("metadata") or {}
         if not isinstance(meta, dict):
@@ -138,11 +128,6 @@ class Reader:
         if not self.objects and not self.skipped:
             raise ManifestError("no Kubernetes object found", file=names or "no file given", line=1 if names else None)
         return Manifests(tuple(self.objects.values()), tuple(self.skipped), tuple(self.notes))
-
-
-MOST_GENERATED = 58
-"""The characters of a generateName that the API server keeps (apiserver, pkg/storage/names)."""
-_GENERATED = "generateName: this {kind} is called {name} here; the API server would add five random characters"
 
 
 def _is_generated(data: dict[str, Any]) -> bool:
@@ -274,18 +259,13 @@ def _remarks(made: Named) -> Iterator[str]:
     template = made.template if isinstance(made, Workload) else made
     if isinstance(template, Pod):
         if template.host_ports and not template.host_network:
-            yield from _mapped_ports(template)
+            from .portmap import notes
+
+            yield from notes(template)
         if len(template.containers) > 1:
             yield from _repeated_ports(template)
         for key in sorted(template.annotations.keys() & _OTHER_PLUGINS) if template.annotations else ():
             yield f"{locate(template, f'metadata.annotations[{key}]')}: {key} has no effect: no CNI plug-in of this model reads it"
-
-
-def _mapped_ports(pod: Pod) -> Iterator[str]:
-    from .portmap import NOTE, host_port_fields
-
-    for path, port in host_port_fields(pod):
-        yield f"{locate(pod, path)}: {NOTE.format(port=port.host_port, protocol=port.protocol)}"
 
 
 def _repeated_ports(pod: Pod) -> Iterator[str]:
