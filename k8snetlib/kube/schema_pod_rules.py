@@ -29,7 +29,7 @@ _ENV_NAME = re.compile(r"[ -<>-~]+")  # printable ASCII but "=" (KEP-4369)
 
 def check_pod(spec: Data, path: Path, claims: Collection[str] = ()) -> None:
     """Raises Fault for the first mistake; ``claims`` are the names that a StatefulSet's volumeClaimTemplates add to the volumes."""
-    not_negative(spec, ("terminationGracePeriodSeconds",), path)
+    rules.not_negative(spec, ("terminationGracePeriodSeconds",), path)
     if spec.get("serviceAccountName"):
         rules.require(rules.dns_subdomain(spec["serviceAccountName"]), *path, "serviceAccountName")
     volumes = {*_volumes(spec["volumes"], (*path, "volumes")), *claims} if "volumes" in spec else claims
@@ -42,13 +42,6 @@ def check_pod(spec: Data, path: Path, claims: Collection[str] = ()) -> None:
             _environment(each.get("env", ()), (*place, "env"))
             _resources(each.get("resources", EMPTY), (*place, "resources"))
             _handlers(each, (*place,), once=field == "initContainers" and each.get("restartPolicy") != "Always")
-
-
-def not_negative(data: Data, fields: Collection[str], path: Path) -> None:
-    """Raises Fault for the first of the fields that is below 0."""
-    for field in fields:
-        value = data.get(field, 0)
-        rules.require("" if value >= 0 else f"invalid value {value}: must be greater than or equal to 0", *path, field)
 
 
 def _volumes(volumes: list[Data], path: Path) -> set[str]:
@@ -125,7 +118,7 @@ def _handlers(container: Data, path: Path, once: bool) -> None:
 
 
 def _times(probe: Data, kind: str, path: Path) -> None:
-    not_negative(probe, ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"), path)
+    rules.not_negative(probe, ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"), path)
     successes = probe.get("successThreshold") or 1
     rules.require(f"invalid value {successes}: must be 1" if kind != "readinessProbe" and successes != 1 else "", *path, "successThreshold")
 

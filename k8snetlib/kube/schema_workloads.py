@@ -27,7 +27,6 @@ from .objects import (
 )
 from .schema import Fault
 from .schema_places import Path
-from .schema_pod_rules import not_negative
 from .schema_pods import check_restart_policy, metadata, pod
 from .schema_scheduling import label_selector, taints
 from .schema_services import endpoint_slice, endpoints, service
@@ -103,7 +102,7 @@ def _template(spec: Data, location: Location, meta: ObjectMeta, restart: tuple[s
     rules.require("" if "template" in spec else "required value", *_TEMPLATE)
     template = spec["template"]
     its_meta = metadata({**template.get("metadata", EMPTY), "namespace": meta.namespace}, "Pod", (*_TEMPLATE, "metadata"), named=False)
-    not_negative(spec, _NOT_NEGATIVE, ("spec",))
+    rules.not_negative(spec, _NOT_NEGATIVE, ("spec",))
     for field in ("strategy", "updateStrategy"):
         _check_rolling(spec.get(field, EMPTY).get("rollingUpdate", EMPTY), ("spec", field, "rollingUpdate"))
     claims = [each.get("metadata", EMPTY).get("name", "") for each in spec.get("volumeClaimTemplates", ())]
@@ -119,7 +118,7 @@ def _check_rolling(data: Data, path: Path) -> None:
             why = "" if re.fullmatch("[0-9]+%", value) else 'a percentage is digits and "%", such as 25%'
             rules.require(rules.invalid(value, why) if why else "", *path, field)
         else:
-            not_negative(data, (field,), path)
+            rules.not_negative(data, (field,), path)
     none = [name for name in ("maxSurge", "maxUnavailable") if name in data and str(data[name]).strip("0%") == ""]
     both = "invalid value: may not be 0 when `maxSurge` is 0" if len(none) == 2 else ""
     rules.require(both, *path, "maxUnavailable")
