@@ -18,7 +18,9 @@ HostPorts = set[tuple[int, str, str]]
 
 _NAME_RULES = {"Service": rules.service_name, "Namespace": rules.dns_label}
 
-# Fields of a Pod and of its containers that need no look at schema_pod_rules, as in most manifests of a lesson
+# Fields without further rules, as most manifests of a lesson have them
+_POD = ("spec",)
+_PLAIN_METADATA = frozenset(["labels", "name", "namespace"])
 _PLAIN = frozenset(["containers", "hostNetwork", "hostname", "initContainers", "nodeName", "nodeSelector", "restartPolicy", "subdomain"])
 _PLAIN_CONTAINER = frozenset(["args", "command", "image", "imagePullPolicy", "name", "ports", "restartPolicy"])
 
@@ -62,6 +64,10 @@ def metadata(data: Data, kind: str, path: Path = ("metadata",), *, named: bool =
         raise Fault(problem, (*path, "namespace"))
     for key in data.get("annotations", ()):
         rules.require(rules.qualified_name(key.lower()), *path, "annotations", key)
+    if not data.keys() <= _PLAIN_METADATA:
+        from .schema_metadata_rules import check_metadata
+
+        check_metadata(data, path)
     return ObjectMeta(
         name=data["name"] if named else "",
         namespace=namespace,
@@ -89,6 +95,10 @@ def skipped_metadata(data: Data, kind: str, *, builtin: bool) -> None:
     labels(data.get("labels", EMPTY), "metadata", "labels")
     for key in data.get("annotations", ()):
         rules.require(rules.qualified_name(key.lower()), "metadata", "annotations", key)
+    if not data.keys() <= _PLAIN_METADATA:
+        from .schema_metadata_rules import check_metadata
+
+        check_metadata(data, ("metadata",))
 
 
 def _controller(references: Iterable[Data]) -> OwnerReference | None:
@@ -162,6 +172,8 @@ def _containers(spec: Data, path: Path, host_network: bool, held: HostPorts) -> 
                 raise Fault(problem, (*place, "name"))
             if not data.get("image") and kind != "ephemeral":
                 raise Fault("required value", (*place, "image"))
+            if path == _POD and data.get("image", "").strip() != data.get("image", ""):
+                raise Fault(rules.invalid(data["image"], "must not have leading or trailing whitespace"), (*place, "image"))
             names.add(name)
             its_kind = "sidecar" if kind == "init" and data.get("restartPolicy") == "Always" else kind
             taken: HostPorts = held if kind == "container" else set()  # an init container's are free when the next one starts
@@ -235,6 +247,10 @@ def _host_alias(data: Data, path: Path) -> HostAlias:
 def check_restart_policy(spec: Data, allowed: tuple[str, ...], path: Path) -> None:
     """A workload's Pods must start again (Always), or for a Job must not."""
     policy = spec.get("restartPolicy") or "Always"
+    if "activeDeadlineSeconds" in spec and "Always" in allowed:
+        raise Fault("forbidden: only a Job's Pods have a deadline", (*path, "activeDeadlineSeconds"))
+    if spec.get("ephemeralContainers"):
+        raise Fault("forbidden: ephemeral containers are not allowed in a template", (*path, "ephemeralContainers"))
     if policy not in allowed:
         fault = unsupported_value(policy, allowed)
         fault.path = (*path, "restartPolicy")

@@ -47,6 +47,13 @@ def metadata(found: Faults, meta: Data, name_rule: Callable[[str], str] = rules.
     labels(found, meta.get("labels", {}), "metadata", "labels")
     for key in meta.get("annotations", ()):
         found.add(rules.qualified_name(key.lower()), "metadata", "annotations", at=("metadata", "annotations", key))
+    if not meta.keys() <= {"labels", "name", "namespace"}:
+        from ..schema_metadata_rules import check_metadata
+
+        try:
+            check_metadata(meta, ("metadata",))
+        except Fault as fault:
+            found.append(fault)
 
 
 def labels(found: Faults, data: Data, *path: str | int) -> None:
