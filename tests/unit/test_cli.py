@@ -62,6 +62,51 @@ def test_json(capsys: pytest.CaptureFixture) -> None:
     assert [h["layer"] for h in found["steps"][5]["headers"]] == ["Ethernet", "IPv4", "UDP", "VXLAN", "Ethernet", "IPv4", "TCP"]
 
 
+BARE = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: nginx}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [["--to", "svc/web"], ["--to", "pod/web:80", "--reply"], ["--to", "svc/web", "--all"], ["--to", "svc/web", "--compare", "nftables,ipvs"],
+     ["--to", "svc/web", "--ways", "vxlan,ipip"], ["--from", "client", "--to", "http://a.example/", "--controller"]],
+)  # fmt: skip
+def test_a_refusal_by_a_pod_that_declares_no_ports_is_explained(how, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    file = tmp_path / "bare.yaml"
+    file.write_text(BARE)
+    words = [str(file), *([] if "--from" in how else ["--from", "node/node-a"]), *how]
+    told = "Pod default/web-1 declares no ports (containerPort), and in this model nothing else listens there; "
+    assert run("trace", *words) == 1
+    assert f"note: {told}" in capsys.readouterr().err
+    assert run("trace", *words, "--json") == 1
+    assert [each for each in json.loads(capsys.readouterr().out)["notes"] if each.startswith(told)]
+
+
+def test_a_refusal_of_a_port_that_is_not_declared_names_those_that_are(capsys: pytest.CaptureFixture) -> None:
+    run("trace", "--from", "pod/web", "--to", "pod/api-2:81")
+    assert "note: Pod shop/api-2 declares only 8080/TCP (containerPort), and" in capsys.readouterr().err
+    run("trace", "--from", "pod/web", "--to", "pod/api-2:8080")
+    assert "declares" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "how",
     [["--to", "db"], ["--to", "db", "--all"], ["--to", "db", "--compare", "iptables,nftables"], ["--to", "db", "--ways", "vxlan,ipip"],
