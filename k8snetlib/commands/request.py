@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from ..kube.listening import undeclared
+from ..kube.hints import hints
 from .output import print_json
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, cluster: Cluster) -> int:
 
     headers = tuple(map(_header, options.header or ()))
     found = cluster.journey(options.target, options.method or "GET", headers, source=options.source, name=options.entry, via=options.via)
-    more = undeclared(cluster, [each.there for each in found.connections])
+    more = hints(cluster, [each.there for each in found.connections])
     if options.json:
         print_json(document(found), cluster, (*cluster.edge.notes, *more))
     else:

@@ -12,7 +12,7 @@ from ..errors import ManifestError, ModelError
 from ..kube.agents import NO_PROXY
 from ..kube.cluster import Cluster
 from ..kube.cni import CNIS
-from ..kube.listening import undeclared
+from ..kube.hints import hints
 from ..kube.manifests import load, loads
 from ..kube.proxy import MODES
 from ..linux.events import Trace
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         from ..views.document import document
 
         answer = document(found) | ({"reply": document(back) if back else None} if options.reply else {})
-        print_json(answer, cluster, undeclared(cluster, [found]))
+        print_json(answer, cluster, hints(cluster, [found]))
     else:
         _print(cluster, found, back, options)
     return 0 if found.delivered else 1
@@ -94,7 +94,7 @@ def _all(options: argparse.Namespace) -> int:
         )
         for mode in wanted
     }
-    more = undeclared(cluster, [each.trace for found in by_mode.values() for each in found])
+    more = hints(cluster, [each.trace for found in by_mode.values() for each in found])
     if options.json:
         rows = [{"mode": mode, **outcome_document(each)} for mode, found in by_mode.items() for each in found]
         print_json({"outcomes": rows}, cluster, more)
@@ -119,7 +119,7 @@ def _ways(options: argparse.Namespace) -> int:
         raise ModelError(TEXT["no-ways"].format(names=", ".join(CNIS)))
     cluster = _cluster(options)
     found = ways(cluster, options.source, options.target, names, options.proto, namespace=options.namespace, family=options.family)
-    more = undeclared(cluster, [each.trace for each in found])
+    more = hints(cluster, [each.trace for each in found])
     if options.json:
         print_json({"ways": {each.name: document(each.trace) for each in found}}, cluster, more)
     else:
@@ -175,7 +175,7 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
 
     coloured = options.color == "always" or (options.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     paint = _paint if coloured else (lambda line: line)
-    _remarks(cluster, undeclared(cluster, [found]))
+    _remarks(cluster, hints(cluster, [found]))
     for title, trace in (
         (TEXT["head"].format(source=options.source, target=options.target, cni=options.cni, proxy=_proxy(options)), found),
         (TEXT["reply"], back),

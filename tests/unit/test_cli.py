@@ -100,6 +100,30 @@ def test_a_refusal_by_a_pod_that_declares_no_ports_is_explained(how, tmp_path: P
     assert [each for each in json.loads(capsys.readouterr().out)["notes"] if each.startswith(told)]
 
 
+CLIENT = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: cli}\nspec: {containers: [{name: c, image: i}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("selector: {app: web}, ports", "selector: {app: wbe}, ports",
+         'Service default/web selects app=wbe, which no Pod of its namespace has (Pod web-1 has app=web: did you mean "web"?)'),
+        ("selector: {app: web}, ports", "selector: {tier: x}, ports", "Service default/web selects tier=x, which no Pod of its namespace has"),
+        ("selector: {app: web}, ports", "ports", "Service default/web has no selector, and there is no EndpointSlice for it"),
+        ("spec: {containers", "spec: {nodeSelector: {disk: ssd}, containers",
+         "of the Pods that Service default/web selects none runs: default/web-1: 0/2 nodes are available: 2 node(s) didn't match"),
+        ("spec: {containers", "spec: {readinessGates: [{conditionType: a/b}], containers",
+         "of the Pods that Service default/web selects none is ready (web-1)"),
+    ],
+)  # fmt: skip
+def test_a_service_that_leads_nowhere_is_explained(old, new, told, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    file = tmp_path / "bare.yaml"
+    file.write_text(BARE.replace(old, new, 1) + CLIENT)
+    for mode in ("iptables", "nftables", "ipvs"):
+        assert run("trace", str(file), "--from", "pod/cli", "--to", "svc/web", "--proxy", mode) == 1
+        assert re.search(rf"note: .*bare.yaml:\d+: {re.escape(told)}", capsys.readouterr().err)
+
+
 def test_a_refusal_of_a_port_that_is_not_declared_names_those_that_are(capsys: pytest.CaptureFixture) -> None:
     run("trace", "--from", "pod/web", "--to", "pod/api-2:81")
     assert "note: Pod shop/api-2 declares only 8080/TCP (containerPort), and" in capsys.readouterr().err
