@@ -286,12 +286,13 @@ def _belongs(kind: str, path: Path) -> str:
     if above:
         place = ".".join(str(step) for step in path[: above[-1][0]] if isinstance(step, str)) or "the top level"
         return f" here; it belongs in {place}: check the indentation"
+    around = tuple(step for step in path[:-1] if isinstance(step, str))
     below: list[tuple[tuple[str, ...], str]] = [((), trail[-1])]
     for fields, each in below:
         for field in types().get(each, {}):
             inner = field_type(each, field)
             if name in types().get(inner, {}):
-                return f" here; it belongs in {'.'.join((*fields, field))}: check the indentation"
+                return f" here; it belongs in {'.'.join((*around, *fields, field))}: check the indentation"
             if len(fields) < 2:
                 below.append(((*fields, field), inner))
     return ""
