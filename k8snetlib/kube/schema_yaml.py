@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from ..errors import ManifestError
@@ -45,6 +46,7 @@ def documents(text: str, file: str, progress: Progress) -> Iterator[tuple[Docume
     import yaml
 
     build = _Builder(_parser(_Feed(text, progress)), file)
+    taken = 0
     try:
         build.next()  # the stream's start
         event = build.next()
@@ -54,11 +56,15 @@ def documents(text: str, file: str, progress: Progress) -> Iterator[tuple[Docume
             data = build.document(document)
             build.next()  # the document's end
             event = build.next()  # before its data is judged: a line that cannot follow it most often belongs to it
+            taken += 1
             yield document, data
     except yaml.YAMLError as error:
-        from .schema_yaml_errors import yaml_error
+        from .schema_yaml_errors import mended, yaml_error
 
-        raise yaml_error(error, text, file) from None
+        again = mended(error, text)
+        if again is None:
+            raise yaml_error(error, text, file) from None
+        yield from islice(documents(again, file, progress), taken, None)
 
 
 TEMPLATE = '; "{{" looks like a Helm template: render it first (helm template …)'

@@ -9,13 +9,37 @@ from ..errors import ManifestError
 from .schema_yaml import MAX_DEPTH, TEMPLATE
 
 
+def mended(error: Any, text: str) -> str | None:
+    r"""The text without what kubectl's reader takes and libyaml does not, which is ``\\'`` between double quotes; None for other errors."""
+    import yaml
+
+    from .schema_yaml import _parser
+
+    before = text
+    while error is not None:
+        mark = getattr(error, "problem_mark", None)
+        at = text.rfind("\\", 0, mark.index + 1) if mark and "unknown escape character" in (error.problem or "") else -1
+        if not text.startswith("\\'", at):
+            break
+        end = _END.match(text, at).end()  # type: ignore[union-attr]
+        text = text[:at] + re.sub(r"(?s)\\(.)", lambda found: "'" if found[1] == "'" else found[0], text[at:end]) + text[end:]
+        parser, error = _parser(text), None
+        try:
+            while parser.get_event() is not None:
+                pass
+        except yaml.YAMLError as other:
+            error = other if "unknown escape character" in (getattr(other, "problem", "") or "") else None
+    return text if text != before else None
+
+
+_END = re.compile(r'(?s)(?:\\.|[^"\\])*')
+
+
 def yaml_error(error: Any, text: str, file: str) -> ManifestError:
     """libyaml's complaint at its line, with a word on the usual causes."""
     problem = getattr(error, "problem", None) or str(error)
     marks = [getattr(error, name, None) for name in ("problem_mark", "context_mark")]
-    early = (
-        "expected ':'" in problem or "unexpected end of stream" in problem
-    )  # what lacks its colon or its quote is missed on a later line
+    early = "expected ':'" in problem or "end of stream" in problem  # a colon or a quote that lacks is missed on a later line
     mark = (marks[1] if early else None) or marks[0] or marks[1]
     lines = text.rstrip("\n").split("\n")
     number = min(mark.line + 1 if mark else 1, len(lines))  # libyaml puts what is missing at the end one line below it

@@ -16,6 +16,7 @@ from k8snetlib.errors import K8sNetError, ManifestError, UnsupportedError
 from k8snetlib.kube import schema, schema_kinds, schema_workloads
 from k8snetlib.kube.manifests import error_at, load, loads, locate
 from k8snetlib.kube.objects import DaemonSet, Deployment, Job, Namespace, Node, Pod, Service, StatefulSet, Workload
+from k8snetlib.kube.schema_yaml import documents
 
 POD = """\
 apiVersion: v1
@@ -808,6 +809,16 @@ def test_broken_text_is_one_error_with_a_line(text, message):
         assert refusal(text).startswith(f"shop.yaml:{message}")
     else:
         assert refusal(text) == f"shop.yaml:{message}"
+
+
+def test_an_apostrophe_may_be_escaped_between_double_quotes_as_kubectl_has_it():
+    box = "a: one\n---\nb: \"it\\'s \\\"1\\\" \\\\ \\'x\\'\"\nc: 'don''t'\n---\nd: [\"\\'\", \"\\t\"]\n"
+    assert [data for _, data in documents(box, "x.yaml", lambda step: None)] == [
+        {"a": "one"}, {"b": "it's \"1\" \\ 'x'", "c": "don't"}, {"d": ["'", "\t"]},
+    ]  # fmt: skip
+    assert refusal("a: \"\\'\"\nb: \"\\z\"\n").startswith("shop.yaml:2: not valid YAML: found unknown escape character")
+    many = "\n".join(f"k{number}: \"\\'\"" for number in range(300))
+    assert [len(data) for _, data in documents(many, "x.yaml", lambda step: None)] == [300]
 
 
 # fmt: off
