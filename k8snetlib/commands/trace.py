@@ -12,7 +12,7 @@ from ..errors import ManifestError, ModelError
 from ..kube.agents import NO_PROXY
 from ..kube.cluster import Cluster
 from ..kube.cni import CNIS
-from ..kube.hints import hints
+from ..kube.hints import hints, listed, pending
 from ..kube.manifests import load, loads
 from ..kube.proxy import MODES
 from ..linux.events import Trace
@@ -29,7 +29,6 @@ TEXT = {
     "none": "without bearing on this trace: {n} ({kinds})",
     "unknown": "warning: left out are {n} custom resources, with all that their controllers make of them ({kinds})",
     "some": "warning: {kind} {names} {why}; the real answer may differ",
-    "more": "{names} and {n} more",
     "note": "note: {words}",
     "reply": "the way back",
     "no-reply": "nobody answers",
@@ -44,7 +43,6 @@ TEXT = {
     "one": "--{option} shows outcomes, so it does not go with {others}",
 }
 CNI = "vxlan"  # where none is chosen
-MOST_NAMES = 3
 IANA_VXLAN = 4789
 BOLD, RED, GREEN, DIM, RESET = "\033[1m", "\033[31m", "\033[32m", "\033[2m", "\033[0m"
 
@@ -194,7 +192,7 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
 
 
 def _remarks(cluster: Cluster, more: tuple[str, ...] = ()) -> None:
-    for words in (*cluster.notes, *more):
+    for words in (*cluster.notes, *pending(cluster), *more):
         print(TEXT["note"].format(words=words), file=sys.stderr)
     for words in _left_out(cluster):
         print(words, file=sys.stderr)
@@ -212,9 +210,7 @@ def _left_out(cluster: Cluster) -> Iterator[str]:
         elif each.kind != "Secret" or f"{each.namespace or 'default'}/{each.name}" not in shown:
             others[each.bearing].append(each.kind)
     for (kind, why), names in sorted(named.items()):
-        listed = ", ".join(names[:MOST_NAMES])
-        listed = TEXT["more"].format(names=listed, n=len(names) - MOST_NAMES) if len(names) > MOST_NAMES else listed
-        yield TEXT["some"].format(kind=kind, names=listed, why=why)
+        yield TEXT["some"].format(kind=kind, names=listed(names), why=why)
     for bearing, kinds in others.items():
         if kinds:
             yield TEXT[bearing].format(n=len(kinds), kinds=", ".join(sorted(set(kinds))))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..linux.events import Dropped, Trace
 from .control import is_ready
 from .manifests import locate
-from .objects import Pod, Service
+from .objects import Node, Pod, Service
 
 if TYPE_CHECKING:
     from .cluster import Cluster
@@ -23,6 +23,8 @@ TEXT = {
     "bare": "{place}: Service {service} has no selector, and there is no EndpointSlice for it (label kubernetes.io/service-name)",
     "meant": ' (Pod {pod} has {key}={value}: did you mean "{value}"?)',
     "more": "{names} and {n} more",
+    "waiting": "{n} pending, without a node: {names}: {reason}",
+    "two": " (the manifests have no Nodes, so there are {n})",
 }
 MOST_NAMES = 3
 
@@ -31,6 +33,24 @@ def hints(cluster: Cluster, traces: Iterable[Trace]) -> tuple[str, ...]:
     """A remark on each Pod and each Service that may be the reason why a packet did not get there."""
     ended = [trace for trace in traces if isinstance(trace.end, Dropped)]
     return tuple(dict.fromkeys([*_undeclared(cluster, ended), *_unserved(cluster, ended)]))
+
+
+def pending(cluster: Cluster) -> Iterator[str]:
+    """The Pods that run nowhere, a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for key, reason in cluster.pending.items():
+        by_reason.setdefault(reason, []).append(key)
+    made_up = cluster.manifests is not None and not cluster.manifests.of(Node)
+    for reason, keys in by_reason.items():
+        pods = "1 Pod is" if len(keys) == 1 else f"{len(keys)} Pods are"
+        nodes = TEXT["two"].format(n=len(cluster.nodes)) if made_up else ""
+        yield TEXT["waiting"].format(n=pods, names=listed(keys), reason=reason) + nodes
+
+
+def listed(names: Sequence[str]) -> str:
+    """A few of the names, and how many more there are."""
+    few = ", ".join(names[:MOST_NAMES])
+    return TEXT["more"].format(names=few, n=len(names) - MOST_NAMES) if len(names) > MOST_NAMES else few
 
 
 def _undeclared(cluster: Cluster, traces: Sequence[Trace]) -> Iterator[str]:
@@ -70,11 +90,8 @@ def _why_unserved(cluster: Cluster, service: Service) -> str:
     pending = next((pod for pod in chosen if pod.key in cluster.pending), None)
     if pending is not None and not any(pod.pod_ips for pod in chosen):
         return TEXT["pending"].format(**place, pod=pending.key, reason=cluster.pending[pending.key])
-    names = [pod.name for pod in chosen if not is_ready(pod) or pod.finished]
-    listed = ", ".join(names[:MOST_NAMES] or [chosen[0].name])
-    return TEXT["unready"].format(
-        **place, pods=TEXT["more"].format(names=listed, n=len(names) - MOST_NAMES) if len(names) > MOST_NAMES else listed
-    )
+    names = [pod.name for pod in chosen if not is_ready(pod) or pod.finished] or [chosen[0].name]
+    return TEXT["unready"].format(**place, pods=listed(names))
 
 
 def _meant(service: Service, pods: Iterable[Pod]) -> str:

@@ -124,6 +124,17 @@ def test_a_service_that_leads_nowhere_is_explained(old, new, told, tmp_path: Pat
         assert re.search(rf"note: .*bare.yaml:\d+: {re.escape(told)}", capsys.readouterr().err)
 
 
+def test_pods_that_run_nowhere_are_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    file = tmp_path / "bare.yaml"
+    ports = "nginx, ports: [{containerPort: 80, hostPort: 80}]"
+    file.write_text(BARE.replace("nginx", ports).replace("spec:\n  selector", "spec:\n  replicas: 7\n  selector", 1) + CLIENT)
+    assert run("trace", str(file), "--from", "pod/cli", "--to", "svc/web") == 0
+    assert (
+        "note: 5 Pods are pending, without a node: default/web-3, default/web-4, default/web-5 and 2 more: 0/2 nodes are available: "
+        "2 node(s) didn't have free ports for the requested pod ports. (the manifests have no Nodes, so there are 2)\n"
+    ) in capsys.readouterr().err
+
+
 def test_a_refusal_of_a_port_that_is_not_declared_names_those_that_are(capsys: pytest.CaptureFixture) -> None:
     run("trace", "--from", "pod/web", "--to", "pod/api-2:81")
     assert "note: Pod shop/api-2 declares only 8080/TCP (containerPort), and" in capsys.readouterr().err
