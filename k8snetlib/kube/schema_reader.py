@@ -181,6 +181,10 @@ def _list_hint(data: Any) -> str:
     return ': separate objects with "---" lines, or use kind: List' if isinstance(data, list) else ""
 
 
+def _alien(data: dict[str, Any]) -> str:
+    return f": a Kubernetes object has apiVersion and kind, and this has {', '.join(map(str, [*data][:3]))[:80] or 'nothing'}"
+
+
 def _version_and_kind(data: dict[str, Any]) -> tuple[str, str]:
     for name in ("apiVersion", "kind"):
         value = data.get(name)
@@ -190,7 +194,7 @@ def _version_and_kind(data: dict[str, Any]) -> tuple[str, str]:
         if other != name and name not in data:
             raise Fault("unknown field", (other,), name)
         if value is None or value == "":
-            raise Fault("required value", (name,))
+            raise Fault("required value" + ("" if {"apiVersion", "kind"} & data.keys() else _alien(data)), (name,))
         if not isinstance(value, str):
             raise Fault(f"must be a string, not {describe(value)}", (name,))
     return data["apiVersion"], data["kind"]

@@ -49,6 +49,8 @@ def yaml_error(error: Any, text: str, file: str) -> ManifestError:
     message = f"not valid YAML: {problem}"
     if "\t" in line[: len(line) - len(line.lstrip())]:
         message += "; the line is indented with a tab, and YAML wants spaces"
+    elif line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
+        message += "; a merge conflict has been left here"
     elif "{{" in line:
         message += TEMPLATE
     elif "<document start>" in problem:

@@ -777,6 +777,9 @@ BROKEN = [
     ("  a: b\nc: d\n", '2: not valid YAML: did not find expected <document start>; the document above ends here: it is indented further'
      ' than this line, or a "---" line is missing'),
     ("? ? a", "1: a key must be a string"),
+    ("a: b\n<<<<<<< HEAD\nc: d\n", "2: not valid YAML: could not find expected ':'; a merge conflict has been left here"),
+    ("services:\n  web: {}\n", "1 apiVersion: required value: a Kubernetes object has apiVersion and kind, and this has services"),
+    ("{}", "1 apiVersion: required value: a Kubernetes object has apiVersion and kind, and this has nothing"),
     ("a: b: c", '1: not valid YAML: mapping values are not allowed in this context; a value with ": " in it needs quotes'),
     ("a* v1\nb: c", '2: not valid YAML: mapping values are not allowed in this context; the line above is no "key: value"'),
     ("x:\n  -a\n  b: 2", '3: not valid YAML: mapping values are not allowed in this context; the line above is no "key: value"'),
