@@ -251,6 +251,9 @@ def check_restart_policy(spec: Data, allowed: tuple[str, ...], path: Path) -> No
         raise Fault("forbidden: only a Job's Pods have a deadline", (*path, "activeDeadlineSeconds"))
     if spec.get("ephemeralContainers"):
         raise Fault("forbidden: ephemeral containers are not allowed in a template", (*path, "ephemeralContainers"))
+    if policy not in allowed and "Always" not in allowed:
+        default = "" if spec.get("restartPolicy") else " (the default is Always, which a Job cannot have)"
+        raise Fault(f"required value: valid values: {', '.join(map(literal, allowed))}{default}", (*path, "restartPolicy"))
     if policy not in allowed:
         fault = unsupported_value(policy, allowed)
         fault.path = (*path, "restartPolicy")

@@ -243,6 +243,13 @@ def test_workloads_that_are_taken(kind, spec):
     loads(workload(kind, spec))
 
 
+def test_a_job_needs_a_restart_policy():
+    message = 'template.spec.restartPolicy: required value: valid values: "Never", "OnFailure"'
+    assert refusal(workload("Job").replace("restartPolicy: Never", "restartPolicy: Always")) == message
+    without = workload("Job").replace(", restartPolicy: Never", "")
+    assert refusal(without) == f"{message} (the default is Always, which a Job cannot have)"
+
+
 def test_what_only_a_pod_or_a_job_may_have():
     assert refusal(workload("Deployment", template=", activeDeadlineSeconds: 5")).startswith(
         "template.spec.activeDeadlineSeconds: forbidden"
