@@ -127,7 +127,12 @@ class Reader:
     def result(self, names: str) -> Manifests:
         if not self.objects and not self.skipped:
             raise ManifestError("no Kubernetes object found", file=names or "no file given", line=1 if names else None)
-        return Manifests(tuple(self.objects.values()), tuple(self.skipped), tuple(self.notes))
+        objects = tuple(self.objects.values())
+        if any(kind == "Namespace" and len(self.objects[kind, "", name].labels) > 1 for kind, _, name in self.objects):
+            from .pod_security import remarks
+
+            self.notes += remarks(objects)
+        return Manifests(objects, tuple(self.skipped), tuple(self.notes))
 
 
 def _is_generated(data: dict[str, Any]) -> bool:

@@ -136,3 +136,22 @@ def test_init_containers_run_one_after_the_other_so_their_host_ports_may_be_the_
     )
     (pod,) = loads(text).objects
     assert pod.host_ports == {(80, "TCP", "")}
+
+
+SECURE = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {pod-security.kubernetes.io/enforce: %s}}\n"
+
+
+@pytest.mark.parametrize("level", ["baseline", "restricted"])
+def test_a_namespace_that_forbids_host_ports_is_told(level):
+    host = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: h}\nspec:\n  hostNetwork: true\n  containers: [{name: c, image: i}]\n"
+    notes = loads(DAEMONS + host + SECURE % level, "envoy.yaml").notes
+    start = f"namespace default enforces the Pod Security level {level}, which forbids"
+    assert notes[1:] == (
+        f"envoy.yaml:10: {start} host ports: a real cluster would not create the Pods of DaemonSet default/envoy",
+        f"envoy.yaml:30: {start} hostNetwork: a real cluster would not create Pod default/h",
+    )
+
+
+def test_a_namespace_that_forbids_nothing_is_silent():
+    for labels in ("pod-security.kubernetes.io/enforce: privileged", "pod-security.kubernetes.io/warn: restricted", "a: b"):
+        assert len(loads(DAEMONS + SECURE.replace("pod-security.kubernetes.io/enforce: %s", labels)).notes) == 1
