@@ -14,7 +14,7 @@ from . import schema_kinds as kinds
 from .apiserver import KINDS, admit
 from .manifests import Manifests, Skipped, locate
 from .objects import Deployment, Location, Named, Pod, Workload
-from .schema import Fault, check, closest, describe, literal
+from .schema import Fault, check, closest, describe, literal, other_types
 from .schema_places import Document, Path, Progress, dotted
 from .schema_pods import metadata, skipped_metadata
 from .schema_workloads import MAKERS
@@ -120,6 +120,8 @@ class Reader:
             raise Fault(f"must be an object, not {describe(meta)}", ("metadata",))
         if why != kinds.CLIENT_SIDE:
             skipped_metadata(meta, kind, builtin=version in kinds.SERVED)
+        if version in kinds.SERVED and kind not in kinds.READ and (kind in other_types() or kind == "PersistentVolumeClaim"):
+            check(kind, data)
         name, namespace = (str(text or "") for text in (meta.get("name") or meta.get("generateName"), meta.get("namespace")))
         kept = data if kind in kinds.KEPT else None
         self.skipped.append(Skipped(kind, name, namespace, location, why.text, why.bearing, kept))

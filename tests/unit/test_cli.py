@@ -203,7 +203,11 @@ BESIDE = [
 @pytest.mark.parametrize("cni", ["bridge", "ipip"])
 @pytest.mark.parametrize(("objects", "lines"), BESIDE)
 def test_what_is_left_out_is_told_with_its_reason(objects, lines, cni, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    made = [f"apiVersion: {v}\nkind: {k}\nmetadata: {{name: {n}}}\nspec: {{podSelector: {{}}}}\n" for v, k, n in map(str.split, objects)]
+    specs = {"ConfigMap": "", "Secret": "", "Role": ""}
+    made = [
+        f"apiVersion: {v}\nkind: {k}\nmetadata: {{name: {n}}}\n{specs.get(k, 'spec: {podSelector: {}}')}\n"
+        for v, k, n in map(str.split, objects)
+    ]
     (tmp_path / "more.yaml").write_text("---\n".join([POD, *made]))
     assert run("trace", str(tmp_path), "--from", "web", "--to", "web:80", "--short", "--cni", cni) == 0
     assert capsys.readouterr().err.splitlines() == lines

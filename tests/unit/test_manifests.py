@@ -493,7 +493,10 @@ SKIPPED = [
 
 @pytest.mark.parametrize(("version", "kind", "bearing", "why"), SKIPPED)
 def test_other_kinds_are_skipped_with_a_reason(version, kind, bearing, why):
-    (skipped,) = loads(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\nspec: {{}}", "a.yaml").skipped
+    template = "{spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}"
+    cron = f"spec: {{schedule: '* * * * *', jobTemplate: {{spec: {{template: {template}}}}}}}"
+    rest = {"ConfigMap": "data: {}", "Role": "rules: []", "CronJob": cron}.get(kind, "spec: {}")
+    (skipped,) = loads(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\n{rest}", "a.yaml").skipped
     assert (str(skipped), skipped.bearing) == (f"a.yaml:1 {kind} shop/x: {why}", bearing)
 
 
@@ -822,6 +825,37 @@ def test_an_apostrophe_may_be_escaped_between_double_quotes_as_kubectl_has_it():
     assert refusal("a: \"\\'\"\nb: \"\\z\"\n").startswith("shop.yaml:2: not valid YAML: found unknown escape character")
     many = "\n".join(f"k{number}: \"\\'\"" for number in range(300))
     assert [len(data) for _, data in documents(many, "x.yaml", lambda step: None)] == [300]
+
+
+SLIPS = [
+    ("v1", "ConfigMap", "data: {port: 80}", '4 data.port: must be a string, not the number 80: put it in quotes: "80"'),
+    ("v1", "ConfigMap", "data:\n  a: b\nc: d", "6 c: unknown field"),
+    ("v1", "Secret", "stringDta: {a: b}", '4 stringDta: unknown field (did you mean "stringData"?)'),
+    ("v1", "ServiceAccount", "imagePullSecrets: [regcred]", '4 imagePullSecrets[0]: must be an object, not the string "regcred"'),
+    ("v1", "PersistentVolumeClaim", "spec: {accessModes: ReadWriteOnce}", '4 spec.accessModes: must be a list, not the string "ReadWriteOnce"'),
+    ("rbac.authorization.k8s.io/v1", "Role", "rules: [{resources: [pods]}]", "4 rules[0].verbs: required value"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", "subjects: []", "1 roleRef: required value"),
+    ("batch/v1", "CronJob", "spec: {schedule: '* * * * *'}", "4 spec.jobTemplate: required value"),
+    ("batch/v1", "CronJob", "spec: {schedule: '* * * * *', jobTemplate: {spec: {tmplate: {}}}}",
+     '4 spec.jobTemplate.spec.tmplate: unknown field (did you mean "template"?)'),
+    ("batch/v1", "CronJob", "spec:\n  schedule: '* * * * *'\n  jobTemplate:\n    template: {spec: {containers: []}}",
+     "7 spec.jobTemplate.template: unknown field here; it belongs in spec.jobTemplate.spec: check the indentation"),
+    ("policy/v1", "PodDisruptionBudget", "spec: {minAvailabe: 1}", '4 spec.minAvailabe: unknown field (did you mean "minAvailable"?)'),
+    ("v1", "ResourceQuota", "spec: {hard: {cpu: lots}}", '4 spec.hard.cpu: must be a quantity such as 0.5 or 100Mi, not the string "lots"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("version", "kind", "rest", "message"), SLIPS)
+def test_slips_in_kinds_that_are_skipped_are_mistakes_all_the_same(version, kind, rest, message):
+    text = f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\n{rest}\n"
+    assert refusal(text) == f"shop.yaml:{message}"
+
+
+def test_kinds_of_other_groups_and_exported_ones_are_taken():
+    (one,) = loads("apiVersion: serving.knative.dev/v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {port: 80}\n").skipped
+    assert one.kind == "ConfigMap"
+    loads("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, creationTimestamp: null}\ndata: {a: null}\nbinaryData: null\n")
+    loads("apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: a}\nspec: {anything: 1}\nstatus: {x: y}\n")
 
 
 # fmt: off
