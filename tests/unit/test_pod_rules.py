@@ -132,6 +132,7 @@ PODS = [
 ACCEPTED = [
     pod("envFrom: [{prefix: A_, configMapRef: {name: a}}, {secretRef: {name: b, optional: true}}]"),
     pod("env: [{name: A, valueFrom: {fieldRef: {apiVersion: v1, fieldPath: \"metadata.annotations['a.b/C']\"}}}]"),
+    pod("env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.host}}}]"),
     pod("env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.hugepages-2Mi}}}, {name: A, value: ''}]"),
     pod("readinessProbe: {httpGet: {port: http, path: ''}}, lifecycle: {preStop: {sleep: {seconds: 30}}}"),
     pod("livenessProbe: {grpc: {port: 1}, terminationGracePeriodSeconds: 1}"),
