@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
+from ..kube.hints import hints
 from .output import print_json
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from ..kube.edge.journey import Connection, Journey
 
 TEXT = {
+    "note": "note: {words}",
     "clash": "--to URL follows a whole request, so it does not go with {others}",
     "header": "--header takes NAME: VALUE, not {given!r}",
     "packets": "the packets of connection {n}, {tail} → {head}",
@@ -47,9 +50,12 @@ def run(options: argparse.Namespace, cluster: Cluster) -> int:
 
     headers = tuple(map(_header, options.header or ()))
     found = cluster.journey(options.target, options.method or "GET", headers, source=options.source, name=options.entry, via=options.via)
+    more = hints(cluster, [each.there for each in found.connections])
     if options.json:
-        print_json(document(found), cluster, cluster.edge.notes)
+        print_json(document(found), cluster, (*cluster.edge.notes, *more))
     else:
+        for words in more:
+            print(TEXT["note"].format(words=words), file=sys.stderr)
         print(journey_text(found))
         if not options.short:
             _packets(found, options.reply)

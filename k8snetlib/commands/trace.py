@@ -12,6 +12,7 @@ from ..errors import ManifestError, ModelError
 from ..kube.agents import NO_PROXY
 from ..kube.cluster import Cluster
 from ..kube.cni import CNIS
+from ..kube.hints import hints, listed, pending
 from ..kube.manifests import load, loads
 from ..kube.proxy import MODES
 from ..linux.events import Trace
@@ -28,7 +29,6 @@ TEXT = {
     "none": "without bearing on this trace: {n} ({kinds})",
     "unknown": "warning: left out are {n} custom resources, with all that their controllers make of them ({kinds})",
     "some": "warning: {kind} {names} {why}; the real answer may differ",
-    "more": "{names} and {n} more",
     "note": "note: {words}",
     "reply": "the way back",
     "no-reply": "nobody answers",
@@ -43,7 +43,6 @@ TEXT = {
     "one": "--{option} shows outcomes, so it does not go with {others}",
 }
 CNI = "vxlan"  # where none is chosen
-MOST_NAMES = 3
 IANA_VXLAN = 4789
 BOLD, RED, GREEN, DIM, RESET = "\033[1m", "\033[31m", "\033[32m", "\033[2m", "\033[0m"
 
@@ -68,7 +67,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         from ..views.document import document
 
-        print_json(document(found) | ({"reply": document(back) if back else None} if options.reply else {}), cluster)
+        answer = document(found) | ({"reply": document(back) if back else None} if options.reply else {})
+        print_json(answer, cluster, hints(cluster, [found]))
     else:
         _print(cluster, found, back, options)
     return 0 if found.delivered else 1
@@ -92,12 +92,13 @@ def _all(options: argparse.Namespace) -> int:
         )
         for mode in wanted
     }
+    more = hints(cluster, [each.trace for found in by_mode.values() for each in found])
     if options.json:
         rows = [{"mode": mode, **outcome_document(each)} for mode, found in by_mode.items() for each in found]
-        print_json({"outcomes": rows}, cluster)
+        print_json({"outcomes": rows}, cluster, more)
     else:
         pairs = {mode: [(each.weight, each.trace) for each in found] for mode, found in by_mode.items()}
-        _remarks(cluster)
+        _remarks(cluster, more)
         print(TEXT["head"].format(source=options.source, target=options.target, cni=options.cni, proxy=_proxy(options)))
         print(modes(pairs) if options.compare else outcomes(pairs[wanted[0]]))
     return 0 if all(each.delivered for found in by_mode.values() for each in found) else 1
@@ -116,10 +117,11 @@ def _ways(options: argparse.Namespace) -> int:
         raise ModelError(TEXT["no-ways"].format(names=", ".join(CNIS)))
     cluster = _cluster(options)
     found = ways(cluster, options.source, options.target, names, options.proto, namespace=options.namespace, family=options.family)
+    more = hints(cluster, [each.trace for each in found])
     if options.json:
-        print_json({"ways": {each.name: document(each.trace) for each in found}}, cluster)
+        print_json({"ways": {each.name: document(each.trace) for each in found}}, cluster, more)
     else:
-        _remarks(cluster)
+        _remarks(cluster, more)
         print(TEXT["head"].format(source=options.source, target=options.target, cni=", ".join(names), proxy=_proxy(options)))
         print(ways_table(found))
     return 0 if all(each.trace.delivered for each in found) else 1
@@ -171,7 +173,7 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
 
     coloured = options.color == "always" or (options.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     paint = _paint if coloured else (lambda line: line)
-    _remarks(cluster)
+    _remarks(cluster, hints(cluster, [found]))
     for title, trace in (
         (TEXT["head"].format(source=options.source, target=options.target, cni=options.cni, proxy=_proxy(options)), found),
         (TEXT["reply"], back),
@@ -190,7 +192,7 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
 
 
 def _remarks(cluster: Cluster, more: tuple[str, ...] = ()) -> None:
-    for words in (*cluster.notes, *more):
+    for words in (*cluster.notes, *pending(cluster), *more):
         print(TEXT["note"].format(words=words), file=sys.stderr)
     for words in _left_out(cluster):
         print(words, file=sys.stderr)
@@ -208,9 +210,7 @@ def _left_out(cluster: Cluster) -> Iterator[str]:
         elif each.kind != "Secret" or f"{each.namespace or 'default'}/{each.name}" not in shown:
             others[each.bearing].append(each.kind)
     for (kind, why), names in sorted(named.items()):
-        listed = ", ".join(names[:MOST_NAMES])
-        listed = TEXT["more"].format(names=listed, n=len(names) - MOST_NAMES) if len(names) > MOST_NAMES else listed
-        yield TEXT["some"].format(kind=kind, names=listed, why=why)
+        yield TEXT["some"].format(kind=kind, names=listed(names), why=why)
     for bearing, kinds in others.items():
         if kinds:
             yield TEXT[bearing].format(n=len(kinds), kinds=", ".join(sorted(set(kinds))))

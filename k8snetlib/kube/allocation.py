@@ -84,17 +84,24 @@ def _with_families(service: Service, configured: tuple[str, ...]) -> Service:
 
 def _configured(service: Service, family: str, index: int, configured: tuple[str, ...]) -> str:
     if family not in configured:
-        raise _at(service, f"spec.clusterIPs[{index}]", f"invalid value: {family} is not configured on this cluster")
+        message = f"invalid value: {family} is not configured on this cluster{_alone(configured)}"
+        raise _at(service, f"spec.clusterIPs[{index}]", message)
     return family
+
+
+def _alone(configured: tuple[str, ...]) -> str:
+    return f": its families are {', '.join(configured)}"
 
 
 def _check_families(service: Service, policy: str, families: list[str], configured: tuple[str, ...]) -> None:
     if policy == "RequireDualStack" and len(configured) < 2:
-        message = f'invalid value "{policy}": this cluster is not configured for dual-stack services'
+        message = f'invalid value "{policy}": this cluster is not configured for dual-stack services{_alone(configured)}'
         raise error_at(service, "spec.ipFamilyPolicy", message)
     for index, family in enumerate(families):
         if family not in configured:
-            raise error_at(service, f"spec.ipFamilies[{index}]", f'invalid value "{family}": not configured on this cluster')
+            raise error_at(
+                service, f"spec.ipFamilies[{index}]", f'invalid value "{family}": not configured on this cluster{_alone(configured)}'
+            )
 
 
 def _at(service: Service, path: str, message: str) -> ManifestError:

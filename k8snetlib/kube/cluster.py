@@ -389,14 +389,25 @@ class Cluster:
         answers what rules leave to chance (default: the first choice).
         """
         at, packet, process = self.packet(source, target, proto, namespace, **fields)
-        return trace_packet(network if network is not None else self.network, at, packet, chance, process, now)
+        return self._honoured(trace_packet(network if network is not None else self.network, at, packet, chance, process, now))
 
     def traces(
         self, source: str, target: str, proto: str = "", namespace: str = "", network: Network | None = None, now: float = 0, **fields
     ):
         """Every outcome with its exact weight, as ``linux.engine.traces`` gives them."""
         at, packet, _ = self.packet(source, target, proto, namespace, **fields)
-        return trace_all(network if network is not None else self.network, at, packet, now)
+        found = trace_all(network if network is not None else self.network, at, packet, now)
+        for _, each in found:
+            self._honoured(each)
+        return found
+
+    def _honoured(self, trace: Trace) -> Trace:
+        """The same trace; UnsupportedError where a real node would have passed the packet on to a Pod's host port."""
+        if any(pod.host_ports for pod in self.pods):  # before the trace is asked how it ended
+            from .portmap import check_host_ports
+
+            check_host_ports(self, trace)
+        return trace
 
     def with_cni(self, cni: str) -> Cluster:
         """The same cluster with another plug-in; Pods may have other addresses there."""

@@ -7,7 +7,7 @@ empty, zero or ``""`` until something sets them with :func:`dataclasses.replace`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import field
 from typing import ClassVar, Literal
 
@@ -191,7 +191,8 @@ class Pod(Named):
     """A group of containers that share one network namespace.
 
     ``node_name`` and ``pod_ips`` are empty until the Pod is placed and its sandbox has addresses. ``phase`` is ``""`` where the manifest
-    has no status; ``conditions`` maps a condition's type to its status ("True", "False", "Unknown").
+    has no status; ``conditions`` maps a condition's type to its status ("True", "False", "Unknown"). ``host_ports`` are the ports that it
+    takes on its node: (number, protocol, the node's address or ``""`` for all of them).
     """
 
     metadata: ObjectMeta
@@ -213,6 +214,7 @@ class Pod(Named):
     dns_policy: str = "ClusterFirst"
     dns_config: PodDNSConfig | None = None
     host_aliases: tuple[HostAlias, ...] = ()
+    host_ports: Set[tuple[int, str, str]] = frozenset()
     location: Location = field(default=NOWHERE, compare=False, repr=False)
     kind: ClassVar[str] = "Pod"
 

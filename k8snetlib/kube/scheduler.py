@@ -134,7 +134,7 @@ class _State:
         self.by_name = {node.name: index for index, node in enumerate(nodes)}
         self.pods = [0] * len(nodes)
         self.owned: defaultdict[tuple[str, str, str], defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
-        self.ports: list[set[tuple[int, str]]] = [set() for _ in nodes]
+        self.ports: list[set[tuple[int, str, str]]] = [set() for _ in nodes]
         self.bound: list[tuple[Pod, int]] = []
         self.fitting: dict[object, list[int]] = {}
         self.heaps: dict[object, list[tuple[int, int, int]]] = {}
@@ -153,7 +153,7 @@ class _State:
         node = self.nodes[index]
         self.pods[index] += 1
         self.owned[_owner(pod)][index] += 1
-        self.ports[index] |= _host_ports(pod)
+        self.ports[index] |= pod.host_ports
         self.bound.append((pod, index))
         for domains in self.watched.values():
             if domains.selects(pod):
@@ -165,7 +165,7 @@ class _State:
     def choose(self, pod: Pod) -> int | None:
         """The Node for a Pod, or None; a heap for each kind of Pod, whose stale entries are corrected as they come up."""
         key = (pod.node_selector, pod.affinity.node if pod.affinity else None, pod.tolerations)
-        if (pod.affinity or pod.topology_spread or self.repelling or _host_ports(pod)) and (demands := _Demands(self, pod)):
+        if (pod.affinity or pod.topology_spread or self.repelling or pod.host_ports) and (demands := _Demands(self, pod)):
             nodes = [index for index in self.candidates(pod, key) if not demands.why_not(index)]
             owned = self.owned.get(_owner(pod), {})
             return min(nodes, key=lambda index: (self.pods[index], owned.get(index, 0), index), default=None)
@@ -241,7 +241,7 @@ class _Demands:
     """What a Pod asks of its neighbours, and they of it, looked up once for all Nodes; false if there is nothing of the kind."""
 
     def __init__(self, state: _State, pod: Pod) -> None:
-        self.state, self.pod, self.ports = state, pod, _host_ports(pod)
+        self.state, self.pod, self.ports = state, pod, pod.host_ports
         affinity = pod.affinity or _NO_AFFINITY
         together = [state.filter(term, pod) for term in affinity.pods]  # a Pod must pass all terms to count for one of them
         self.near = [state.watch(term.topology_key, *together) for term in affinity.pods]
@@ -257,8 +257,11 @@ class _Demands:
     def why_not(self, index: int) -> str:
         """Why a Node that fits by itself does not at this moment, in the order in which the scheduler asks."""
         node = self.state.nodes[index]
-        if self.ports & self.state.ports[index]:
-            return NO_PORTS
+        if self.ports:
+            from .portmap import clash
+
+            if clash(self.ports, self.state.ports[index]):
+                return NO_PORTS
         if self.state.is_full(index):
             return FULL
         for constraint, counts in self.spread:
@@ -304,9 +307,3 @@ class _Demands:
 
 
 _NO_AFFINITY = Affinity()
-
-
-def _host_ports(pod: Pod) -> set[tuple[int, str]]:
-    if not pod.host_network:
-        return set()
-    return {(port.host_port, port.protocol) for each in pod.running_containers for port in each.ports if port.host_port}

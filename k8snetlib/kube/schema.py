@@ -54,8 +54,25 @@ def unsupported_value(value: object, allowed: Collection[str]) -> Fault:
 @cache
 def types() -> dict[str, dict[str, str]]:
     """type -> field -> notation, where the notation keeps its leading ``!``, ``:`` or ``=``."""
+    return _parsed(SPEC_TYPES + STATUS_TYPES + NETWORK_TYPES)
+
+
+@cache
+def other_types() -> dict[str, dict[str, str]]:
+    """As ``types``, for kinds that the model does not read."""
+    from .schema_other_types import OTHER_TYPES
+
+    return _parsed(OTHER_TYPES)
+
+
+def notations(type_name: str) -> dict[str, str]:
+    """The fields of a type, with their notations."""
+    return types().get(type_name) or other_types()[type_name]
+
+
+def _parsed(text: str) -> dict[str, dict[str, str]]:
     out: dict[str, dict[str, str]] = {}
-    for section in filter(None, (SPEC_TYPES + STATUS_TYPES + NETWORK_TYPES).replace("\n    ", " ").splitlines()):
+    for section in filter(None, text.replace("\n    ", " ").splitlines()):
         name, _, words = section.partition(": ")
         fields = out[name] = {}
         for word in words.split():
@@ -69,7 +86,7 @@ def types() -> dict[str, dict[str, str]]:
 
 def field_type(type_name: str, field: str) -> str:
     """The type of a field without list or map brackets: ``Container`` for PodSpec's containers."""
-    return types()[type_name][field].lstrip("!:").strip("[]{}")
+    return notations(type_name)[field].lstrip("!:").strip("[]{}")
 
 
 # --- checks
@@ -220,9 +237,9 @@ def _map(item_type: str) -> Check:
 @cache
 def _fields(name: str) -> tuple[dict[str, Check], tuple[str, ...]]:
     """The checks of a type's fields, and the fields that it must have."""
-    notations = types()[name]
-    checks = {field: checker(notation.lstrip("!:")) for field, notation in notations.items()}
-    return checks, tuple(field for field, notation in notations.items() if notation.startswith("!"))
+    fields = notations(name)
+    checks = {field: checker(notation.lstrip("!:")) for field, notation in fields.items()}
+    return checks, tuple(field for field, notation in fields.items() if notation.startswith("!"))
 
 
 def prepare(kinds: Iterable[str]) -> None:
@@ -282,16 +299,18 @@ def _belongs(kind: str, path: Path) -> str:
     trail = [kind]
     for step in path[:-1]:
         trail.append(trail[-1] if isinstance(step, int) else field_type(trail[-1], step))
-    above = [(depth, each) for depth, each in enumerate(trail[:-1]) if name in types()[each]]
+    above = [(depth, each) for depth, each in enumerate(trail[:-1]) if name in notations(each)]
     if above:
         place = ".".join(str(step) for step in path[: above[-1][0]] if isinstance(step, str)) or "the top level"
         return f" here; it belongs in {place}: check the indentation"
+    around = tuple(step for step in path[:-1] if isinstance(step, str))
     below: list[tuple[tuple[str, ...], str]] = [((), trail[-1])]
     for fields, each in below:
-        for field in types().get(each, {}):
+        known = types() | (other_types() if kind not in types() else {})
+        for field in known.get(each, {}):
             inner = field_type(each, field)
-            if name in types().get(inner, {}):
-                return f" here; it belongs in {'.'.join((*fields, field))}: check the indentation"
+            if name in known.get(inner, {}):
+                return f" here; it belongs in {'.'.join((*around, *fields, field))}: check the indentation"
             if len(fields) < 2:
                 below.append(((*fields, field), inner))
     return ""

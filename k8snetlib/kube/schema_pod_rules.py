@@ -1,142 +1,173 @@
-"""The API server's rules for the parts of a Pod that no packet depends on: volumes, probes, environment, resources.
+"""The API server's rules for the parts of a Pod that no packet depends on: volumes, security, what only the scheduler prefers.
 
 A Pod that breaks one is never created, and then it is missing from its Services. Source: core validation of Kubernetes 1.36
-(``pkg/apis/core/validation/validation.go``).
+(``pkg/apis/core/validation/validation.go``). It is a module of its own since most Pods of a lesson have none of these parts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
-from fractions import Fraction
+from collections.abc import Collection
 from typing import Any
 
 from . import schema_rules as rules
-from .schema import Fault, literal, unsupported_value
+from .schema import Fault, literal
+from .schema_container_rules import MOST_ID, check_container, check_identities, check_resources
 from .schema_places import Path
+from .schema_scheduling import label_selector
+from .schema_volume_rules import check_volumes, one_of
 from .selectors import EMPTY
 
 Data = dict[str, Any]
-HOST_PATH_TYPES = frozenset(["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"])
-MOST_DIGITS, ENDLESS = 1000, 10**1000
-_NUMBER = re.compile(r"([+-]?[0-9.]+)(.*)")
-_POWERS = {"": 0, "n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
-_CHECKED = frozenset(["volumeMounts", "env", "resources", "lifecycle", *_PROBES])
-_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
-_ENV_NAME = re.compile(r"[ -<>-~]+")  # printable ASCII but "=" (KEP-4369)
+_SYSCTL = re.compile(r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?")
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_SEARCH = re.compile(r"[a-z0-9_]([-_a-z0-9]*[a-z0-9_])?(\.[a-z0-9_]([-_a-z0-9]*[a-z0-9_])?)*")
+MOST_SEARCHES = 2048  # characters of all search paths together
 
 
 def check_pod(spec: Data, path: Path, claims: Collection[str] = ()) -> None:
     """Raises Fault for the first mistake; ``claims`` are the names that a StatefulSet's volumeClaimTemplates add to the volumes."""
-    not_negative(spec, ("terminationGracePeriodSeconds",), path)
-    if spec.get("serviceAccountName"):
-        rules.require(rules.dns_subdomain(spec["serviceAccountName"]), *path, "serviceAccountName")
-    volumes = {*_volumes(spec["volumes"], (*path, "volumes")), *claims} if "volumes" in spec else claims
-    for field in ("initContainers", "containers"):
+    rules.not_negative(spec, ("terminationGracePeriodSeconds",), path)
+    deadline = spec.get("activeDeadlineSeconds", 1)
+    rules.require(
+        "" if 1 <= deadline <= MOST_ID else f"invalid value {deadline}: must be between 1 and {MOST_ID}, inclusive",
+        *path, "activeDeadlineSeconds",
+    )  # fmt: skip
+    for field in ("serviceAccountName", "priorityClassName", "runtimeClassName"):
+        rules.require(rules.dns_subdomain(spec[field]) if spec.get(field) else "", *path, field)
+    if spec.get("os"):
+        one_of(spec["os"]["name"], ("linux", "windows"), *path, "os", "name")
+    volumes = {*check_volumes(spec["volumes"], (*path, "volumes")), *claims} if "volumes" in spec else claims
+    for field in ("containers", "initContainers"):
         for index, each in enumerate(spec.get(field, ())):
-            if _CHECKED.isdisjoint(each):  # as in most manifests of a lesson
-                continue
-            place = (*path, field, index)
-            _mounts(each.get("volumeMounts", ()), volumes, (*place, "volumeMounts"))
-            _environment(each.get("env", ()), (*place, "env"))
-            _resources(each.get("resources", EMPTY), (*place, "resources"))
-            _handlers(each, place, once=field == "initContainers" and each.get("restartPolicy") != "Always")
+            init = field == "initContainers" and each.get("restartPolicy") != "Always"
+            check_container(each, spec, volumes, (*path, field, index), init=init)
+    _ephemeral(spec, path)
+    _namespaces(spec, path)
+    _security(spec, path)
+    _gates(spec, path)
+    _searches(spec.get("dnsConfig", EMPTY), (*path, "dnsConfig"))
+    _scheduling(spec, path)
+    if "resources" in spec:
+        check_resources(spec["resources"], (), (*path, "resources"))
 
 
-def not_negative(data: Data, fields: Collection[str], path: Path) -> None:
-    """Raises Fault for the first of the fields that is below 0."""
-    for field in fields:
-        value = data.get(field, 0)
-        rules.require("" if value >= 0 else f"invalid value {value}: must be greater than or equal to 0", *path, field)
+def _ephemeral(spec: Data, path: Path) -> None:
+    names = {each["name"] for field in ("containers", "initContainers") for each in spec.get(field, ())}
+    for index, each in enumerate(spec.get("ephemeralContainers", ())):
+        place = (*path, "ephemeralContainers", index)
+        for field in ("lifecycle", "livenessProbe", "ports", "readinessProbe", "resources", "startupProbe"):
+            rules.require("forbidden: cannot be set for an ephemeral container" if each.get(field) else "", *place, field)
+        target = each.get("targetContainerName", "")
+        rules.require(f"not found: {literal(target)}" if target and target not in names else "", *place, "targetContainerName")
 
 
-def _volumes(volumes: list[Data], path: Path) -> set[str]:
-    names: set[str] = set()
-    for index, each in enumerate(volumes):
-        name = each["name"]
-        twice = f"duplicate value {literal(name)}" if name in names else ""
-        rules.require(rules.dns_label(name) or twice, *path, index, "name")
-        names.add(name)
-        sources = [key for key in each if key != "name"]
-        rules.require("forbidden: may not specify more than 1 volume type" if len(sources) > 1 else "", *path, index, *sources[1:2])
-        kind = each.get("hostPath", EMPTY).get("type", "")
-        if kind not in HOST_PATH_TYPES:
-            fault = unsupported_value(kind, HOST_PATH_TYPES - {""})
-            fault.path = (*path, index, "hostPath", "type")
-            raise fault
-    return names
+def _namespaces(spec: Data, path: Path) -> None:
+    """The node's namespaces that a Pod uses."""
+    if spec.get("hostUsers") is False:
+        for field in ("hostNetwork", "hostPID", "hostIPC"):
+            rules.require("forbidden: not when hostUsers is false" if spec.get(field) else "", *path, field)
+    both = spec.get("shareProcessNamespace") and spec.get("hostPID")
+    rules.require("invalid value: shareProcessNamespace and hostPID cannot both be enabled" if both else "", *path, "shareProcessNamespace")
 
 
-def _mounts(mounts: list[Data], volumes: Collection[str], path: Path) -> None:
-    seen: set[str] = set()
-    for index, each in enumerate(mounts):
-        name, place = each["name"], each["mountPath"]
-        rules.require("" if name in volumes else f"not found: {literal(name)}: the Pod has no volume of this name", *path, index, "name")
-        twice = rules.invalid(place, "must be unique") if place in seen else ""
-        rules.require(twice if place else "required value", *path, index, "mountPath")
-        seen.add(place)
+def _security(spec: Data, path: Path) -> None:
+    data, place = spec.get("securityContext", EMPTY), (*path, "securityContext")
+    check_identities(data, place)
+    if "fsGroupChangePolicy" in data:
+        one_of(data["fsGroupChangePolicy"], ("Always", "OnRootMismatch"), *place, "fsGroupChangePolicy")
+    for index, group in enumerate(data.get("supplementalGroups", ())):
+        bad = "" if 0 <= group <= MOST_ID else f"invalid value {group}: must be between 0 and {MOST_ID}, inclusive"
+        rules.require(bad, *place, "supplementalGroups", index)
+    seen = set()
+    for index, each in enumerate(data.get("sysctls", ())):
+        name = each["name"].replace("/", ".")
+        bad = (
+            ""
+            if _SYSCTL.fullmatch(each["name"])
+            else rules.invalid(each["name"], "must be the name of a sysctl, such as net.core.somaxconn")
+        )
+        twice = f"duplicate value {literal(each['name'])}" if name in seen else ""
+        shared = spec.get("hostNetwork") and name.startswith("net.")
+        node = rules.invalid(each["name"], "may not be specified when hostNetwork is true") if shared else ""
+        rules.require((bad if name else "required value") or twice or node, *place, "sysctls", index, "name")
+        seen.add(name)
 
 
-def _environment(variables: list[Data], path: Path) -> None:
-    for index, each in enumerate(variables):
-        name, source = each["name"], each.get("valueFrom")
-        bad = "" if _ENV_NAME.fullmatch(name) else rules.invalid(name, 'must have printable ASCII characters alone, and no "="')
-        rules.require(bad if name else "required value", *path, index, "name")
-        if source is not None:
-            both = rules.invalid("", "may not be specified when `value` is not empty") if each.get("value") else ""
-            one = both or ("" if len(source) == 1 else "invalid value: must specify one of: fieldRef, resourceFieldRef, configMapKeyRef, …")
-            rules.require(one, *path, index, "valueFrom")
+def _gates(spec: Data, path: Path) -> None:
+    seen = set()
+    for index, each in enumerate(spec.get("schedulingGates", ())):
+        twice = f"duplicate value {literal(each['name'])}" if each["name"] in seen else ""
+        rules.require(rules.qualified_name(each["name"]) or twice, *path, "schedulingGates", index, "name")
+        seen.add(each["name"])
+    for index, each in enumerate(spec.get("readinessGates", ())):
+        rules.require(rules.qualified_name(each["conditionType"]), *path, "readinessGates", index, "conditionType")
 
 
-def _resources(resources: Data, path: Path) -> None:
-    limits = resources.get("limits", EMPTY)
-    for field in ("limits", "requests"):
-        for name, amount in resources.get(field, EMPTY).items():
-            rules.require(rules.qualified_name(name), *path, field, name)
-            rules.require(rules.invalid(amount, "must be greater than or equal to 0") if _amount(amount) < 0 else "", *path, field, name)
-            if field == "requests" and name in limits and _amount(amount) > _amount(limits[name]):
-                raise Fault(rules.invalid(amount, f"must be less than or equal to {name} limit of {limits[name]}"), (*path, field, name))
+def _searches(config: Data, path: Path) -> None:
+    searches = config.get("searches", ())
+    long = len(" ".join(searches)) > MOST_SEARCHES
+    rules.require(f"must not have more than {MOST_SEARCHES} characters, with spaces between them" if long else "", *path, "searches")
+    for index, each in enumerate(searches):
+        bad = each != "." and not _SEARCH.fullmatch(each.removesuffix("."))
+        rules.require(rules.invalid(each, "must be a DNS name, such as svc.cluster.local") if bad else "", *path, "searches", index)
+    for index, each in enumerate(config.get("options", ())):
+        rules.require("" if each.get("name") else "required value: must not be empty", *path, "options", index, "name")
 
 
-def _amount(quantity: object) -> Fraction:
-    """The number that a quantity stands for (apimachinery's resource.Quantity); what no computer has is as good as endless."""
-    text = str(quantity)
-    found = _NUMBER.fullmatch(text)
-    if found is None or len(text) > MOST_DIGITS:  # a float beyond all numbers, or more digits than Python reads
-        return Fraction(-ENDLESS if text.startswith("-") else ENDLESS)
-    number, unit = found.groups()
-    if unit.endswith("i"):
-        return Fraction(number) * 1024 ** ("KMGTPE".index(unit[0]) + 1)
-    power = int(unit[1:]) if unit[:1] in ("e", "E") and unit[1:] else _POWERS[unit]
-    return Fraction(number) * Fraction(10) ** max(-MOST_DIGITS, min(power, MOST_DIGITS))
+# --- what the scheduler only prefers, and so the model's does not read
 
 
-def _handlers(container: Data, path: Path, once: bool) -> None:
-    for field in _PROBES:
-        if field in container:
-            words = "forbidden: may not be set for init containers without restartPolicy=Always"
-            rules.require(words if once else "", *path, field)
-            _handler(container[field], (*path, field))
-            _times(container[field], field, (*path, field))
-    for field, handler in container.get("lifecycle", EMPTY).items():
-        if isinstance(handler, dict):
-            _handler(handler, (*path, "lifecycle", field))
+def _scheduling(spec: Data, path: Path) -> None:
+    for index, each in enumerate(spec.get("tolerations", ())):
+        wrong = "tolerationSeconds" in each and each.get("effect") != "NoExecute"
+        bad = rules.invalid(each.get("effect", ""), "effect must be NoExecute when tolerationSeconds is set") if wrong else ""
+        rules.require(bad, *path, "tolerations", index, "effect")
+    affinity = spec.get("affinity", EMPTY)
+    for index, each in enumerate(affinity.get("nodeAffinity", EMPTY).get(_PREFERRED, ())):
+        place = (*path, "affinity", "nodeAffinity", _PREFERRED, index)
+        _weight(each, place)
+        for number, requirement in enumerate(each["preference"].get("matchExpressions", ())):
+            rules.require(rules.qualified_name(requirement["key"]), *place, "preference", "matchExpressions", number, "key")
+    for kind in ("podAffinity", "podAntiAffinity"):
+        place = (*path, "affinity", kind)
+        for index, each in enumerate(affinity.get(kind, EMPTY).get(_PREFERRED, ())):
+            _weight(each, (*place, _PREFERRED, index))
+            _pod_term(each["podAffinityTerm"], (*place, _PREFERRED, index, "podAffinityTerm"))
+        for index, each in enumerate(affinity.get(kind, EMPTY).get(_REQUIRED, ())):
+            _pod_term(each, (*place, _REQUIRED, index))
+    _spread(spec.get("topologySpreadConstraints", ()), (*path, "topologySpreadConstraints"))
 
 
-def _times(probe: Data, kind: str, path: Path) -> None:
-    not_negative(probe, ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"), path)
-    successes = probe.get("successThreshold") or 1
-    rules.require(f"invalid value {successes}: must be 1" if kind != "readinessProbe" and successes != 1 else "", *path, "successThreshold")
+def _weight(data: Data, path: Path) -> None:
+    weight = data["weight"]
+    rules.require("" if 1 <= weight <= 100 else f"invalid value {weight}: must be in the range 1-100", *path, "weight")
 
 
-def _handler(handler: Data, path: Path) -> None:
-    """Exactly one action, and its port."""
-    actions = [key for key in _HANDLERS if key in handler]
-    rules.require("" if actions else "required value: must specify a handler type", *path)
-    rules.require("forbidden: may not specify more than 1 handler type" if len(actions) > 1 else "", *path, *actions[1:2])
-    action = handler[actions[0]]
-    rules.require("required value" if actions == ["exec"] and not action.get("command") else "", *path, "exec", "command")
-    if "port" in action:
-        rule: Callable[[Any], str] = rules.port_name if isinstance(action["port"], str) else rules.port_number
-        rules.require(rule(action["port"]) if action["port"] != "" else rules.invalid("", "must be a port name"), *path, actions[0], "port")
+def _pod_term(term: Data, path: Path) -> None:
+    rules.require(rules.qualified_name(term["topologyKey"]) if term["topologyKey"] else "required value", *path, "topologyKey")
+    for index, name in enumerate(term.get("namespaces", ())):
+        rules.require(rules.dns_label(name), *path, "namespaces", index)
+    for field in ("labelSelector", "namespaceSelector"):
+        if term.get(field):
+            label_selector(term[field], (*path, field))
+
+
+def _spread(constraints: Collection[Data], path: Path) -> None:
+    seen = set()
+    for index, each in enumerate(constraints):
+        place, key = (*path, index), (each["topologyKey"], each["whenUnsatisfiable"])
+        skew = each["maxSkew"]
+        rules.require("" if skew > 0 else f"invalid value {skew}: must be greater than zero", *place, "maxSkew")
+        rules.require(rules.qualified_name(key[0]) if key[0] else "required value", *place, "topologyKey")
+        needless = "minDomains" in each and key[1] != "DoNotSchedule"
+        rules.require(
+            f"invalid value {each.get('minDomains')}: can only use minDomains if whenUnsatisfiable is DoNotSchedule" if needless else "",
+            *place, "minDomains",
+        )  # fmt: skip
+        if key in seen:
+            raise Fault(f"duplicate value {literal(f'{{{key[0]}, {key[1]}}}')}: topologyKey and whenUnsatisfiable together", place)
+        seen.add(key)
+        if each.get("labelSelector"):
+            label_selector(each["labelSelector"], (*place, "labelSelector"))

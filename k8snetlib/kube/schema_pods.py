@@ -10,13 +10,19 @@ from .objects import Container, ContainerPort, HostAlias, Location, ObjectMeta, 
 from .schema import Fault, check, literal, unsupported_value
 from .schema_kinds import CLUSTER_SCOPED, OWN_NAMES
 from .schema_places import Path
-from .schema_pod_rules import check_pod
 from .schema_scheduling import scheduling
 from .selectors import EMPTY, FrozenDict, Labels
 
 Data = dict[str, Any]
+HostPorts = set[tuple[int, str, str]]
 
 _NAME_RULES = {"Service": rules.service_name, "Namespace": rules.dns_label}
+
+# Fields without further rules, as most manifests of a lesson have them
+_POD = ("spec",)
+_PLAIN_METADATA = frozenset(["labels", "name", "namespace"])
+_PLAIN = frozenset(["containers", "hostNetwork", "hostname", "initContainers", "nodeName", "nodeSelector", "restartPolicy", "subdomain"])
+_PLAIN_CONTAINER = frozenset(["args", "command", "image", "imagePullPolicy", "name", "ports", "restartPolicy"])
 
 # Settings of a Pod's namespace that change no packet's path: buffers, backlogs, timers, and which ports a process may take
 _HARMLESS_SYSCTLS = (
@@ -45,9 +51,6 @@ def metadata(data: Data, kind: str, path: Path = ("metadata",), *, named: bool =
     """``metadata`` of an object, or of a template, which has no name."""
     if named:
         name = data.get("name", "")
-        if not name and data.get("generateName"):
-            message = "generateName is not modelled, since the API server would add random characters: write metadata.name"
-            raise Fault(message, (*path, "generateName"), unsupported=True)
         problem = _NAME_RULES.get(kind, rules.dns_subdomain)(name) if name else "required value: name or generateName"
         if problem:
             raise Fault(problem, (*path, "name"))
@@ -61,6 +64,10 @@ def metadata(data: Data, kind: str, path: Path = ("metadata",), *, named: bool =
         raise Fault(problem, (*path, "namespace"))
     for key in data.get("annotations", ()):
         rules.require(rules.qualified_name(key.lower()), *path, "annotations", key)
+    if not data.keys() <= _PLAIN_METADATA:
+        from .schema_metadata_rules import check_metadata
+
+        check_metadata(data, path)
     return ObjectMeta(
         name=data["name"] if named else "",
         namespace=namespace,
@@ -88,6 +95,10 @@ def skipped_metadata(data: Data, kind: str, *, builtin: bool) -> None:
     labels(data.get("labels", EMPTY), "metadata", "labels")
     for key in data.get("annotations", ()):
         rules.require(rules.qualified_name(key.lower()), "metadata", "annotations", key)
+    if not data.keys() <= _PLAIN_METADATA:
+        from .schema_metadata_rules import check_metadata
+
+        check_metadata(data, ("metadata",))
 
 
 def _controller(references: Iterable[Data]) -> OwnerReference | None:
@@ -106,8 +117,14 @@ def pod(data: Data, meta: ObjectMeta, location: Location, root: Path = (), claim
     if spec.get("os", EMPTY).get("name") == "windows":
         raise Fault("Pods for Windows are not modelled", (*path, "os", "name"), unsupported=True)
     _check_sysctls(spec.get("securityContext", EMPTY).get("sysctls", ()), path)
-    containers = _containers(spec, path, host_network)
-    check_pod(spec, path, claims)
+    held: HostPorts = set()
+    containers = _containers(spec, path, host_network, held)
+    if not (
+        spec.keys() <= _PLAIN and all(each.keys() <= _PLAIN_CONTAINER for each in (*spec["containers"], *spec.get("initContainers", ())))
+    ):
+        from .schema_pod_rules import check_pod
+
+        check_pod(spec, path, claims)
     return Pod(
         metadata=meta,
         containers=containers,
@@ -116,6 +133,7 @@ def pod(data: Data, meta: ObjectMeta, location: Location, root: Path = (), claim
         phase=status.get("phase", ""),
         conditions=FrozenDict({each.get("type", ""): each.get("status", "") for each in status.get("conditions", ())}),
         host_network=host_network,
+        host_ports=frozenset(held),
         readiness_gates=tuple(each["conditionType"] for each in spec.get("readinessGates", ())),
         location=location,
         **scheduling(spec, meta.labels, path),
@@ -141,11 +159,10 @@ def _check_sysctls(sysctls: Iterable[Data], path: Path) -> None:
 # --- containers
 
 
-def _containers(spec: Data, path: Path, host_network: bool) -> tuple[Container, ...]:
+def _containers(spec: Data, path: Path, host_network: bool, held: HostPorts) -> tuple[Container, ...]:
     rules.require("" if spec["containers"] else "required value", *path, "containers")
     out: list[Container] = []
     names: set[str] = set()
-    host_ports: set[tuple[int, str]] = set()
     for field, kind in (("containers", "container"), ("initContainers", "init"), ("ephemeralContainers", "ephemeral")):
         for index, data in enumerate(spec.get(field, ())):
             place = (*path, field, index)
@@ -155,19 +172,24 @@ def _containers(spec: Data, path: Path, host_network: bool) -> tuple[Container, 
                 raise Fault(problem, (*place, "name"))
             if not data.get("image") and kind != "ephemeral":
                 raise Fault("required value", (*place, "image"))
+            if path == _POD and data.get("image", "").strip() != data.get("image", ""):
+                raise Fault(rules.invalid(data["image"], "must not have leading or trailing whitespace"), (*place, "image"))
             names.add(name)
             its_kind = "sidecar" if kind == "init" and data.get("restartPolicy") == "Always" else kind
-            ports = _ports(data.get("ports", ()), (*place, "ports"), host_network, host_ports if its_kind != "init" else set())
+            taken: HostPorts = held if kind == "container" else set()  # an init container's are free when the next one starts
+            ports = _ports(data["ports"], (*place, "ports"), host_network, taken) if "ports" in data else ()
+            if its_kind == "sidecar":
+                held |= taken
             out.append(Container(name, data.get("image", ""), ports, its_kind))
     return tuple(out)
 
 
-def _ports(ports: Iterable[Data], path: Path, host_network: bool, host_ports: set[tuple[int, str]]) -> tuple[ContainerPort, ...]:
+def _ports(ports: Iterable[Data], path: Path, host_network: bool, taken: HostPorts) -> tuple[ContainerPort, ...]:
     out: list[ContainerPort] = []
     names: set[str] = set()
     for index, data in enumerate(ports):
         place = (*path, index)
-        number, host_port, name = int(data["containerPort"]), int(data.get("hostPort", 0)), data.get("name", "")
+        number, name = int(data["containerPort"]), data.get("name", "")
         protocol = data.get("protocol") or "TCP"
         if name:
             problem = rules.port_name(name) or (f"duplicate value {literal(name)}" if name in names else "")
@@ -175,26 +197,13 @@ def _ports(ports: Iterable[Data], path: Path, host_network: bool, host_ports: se
                 raise Fault(problem, (*place, "name"))
             names.add(name)
         rules.require(rules.port_number(number), *place, "containerPort")
-        if host_port:
-            rules.require(rules.port_number(host_port), *place, "hostPort")
-        _check_host_port(data, place, host_network)
-        if host_network:
-            host_port = number
-            taken = f'duplicate value "{protocol}//{number}": the node has each port once' if (number, protocol) in host_ports else ""
-            rules.require(taken, *place, "hostPort", at=(*place, "containerPort"))
-            host_ports.add((number, protocol))
+        host_port = 0
+        if host_network or "hostPort" in data:
+            from .portmap import host_port_of
+
+            host_port = host_port_of(data, place, host_network, taken)
         out.append(ContainerPort(number, name, protocol, host_port, data.get("hostIP", "")))
     return tuple(out)
-
-
-def _check_host_port(data: Data, place: Path, host_network: bool) -> None:
-    if data.get("hostIP"):
-        raise Fault("hostIP is not modelled", (*place, "hostIP"), unsupported=True)
-    if data.get("hostPort") and not host_network:
-        message = "hostPort without hostNetwork is not modelled: it needs the portmap plug-in; a NodePort Service does a similar thing"
-        raise Fault(message, (*place, "hostPort"), unsupported=True)
-    if data.get("hostPort") and data["hostPort"] != data["containerPort"]:
-        raise Fault(f"invalid value {data['containerPort']}: must match hostPort when hostNetwork is true", (*place, "containerPort"))
 
 
 # --- names
@@ -238,6 +247,13 @@ def _host_alias(data: Data, path: Path) -> HostAlias:
 def check_restart_policy(spec: Data, allowed: tuple[str, ...], path: Path) -> None:
     """A workload's Pods must start again (Always), or for a Job must not."""
     policy = spec.get("restartPolicy") or "Always"
+    if "activeDeadlineSeconds" in spec and "Always" in allowed:
+        raise Fault("forbidden: only a Job's Pods have a deadline", (*path, "activeDeadlineSeconds"))
+    if spec.get("ephemeralContainers"):
+        raise Fault("forbidden: ephemeral containers are not allowed in a template", (*path, "ephemeralContainers"))
+    if policy not in allowed and "Always" not in allowed:
+        default = "" if spec.get("restartPolicy") else " (the default is Always, which a Job cannot have)"
+        raise Fault(f"required value: valid values: {', '.join(map(literal, allowed))}{default}", (*path, "restartPolicy"))
     if policy not in allowed:
         fault = unsupported_value(policy, allowed)
         fault.path = (*path, "restartPolicy")

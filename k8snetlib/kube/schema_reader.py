@@ -14,7 +14,7 @@ from . import schema_kinds as kinds
 from .apiserver import KINDS, admit
 from .manifests import Manifests, Skipped, locate
 from .objects import Deployment, Location, Named, Pod, Workload
-from .schema import Fault, check, closest, describe, literal
+from .schema import Fault, check, closest, describe, literal, other_types
 from .schema_places import Document, Path, Progress, dotted
 from .schema_pods import metadata, skipped_metadata
 from .schema_workloads import MAKERS
@@ -81,12 +81,19 @@ class Reader:
         try:
             self.take(document, data)
         except Fault as fault:
+            for each in (fault, *fault.others) if _is_generated(data) else ():
+                if each.path == ("metadata", "name"):
+                    each.path = ("metadata", "generateName")
             raise _placed(document, fault) from None
 
     def take(self, document: Document, data: dict[str, Any]) -> None:
         version, kind = _version_and_kind(data)
         location = Location(document.file, getattr(data, "line", document.line), "", document)
         why = _why_skipped(version, kind)
+        if not why and _is_generated(data):
+            from .schema_generated import named
+
+            data = named(data, kind, location, self)
         if (version, kind) in KINDS:
             data = admit(data)
         elif (version, kind) in kinds.ALPHA:
@@ -113,6 +120,8 @@ class Reader:
             raise Fault(f"must be an object, not {describe(meta)}", ("metadata",))
         if why != kinds.CLIENT_SIDE:
             skipped_metadata(meta, kind, builtin=version in kinds.SERVED)
+        if version in kinds.SERVED and kind not in kinds.READ and (kind in other_types() or kind == "PersistentVolumeClaim"):
+            check(kind, data)
         name, namespace = (str(text or "") for text in (meta.get("name") or meta.get("generateName"), meta.get("namespace")))
         kept = data if kind in kinds.KEPT else None
         self.skipped.append(Skipped(kind, name, namespace, location, why.text, why.bearing, kept))
@@ -120,7 +129,18 @@ class Reader:
     def result(self, names: str) -> Manifests:
         if not self.objects and not self.skipped:
             raise ManifestError("no Kubernetes object found", file=names or "no file given", line=1 if names else None)
-        return Manifests(tuple(self.objects.values()), tuple(self.skipped), tuple(self.notes))
+        objects = tuple(self.objects.values())
+        if any(kind == "Namespace" and len(self.objects[kind, "", name].labels) > 1 for kind, _, name in self.objects):
+            from .pod_security import remarks
+
+            self.notes += remarks(objects)
+        return Manifests(objects, tuple(self.skipped), tuple(self.notes))
+
+
+def _is_generated(data: dict[str, Any]) -> bool:
+    """Whether the API server would make up the object's name."""
+    meta = data.get("metadata")
+    return isinstance(meta, dict) and not meta.get("name") and isinstance(meta.get("generateName"), str) and meta["generateName"] != ""
 
 
 def _maker(kind: str) -> Callable[..., Any]:
@@ -168,6 +188,10 @@ def _list_hint(data: Any) -> str:
     return ': separate objects with "---" lines, or use kind: List' if isinstance(data, list) else ""
 
 
+def _alien(data: dict[str, Any]) -> str:
+    return f": a Kubernetes object has apiVersion and kind, and this has {', '.join(map(str, [*data][:3]))[:80] or 'nothing'}"
+
+
 def _version_and_kind(data: dict[str, Any]) -> tuple[str, str]:
     for name in ("apiVersion", "kind"):
         value = data.get(name)
@@ -177,7 +201,7 @@ def _version_and_kind(data: dict[str, Any]) -> tuple[str, str]:
         if other != name and name not in data:
             raise Fault("unknown field", (other,), name)
         if value is None or value == "":
-            raise Fault("required value", (name,))
+            raise Fault("required value" + ("" if {"apiVersion", "kind"} & data.keys() else _alien(data)), (name,))
         if not isinstance(value, str):
             raise Fault(f"must be a string, not {describe(value)}", (name,))
     return data["apiVersion"], data["kind"]
@@ -245,6 +269,10 @@ def _remarks(made: Named) -> Iterator[str]:
         yield f"{made.location}: {made} is paused: its controller makes no ReplicaSet, and so no Pods, before it is resumed"
     template = made.template if isinstance(made, Workload) else made
     if isinstance(template, Pod):
+        if template.host_ports and not template.host_network:
+            from .portmap import notes
+
+            yield from notes(template)
         if len(template.containers) > 1:
             yield from _repeated_ports(template)
         for key in sorted(template.annotations.keys() & _OTHER_PLUGINS) if template.annotations else ():

@@ -6,8 +6,10 @@ Sources: apimachinery's ``util/validation`` and the core validation of Kubernete
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import IPv6Address
+from typing import Any
 
 from ..linux.addresses import ip_address, ip_network, network_around
 from .objects import IPAddress, IPNetwork
@@ -115,6 +117,13 @@ def require(problem: str, *path: str | int, at: Path | None = None) -> None:
     """Raises :class:`Fault` at ``path`` if there is a problem."""
     if problem:
         raise Fault(problem, path, at=at)
+
+
+def not_negative(data: Mapping[str, Any], fields: Iterable[str], path: Path) -> None:
+    """Raises Fault for the first of the fields that is below 0."""
+    for field in fields:
+        value = data.get(field, 0)
+        require("" if value >= 0 else f"invalid value {value}: must be greater than or equal to 0", *path, field)
 
 
 def address(text: str, *path: str | int, at: Path | None = None) -> IPAddress:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +25,6 @@ from .objects import (
     node_labels,
 )
 from .schema import Fault
-from .schema_places import Path
-from .schema_pod_rules import not_negative
 from .schema_pods import check_restart_policy, metadata, pod
 from .schema_scheduling import label_selector, taints
 from .schema_services import endpoint_slice, endpoints, service
@@ -35,14 +32,7 @@ from .selectors import EMPTY, EVERYTHING, FrozenDict, LabelSelector
 
 Data = dict[str, Any]
 _TEMPLATE = ("spec", "template")
-_NOT_NEGATIVE = (
-    "minReadySeconds",
-    "revisionHistoryLimit",
-    "progressDeadlineSeconds",
-    "backoffLimit",
-    "activeDeadlineSeconds",
-    "ttlSecondsAfterFinished",
-)
+_PLAIN = frozenset(["completions", "parallelism", "replicas", "selector", "serviceName", "template"])  # fields without further rules
 
 
 def node(data: Data, meta: ObjectMeta, location: Location) -> Node:
@@ -98,31 +88,19 @@ def _count(spec: Data, field: str, default: int, *path: str) -> int:
     return value
 
 
-def _template(spec: Data, location: Location, meta: ObjectMeta, restart: tuple[str, ...] = ("Always",)) -> Pod:
+def _template(spec: Data, location: Location, meta: ObjectMeta, kind: str, restart: tuple[str, ...] = ("Always",)) -> Pod:
     """The Pod that a workload makes, still without a name, in the workload's namespace."""
     rules.require("" if "template" in spec else "required value", *_TEMPLATE)
     template = spec["template"]
     its_meta = metadata({**template.get("metadata", EMPTY), "namespace": meta.namespace}, "Pod", (*_TEMPLATE, "metadata"), named=False)
-    not_negative(spec, _NOT_NEGATIVE, ("spec",))
-    for field in ("strategy", "updateStrategy"):
-        _check_rolling(spec.get(field, EMPTY).get("rollingUpdate", EMPTY), ("spec", field, "rollingUpdate"))
+    if not spec.keys() <= _PLAIN or (kind == "Job" and "selector" in spec):
+        from .schema_workload_rules import check_workload
+
+        check_workload(spec, kind)
     claims = [each.get("metadata", EMPTY).get("name", "") for each in spec.get("volumeClaimTemplates", ())]
     made = pod({"spec": template["spec"]} if "spec" in template else {}, its_meta, _inside(location, template), _TEMPLATE, claims)
     check_restart_policy(template["spec"], restart, (*_TEMPLATE, "spec"))
     return made
-
-
-def _check_rolling(data: Data, path: Path) -> None:
-    """How an update rolls: whole numbers of Pods, or percentages of them (ValidatePositiveIntOrPercent)."""
-    for field, value in data.items():
-        if isinstance(value, str):
-            why = "" if re.fullmatch("[0-9]+%", value) else 'a percentage is digits and "%", such as 25%'
-            rules.require(rules.invalid(value, why) if why else "", *path, field)
-        else:
-            not_negative(data, (field,), path)
-    none = [name for name in ("maxSurge", "maxUnavailable") if name in data and str(data[name]).strip("0%") == ""]
-    both = "invalid value: may not be 0 when `maxSurge` is 0" if len(none) == 2 else ""
-    rules.require(both, *path, "maxUnavailable")
 
 
 def _inside(location: Location, template: Data) -> Location:
@@ -146,7 +124,7 @@ def _check_match(selector: LabelSelector, template: Pod) -> None:
 
 def deployment(data: Data, meta: ObjectMeta, location: Location) -> Deployment:
     spec = data["spec"]
-    template = _template(spec, location, meta)
+    template = _template(spec, location, meta, "Deployment")
     return Deployment(
         meta, template, _selector(spec, template, "deployment"), _count(spec, "replicas", 1, "spec"), location, spec.get("paused", False)
     )
@@ -154,14 +132,14 @@ def deployment(data: Data, meta: ObjectMeta, location: Location) -> Deployment:
 
 def replica_set(data: Data, meta: ObjectMeta, location: Location) -> ReplicaSet:
     spec = data["spec"]
-    template = _template(spec, location, meta)
+    template = _template(spec, location, meta, "ReplicaSet")
     return ReplicaSet(meta, template, _selector(spec, template, "replicaset"), _count(spec, "replicas", 1, "spec"), location)
 
 
 def replication_controller(data: Data, meta: ObjectMeta, location: Location) -> ReplicationController:
     """A ReplicationController; a selector that is left out is the template's labels."""
     spec = data["spec"]
-    template = _template(spec, location, meta)
+    template = _template(spec, location, meta, "ReplicationController")
     selector = label_selector({"matchLabels": spec.get("selector") or template.labels}, ("spec", "selector"))
     rules.require("" if selector else "required value", "spec", "selector")
     _check_match(selector, template)
@@ -170,7 +148,7 @@ def replication_controller(data: Data, meta: ObjectMeta, location: Location) -> 
 
 def stateful_set(data: Data, meta: ObjectMeta, location: Location) -> StatefulSet:
     spec = data["spec"]
-    template = _template(spec, location, meta)
+    template = _template(spec, location, meta, "StatefulSet")
     start = _count(spec.get("ordinals", EMPTY), "start", 0, "spec", "ordinals")
     selector, replicas = _selector(spec, template, "statefulset"), _count(spec, "replicas", 1, "spec")
     return StatefulSet(meta, template, selector, replicas, location, spec.get("serviceName", ""), start)
@@ -178,14 +156,14 @@ def stateful_set(data: Data, meta: ObjectMeta, location: Location) -> StatefulSe
 
 def daemon_set(data: Data, meta: ObjectMeta, location: Location) -> DaemonSet:
     spec = data["spec"]
-    template = _template(spec, location, meta)
+    template = _template(spec, location, meta, "DaemonSet")
     return DaemonSet(meta, template, _selector(spec, template, "daemonset"), 0, location)
 
 
 def job(data: Data, meta: ObjectMeta, location: Location) -> Job:
     """A Job; its selector is made by the API server, so a manifest rarely has one."""
     spec, status = data["spec"], data.get("status", EMPTY)
-    template = _template(spec, location, meta, ("Never", "OnFailure"))
+    template = _template(spec, location, meta, "Job", ("Never", "OnFailure"))
     mode = spec.get("completionMode") or "NonIndexed"
     if mode == "Indexed" and "completions" not in spec:
         raise Fault("required value: when completion mode is Indexed", ("spec", "completions"))

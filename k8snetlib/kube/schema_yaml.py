@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from ..errors import ManifestError
@@ -45,6 +46,7 @@ def documents(text: str, file: str, progress: Progress) -> Iterator[tuple[Docume
     import yaml
 
     build = _Builder(_parser(_Feed(text, progress)), file)
+    taken = 0
     try:
         build.next()  # the stream's start
         event = build.next()
@@ -54,32 +56,18 @@ def documents(text: str, file: str, progress: Progress) -> Iterator[tuple[Docume
             data = build.document(document)
             build.next()  # the document's end
             event = build.next()  # before its data is judged: a line that cannot follow it most often belongs to it
+            taken += 1
             yield document, data
     except yaml.YAMLError as error:
-        raise _yaml_error(error, text, file) from None
+        from .schema_yaml_errors import mended, yaml_error
+
+        again = mended(error, text)
+        if again is None:
+            raise yaml_error(error, text, file) from None
+        yield from islice(documents(again, file, progress), taken, None)
 
 
-def _yaml_error(error: Any, text: str, file: str) -> ManifestError:
-    """libyaml's complaint at its line, with a word on the usual causes."""
-    problem = getattr(error, "problem", None) or str(error)
-    marks = [getattr(error, name, None) for name in ("problem_mark", "context_mark")]
-    mark = (marks[1] if "expected ':'" in problem else None) or marks[0] or marks[1]  # a key without its colon is missed on a later line
-    lines = text.rstrip("\n").split("\n")
-    number = min(mark.line + 1 if mark else 1, len(lines))  # libyaml puts what is missing at the end one line below it
-    line = lines[number - 1]
-    if "maximum nesting" in problem:  # PyYAML 6.0.4 has a limit of its own, which text can reach before it reaches ours
-        return ManifestError(f"nested more than {MAX_DEPTH} levels deep", file=file, line=number)
-    message = f"not valid YAML: {problem}"
-    if "\t" in line[: len(line) - len(line.lstrip())]:
-        message += "; the line is indented with a tab, and YAML wants spaces"
-    elif "{{" in line:
-        message += _TEMPLATE
-    elif "<document start>" in problem:
-        message += '; the document above ends here: it is indented further than this line, or a "---" line is missing'
-    return ManifestError(message, file=file, line=number)
-
-
-_TEMPLATE = '; "{{" looks like a Helm template: render it first (helm template …)'
+TEMPLATE = '; "{{" looks like a Helm template: render it first (helm template …)'
 _OPEN: Any = object()
 
 
@@ -190,7 +178,7 @@ class _Builder:
                 return text
             key, meaning = text[:40] or "that is empty", json.dumps(value)[:40]
             raise self.error(event, f"the key {key} is read as {meaning} by YAML 1.1: put it in quotes")
-        raise self.error(event, "a key must be a string" + (_TEMPLATE if type(event) is self.mapping_event and event.flow_style else ""))
+        raise self.error(event, "a key must be a string" + (TEMPLATE if type(event) is self.mapping_event and event.flow_style else ""))
 
     def scalar(self, event: Any) -> Any:
         text = event.value

@@ -96,10 +96,21 @@ def find_pod(pods: Iterable[Pod], workloads: Iterable[Workload], name: str, name
     if found:
         several = f'"{bare}" is in several namespaces, say which: {", ".join(spaces)}'
         raise ModelError(several if here else f'no Pod or workload "{bare}"{where}; there is one in namespace {", ".join(spaces)}')
+    empty = next((each for each in workloads if each.name == bare and namespace in (None, each.namespace)), None)
+    if empty is not None:
+        raise ModelError(f"{empty} has no Pod here: {_why_none(empty)}")
     from .schema import closest  # for errors only, as it is slow to import
 
     meant = closest(bare, {each.name for each in (*pods, *workloads) if namespace in (None, each.namespace)})
     raise ModelError(f'no Pod or workload "{bare}"{where}' + (f' (did you mean "{meant}"?)' if meant else ""))
+
+
+def _why_none(workload: Workload) -> str:
+    if isinstance(workload, Deployment) and workload.paused:
+        return "it is paused"
+    if isinstance(workload, DaemonSet):
+        return "no node fits its nodeSelector, affinity and tolerations"
+    return "it has ended, is suspended, or wants none" if isinstance(workload, Job) else f"its replicas are {workload.replicas}"
 
 
 # --- who belongs to whom

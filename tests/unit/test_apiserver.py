@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from k8snetlib.errors import ManifestError, UnsupportedError
+from k8snetlib.errors import ManifestError
+from k8snetlib.kube.apiserver import admit
 from k8snetlib.kube.control import control_plane
 from k8snetlib.kube.manifests import loads
 from k8snetlib.kube.objects import Service
@@ -190,8 +191,7 @@ def test_several_mistakes_are_one_error_with_the_rest_behind_it() -> None:
     ]
 
 
-def test_the_unsupported_stays_unsupported() -> None:
+def test_a_name_may_be_left_to_the_api_server() -> None:
     data = service()
     data["metadata"] = {"generateName": "web-"}
-    with pytest.raises(UnsupportedError, match=r"metadata\.generateName: "):
-        loads(json.dumps(data), "x.json")
+    assert admit(data)["metadata"]["generateName"] == "web-"

@@ -62,6 +62,86 @@ def test_json(capsys: pytest.CaptureFixture) -> None:
     assert [h["layer"] for h in found["steps"][5]["headers"]] == ["Ethernet", "IPv4", "UDP", "VXLAN", "Ethernet", "IPv4", "TCP"]
 
 
+BARE = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: nginx}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [["--to", "svc/web"], ["--to", "pod/web:80", "--reply"], ["--to", "svc/web", "--all"], ["--to", "svc/web", "--compare", "nftables,ipvs"],
+     ["--to", "svc/web", "--ways", "vxlan,ipip"], ["--from", "client", "--to", "http://a.example/", "--controller"]],
+)  # fmt: skip
+def test_a_refusal_by_a_pod_that_declares_no_ports_is_explained(how, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    file = tmp_path / "bare.yaml"
+    file.write_text(BARE)
+    words = [str(file), *([] if "--from" in how else ["--from", "node/node-a"]), *how]
+    told = "Pod default/web-1 declares no ports (containerPort), and in this model nothing else listens there; "
+    assert run("trace", *words) == 1
+    assert f"note: {told}" in capsys.readouterr().err
+    assert run("trace", *words, "--json") == 1
+    assert [each for each in json.loads(capsys.readouterr().out)["notes"] if each.startswith(told)]
+
+
+CLIENT = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: cli}\nspec: {containers: [{name: c, image: i}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("selector: {app: web}, ports", "selector: {app: wbe}, ports",
+         'Service default/web selects app=wbe, which no Pod of its namespace has (Pod web-1 has app=web: did you mean "web"?)'),
+        ("selector: {app: web}, ports", "selector: {tier: x}, ports", "Service default/web selects tier=x, which no Pod of its namespace has"),
+        ("selector: {app: web}, ports", "ports", "Service default/web has no selector, and there is no EndpointSlice for it"),
+        ("spec: {containers", "spec: {nodeSelector: {disk: ssd}, containers",
+         "of the Pods that Service default/web selects none runs: default/web-1: 0/2 nodes are available: 2 node(s) didn't match"),
+        ("spec: {containers", "spec: {readinessGates: [{conditionType: a/b}], containers",
+         "of the Pods that Service default/web selects none is ready (web-1)"),
+    ],
+)  # fmt: skip
+def test_a_service_that_leads_nowhere_is_explained(old, new, told, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    file = tmp_path / "bare.yaml"
+    file.write_text(BARE.replace(old, new, 1) + CLIENT)
+    for mode in ("iptables", "nftables", "ipvs"):
+        assert run("trace", str(file), "--from", "pod/cli", "--to", "svc/web", "--proxy", mode) == 1
+        assert re.search(rf"note: .*bare.yaml:\d+: {re.escape(told)}", capsys.readouterr().err)
+
+
+def test_pods_that_run_nowhere_are_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    file = tmp_path / "bare.yaml"
+    ports = "nginx, ports: [{containerPort: 80, hostPort: 80}]"
+    file.write_text(BARE.replace("nginx", ports).replace("spec:\n  selector", "spec:\n  replicas: 7\n  selector", 1) + CLIENT)
+    assert run("trace", str(file), "--from", "pod/cli", "--to", "svc/web") == 0
+    assert (
+        "note: 5 Pods are pending, without a node: default/web-3, default/web-4, default/web-5 and 2 more: 0/2 nodes are available: "
+        "2 node(s) didn't have free ports for the requested pod ports. (the manifests have no Nodes, so there are 2)\n"
+    ) in capsys.readouterr().err
+
+
+def test_a_refusal_of_a_port_that_is_not_declared_names_those_that_are(capsys: pytest.CaptureFixture) -> None:
+    run("trace", "--from", "pod/web", "--to", "pod/api-2:81")
+    assert "note: Pod shop/api-2 declares only 8080/TCP (containerPort), and" in capsys.readouterr().err
+    run("trace", "--from", "pod/web", "--to", "pod/api-2:8080")
+    assert "declares" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "how",
     [["--to", "db"], ["--to", "db", "--all"], ["--to", "db", "--compare", "iptables,nftables"], ["--to", "db", "--ways", "vxlan,ipip"],
@@ -123,7 +203,11 @@ BESIDE = [
 @pytest.mark.parametrize("cni", ["bridge", "ipip"])
 @pytest.mark.parametrize(("objects", "lines"), BESIDE)
 def test_what_is_left_out_is_told_with_its_reason(objects, lines, cni, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    made = [f"apiVersion: {v}\nkind: {k}\nmetadata: {{name: {n}}}\nspec: {{podSelector: {{}}}}\n" for v, k, n in map(str.split, objects)]
+    specs = {"ConfigMap": "", "Secret": "", "Role": ""}
+    made = [
+        f"apiVersion: {v}\nkind: {k}\nmetadata: {{name: {n}}}\n{specs.get(k, 'spec: {podSelector: {}}')}\n"
+        for v, k, n in map(str.split, objects)
+    ]
     (tmp_path / "more.yaml").write_text("---\n".join([POD, *made]))
     assert run("trace", str(tmp_path), "--from", "web", "--to", "web:80", "--short", "--cni", cni) == 0
     assert capsys.readouterr().err.splitlines() == lines

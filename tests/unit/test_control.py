@@ -115,10 +115,10 @@ CLASHES = [
     ([spec(clusterIP="10.96.0.0")],
      '4 spec.clusterIPs: invalid value "[10.96.0.0]": failed to allocate IP 10.96.0.0: '
      "the provided IP (10.96.0.0) is not in the valid range: the range of valid IPs is 10.96.0.0/12"),
-    ([spec(clusterIP="'fd00:10:96::9'")], "4 spec.clusterIPs[0]: invalid value: IPv6 is not configured on this cluster"),
+    ([spec(clusterIP="'fd00:10:96::9'")], "4 spec.clusterIPs[0]: invalid value: IPv6 is not configured on this cluster: its families are IPv4"),
     ([spec(ipFamilyPolicy="RequireDualStack")],
-     '4 spec.ipFamilyPolicy: invalid value "RequireDualStack": this cluster is not configured for dual-stack services'),
-    ([spec(ipFamilies="[IPv6]")], '4 spec.ipFamilies[0]: invalid value "IPv6": not configured on this cluster'),
+     '4 spec.ipFamilyPolicy: invalid value "RequireDualStack": this cluster is not configured for dual-stack services: its families are IPv4'),
+    ([spec(ipFamilies="[IPv6]")], '4 spec.ipFamilies[0]: invalid value "IPv6": not configured on this cluster: its families are IPv4'),
     ([spec(type="NodePort", ports="[{port: 80, nodePort: 30080}]"), spec(type="LoadBalancer", ports="[{port: 90, nodePort: 30080}]")],
      "9 spec.ports[0].nodePort: invalid value 30080: provided port is already allocated, to Service default/s0"),
     ([spec(type="NodePort", ports="[{port: 80, nodePort: 30080}]"),

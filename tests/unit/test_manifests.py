@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from textwrap import indent
@@ -15,6 +16,7 @@ from k8snetlib.errors import K8sNetError, ManifestError, UnsupportedError
 from k8snetlib.kube import schema, schema_kinds, schema_workloads
 from k8snetlib.kube.manifests import error_at, load, loads, locate
 from k8snetlib.kube.objects import DaemonSet, Deployment, Job, Namespace, Node, Pod, Service, StatefulSet, Workload
+from k8snetlib.kube.schema_yaml import documents
 
 POD = """\
 apiVersion: v1
@@ -491,7 +493,10 @@ SKIPPED = [
 
 @pytest.mark.parametrize(("version", "kind", "bearing", "why"), SKIPPED)
 def test_other_kinds_are_skipped_with_a_reason(version, kind, bearing, why):
-    (skipped,) = loads(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\nspec: {{}}", "a.yaml").skipped
+    template = "{spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}"
+    cron = f"spec: {{schedule: '* * * * *', jobTemplate: {{spec: {{template: {template}}}}}}}"
+    rest = {"ConfigMap": "data: {}", "Role": "rules: []", "CronJob": cron}.get(kind, "spec: {}")
+    (skipped,) = loads(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: x, namespace: shop}}\n{rest}", "a.yaml").skipped
     assert (str(skipped), skipped.bearing) == (f"a.yaml:1 {kind} shop/x: {why}", bearing)
 
 
@@ -638,10 +643,10 @@ REFUSED = [
      "7 spec.selector.matchLabels: must be a string, not an object: this selector is a plain map of labels"),
     (POD, "containerPort: 8080", "containerport: 8080",
      f'12 {CONTAINER}.ports[0].containerport: unknown field (did you mean "containerPort"?)'),
-    (POD, "spec:\n", "spec:\n  ports: []\n", "7 spec.ports: unknown field here; it belongs in containers: check the indentation"),
+    (POD, "spec:\n", "spec:\n  ports: []\n", "7 spec.ports: unknown field here; it belongs in spec.containers: check the indentation"),
     (DEPLOYMENT, "replicas: 2", "replica: 2", '7 spec.replica: unknown field (did you mean "replicas"?)'),
     (DEPLOYMENT, "replicas: 2", "containers: []",
-     "7 spec.containers: unknown field here; it belongs in template.spec: check the indentation"),
+     "7 spec.containers: unknown field here; it belongs in spec.template.spec: check the indentation"),
     (DEPLOYMENT, "spec:\n  replicas: 2", "replicas: 2\nspec:", "6 replicas: unknown field here; it belongs in spec: check the indentation"),
     (SERVICE, "targetPort: http", "targetport: http", '10 spec.ports[0].targetport: unknown field (did you mean "targetPort"?)'),
     (SERVICE, "targetPort: http", "selector: {a: b}",
@@ -678,7 +683,7 @@ REFUSED = [
     (POD, "containerPort: 8080", "containerPort: 8080\n  - {name: web, image: x}", '13 spec.containers[1].name: duplicate value "web"'),
     (POD, "    image: nginx\n", "", f"8 {CONTAINER}.image: required value"),
     (POD, "containerPort: 8080", "containerPort: 8080\n      hostPort: 81\n  hostNetwork: true",
-     f"12 {CONTAINER}.ports[0].containerPort: invalid value 8080: must match hostPort when hostNetwork is true"),
+     f"13 {CONTAINER}.ports[0].hostPort: invalid value 81: must match containerPort when hostNetwork is true"),
     (POD, "containerPort: 8080", "containerPort: 8080\n  - {name: b, image: x, ports: [{containerPort: 8080}]}\n  hostNetwork: true",
      '13 spec.containers[1].ports[0].hostPort: duplicate value "TCP//8080": the node has each port once'),
     (POD, "spec:\n", "spec:\n  dnsPolicy: None\n",
@@ -727,9 +732,7 @@ def test_mistakes_are_refused_with_their_place(text, old, new, message):
 
 # fmt: off
 UNSUPPORTED = [
-    ("containerPort: 8080\n      hostPort: 80", f"13 {CONTAINER}.ports[0].hostPort: hostPort without hostNetwork is not modelled"),
     ("containerPort: 8080\n  os: {name: windows}", "13 spec.os.name: Pods for Windows are not modelled"),
-    ("containerPort: 8080\n      hostIP: 1.2.3.4", f"13 {CONTAINER}.ports[0].hostIP: hostIP is not modelled"),
     ("containerPort: 8080\n  securityContext: {sysctls: [{name: net/ipv4/ip_forward, value: '1'}]}",
      "13 spec.securityContext.sysctls[0].name: the sysctl net.ipv4.ip_forward changes"),
 ]
@@ -743,9 +746,22 @@ def test_network_fields_that_are_not_modelled_are_not_ignored(new, message):
     assert str(caught.value).startswith(f"shop.yaml:{message}")
 
 
-def test_generate_name_alone_is_not_guessed():
-    with pytest.raises(UnsupportedError, match=r"shop\.yaml:4 metadata\.generateName: "):
-        loads(changed(POD, "name: web\n", "generateName: web-\n"), "shop.yaml")
+def test_an_object_with_generate_name_alone_gets_a_name_that_a_note_tells():
+    text = changed(POD, "name: web\n", "generateName: web-\n")
+    found = loads(text + "---\n" + text + "---\n" + changed(SERVICE, "name: web\n", "generateName: web-\n"), "shop.yaml")
+    assert [str(each) for each in found.objects] == ["Pod default/web-1", "Pod default/web-2", "Service default/web-1"]
+    assert found.notes[0] == "shop.yaml:4: generateName: this Pod is called web-1 here; the API server would add five random characters"
+
+
+@pytest.mark.parametrize("text", [POD, SERVICE, DEPLOYMENT])
+def test_a_generated_name_follows_the_rules_of_names(text):
+    name = re.search("  name: (.*)\n", text)[0]
+    assert refusal(text.replace(name, "  generateName: Web-\n", 1)).startswith('shop.yaml:4 metadata.generateName: invalid value "Web-1": ')
+
+
+def test_a_name_that_is_there_is_not_generated():
+    (pod,) = loads(changed(POD, "name: web\n", "name: web\n  generateName: other-\n")).objects
+    assert pod.name == "web"
 
 
 BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
@@ -764,7 +780,17 @@ BROKEN = [
     ("  a: b\nc: d\n", '2: not valid YAML: did not find expected <document start>; the document above ends here: it is indented further'
      ' than this line, or a "---" line is missing'),
     ("? ? a", "1: a key must be a string"),
-    ("a: b: c", "1: not valid YAML: mapping values are not allowed in this context"),
+    ("a: b\n<<<<<<< HEAD\nc: d\n", "2: not valid YAML: could not find expected ':'; a merge conflict has been left here"),
+    ("services:\n  web: {}\n", "1 apiVersion: required value: a Kubernetes object has apiVersion and kind, and this has services"),
+    ("{}", "1 apiVersion: required value: a Kubernetes object has apiVersion and kind, and this has nothing"),
+    ("a: b: c", '1: not valid YAML: mapping values are not allowed in this context; a value with ": " in it needs quotes'),
+    ("a* v1\nb: c", '2: not valid YAML: mapping values are not allowed in this context; the line above is no "key: value"'),
+    ("x:\n  -a\n  b: 2", '3: not valid YAML: mapping values are not allowed in this context; the line above is no "key: value"'),
+    ("a: b\n  c: d", "2: not valid YAML: mapping values are not allowed in this context; it is indented further than the line above, "
+     "which has a value of its own"),
+    ("a:\n    b: c\n  d: e\n", "3: not valid YAML: did not find expected key; no line above has the same indentation"),
+    ("a:\n  - b\n - c\n", "3: not valid YAML: did not find expected key; no line above has the same indentation"),
+    ("a:\n  b: \"c\n  d: e\n", "2: not valid YAML: found unexpected end of stream; the quote that begins on this line has no end"),
     ("a:\n\t- b", "2: not valid YAML: found character that cannot start any token; the line is indented with a tab, and YAML wants spaces"),
     ("a: {{ .Values.x }}", '1: a key must be a string; "{{" looks like a Helm template: render it first (helm template …)'),
     ("x: &a [*a]", "1: the anchor &a contains itself"),
@@ -789,6 +815,47 @@ def test_broken_text_is_one_error_with_a_line(text, message):
         assert refusal(text).startswith(f"shop.yaml:{message}")
     else:
         assert refusal(text) == f"shop.yaml:{message}"
+
+
+def test_an_apostrophe_may_be_escaped_between_double_quotes_as_kubectl_has_it():
+    box = "a: one\n---\nb: \"it\\'s \\\"1\\\" \\\\ \\'x\\'\"\nc: 'don''t'\n---\nd: [\"\\'\", \"\\t\"]\n"
+    assert [data for _, data in documents(box, "x.yaml", lambda step: None)] == [
+        {"a": "one"}, {"b": "it's \"1\" \\ 'x'", "c": "don't"}, {"d": ["'", "\t"]},
+    ]  # fmt: skip
+    assert refusal("a: \"\\'\"\nb: \"\\z\"\n").startswith("shop.yaml:2: not valid YAML: found unknown escape character")
+    many = "\n".join(f"k{number}: \"\\'\"" for number in range(300))
+    assert [len(data) for _, data in documents(many, "x.yaml", lambda step: None)] == [300]
+
+
+SLIPS = [
+    ("v1", "ConfigMap", "data: {port: 80}", '4 data.port: must be a string, not the number 80: put it in quotes: "80"'),
+    ("v1", "ConfigMap", "data:\n  a: b\nc: d", "6 c: unknown field"),
+    ("v1", "Secret", "stringDta: {a: b}", '4 stringDta: unknown field (did you mean "stringData"?)'),
+    ("v1", "ServiceAccount", "imagePullSecrets: [regcred]", '4 imagePullSecrets[0]: must be an object, not the string "regcred"'),
+    ("v1", "PersistentVolumeClaim", "spec: {accessModes: ReadWriteOnce}", '4 spec.accessModes: must be a list, not the string "ReadWriteOnce"'),
+    ("rbac.authorization.k8s.io/v1", "Role", "rules: [{resources: [pods]}]", "4 rules[0].verbs: required value"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", "subjects: []", "1 roleRef: required value"),
+    ("batch/v1", "CronJob", "spec: {schedule: '* * * * *'}", "4 spec.jobTemplate: required value"),
+    ("batch/v1", "CronJob", "spec: {schedule: '* * * * *', jobTemplate: {spec: {tmplate: {}}}}",
+     '4 spec.jobTemplate.spec.tmplate: unknown field (did you mean "template"?)'),
+    ("batch/v1", "CronJob", "spec:\n  schedule: '* * * * *'\n  jobTemplate:\n    template: {spec: {containers: []}}",
+     "7 spec.jobTemplate.template: unknown field here; it belongs in spec.jobTemplate.spec: check the indentation"),
+    ("policy/v1", "PodDisruptionBudget", "spec: {minAvailabe: 1}", '4 spec.minAvailabe: unknown field (did you mean "minAvailable"?)'),
+    ("v1", "ResourceQuota", "spec: {hard: {cpu: lots}}", '4 spec.hard.cpu: must be a quantity such as 0.5 or 100Mi, not the string "lots"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("version", "kind", "rest", "message"), SLIPS)
+def test_slips_in_kinds_that_are_skipped_are_mistakes_all_the_same(version, kind, rest, message):
+    text = f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\n{rest}\n"
+    assert refusal(text) == f"shop.yaml:{message}"
+
+
+def test_kinds_of_other_groups_and_exported_ones_are_taken():
+    (one,) = loads("apiVersion: serving.knative.dev/v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {port: 80}\n").skipped
+    assert one.kind == "ConfigMap"
+    loads("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, creationTimestamp: null}\ndata: {a: null}\nbinaryData: null\n")
+    loads("apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: a}\nspec: {anything: 1}\nstatus: {x: y}\n")
 
 
 # fmt: off

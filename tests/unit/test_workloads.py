@@ -235,3 +235,19 @@ def test_find_pod_says_where_to_look(name, namespace, message):
 def test_find_pod_wants_to_know_which():
     with pytest.raises(ModelError, match=r'^"web" is in several namespaces, say which: shop, test$'):
         search(bare("web") + bare("web").replace("namespace: shop", "namespace: test"), "web")
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "pod_spec", "why"),
+    [
+        ("DaemonSet", "", "nodeSelector: {disk: ssd}, ", "no node fits its nodeSelector, affinity and tolerations"),
+        ("Deployment", "paused: true", "", "it is paused"),
+        ("StatefulSet", "replicas: 0", "", "its replicas are 0"),
+        ("Job", "suspend: true", "", "it has ended, is suspended, or wants none"),
+    ],
+)
+def test_a_workload_without_pods_says_why(kind, spec, pod_spec, why):
+    objects = loads(workload(kind, spec=spec, pod_spec=pod_spec)).objects
+    with pytest.raises(ModelError) as caught:
+        find_pod(expand(objects, NODES), objects, f"{kind.lower()}/web")
+    assert str(caught.value) == f"{kind} shop/web has no Pod here: {why}"

@@ -41,15 +41,19 @@ class Faults(list[Fault]):
 def metadata(found: Faults, meta: Data, name_rule: Callable[[str], str] = rules.dns_subdomain) -> None:
     """The rules of ``metadata``, which all kinds share; ``name_rule`` is the kind's own."""
     name = meta.get("name", "")
-    if not name and meta.get("generateName"):
-        message = "generateName is not modelled, since the API server would add random characters: write metadata.name"
-        raise Fault(message, ("metadata", "generateName"), unsupported=True)
-    found.add("" if name else "required value: name or generateName", "metadata", "name")
+    found.add("" if name or meta.get("generateName") else "required value: name or generateName", "metadata", "name")
     found.add(name_rule(name) if name else "", "metadata", "name")
     found.add(rules.dns_label(meta["namespace"]) if "namespace" in meta else "", "metadata", "namespace")
     labels(found, meta.get("labels", {}), "metadata", "labels")
     for key in meta.get("annotations", ()):
         found.add(rules.qualified_name(key.lower()), "metadata", "annotations", at=("metadata", "annotations", key))
+    if not meta.keys() <= {"labels", "name", "namespace"}:
+        from ..schema_metadata_rules import check_metadata
+
+        try:
+            check_metadata(meta, ("metadata",))
+        except Fault as fault:
+            found.append(fault)
 
 
 def labels(found: Faults, data: Data, *path: str | int) -> None:
