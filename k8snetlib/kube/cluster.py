@@ -403,7 +403,9 @@ class Cluster:
 
     def _honoured(self, trace: Trace) -> Trace:
         """The same trace; UnsupportedError where a real node would have passed the packet on to a Pod's host port."""
-        if any(pod.host_ports for pod in self.pods):  # before the trace is asked how it ended
+        if "host ports" not in self.cache:  # asked once, as there may be thousands of Pods
+            self.cache["host ports"] = any(pod.host_ports for pod in self.pods)
+        if self.cache["host ports"]:
             from .portmap import check_host_ports
 
             check_host_ports(self, trace)
