@@ -75,9 +75,9 @@ def _redirect_bridged(e: Engine, v: View, bridge: Interface, port: Interface, fr
     with the bridge's own source address, which the bridge then replaces by the old one.
     """
     version = skb.packet.version
-    if version == 4 and not forward.source_ok(e, v, skb):
-        return None
     route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, bridge.name, skb.mark)
+    if version == 4 and not forward.source_ok(e, v, skb, route):
+        return None
     if version == 6 and (route is None or route.type not in ("unicast", *HERE)):
         e.emit(Dropped(v.name, skb.journey, "NOT_SPECIFIED", f"no route to {skb.packet.dst}, where NAT sends it", skb.packet, port.name))
         return None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .engine import Engine, View
 
 SOLICITED = 0xFF02 << 88 | 0x1FF  # ff02::1:ff00:0/104, without its last three bytes
+NEXT_HEADER = 6  # where an IPv6 header names what follows it, in bytes
 FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
@@ -72,7 +73,7 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
             drop(e, v, skb, "NOT_SPECIFIED", "nobody here has joined that multicast group")
         return
     route, considered = lookup(v.ns, packet.dst, packet.src, skb.iif, skb.mark)
-    if packet.version == 4 and not source_ok(e, v, skb):
+    if packet.version == 4 and not source_ok(e, v, skb, route):
         return
     forwarding = v.ns.sysctl(FORWARDING[packet.version])
     if route is not None and route.type in HERE:
@@ -106,8 +107,9 @@ def _routes_localnet(v: View, dev: str) -> int:
     return v.ns.sysctl("net.ipv4.conf.all.route_localnet") or v.ns.sysctl(f"net.ipv4.conf.{dev}.route_localnet")
 
 
-def source_ok(e: Engine, v: View, skb: Skb) -> bool:
-    """Whether an IPv4 packet may come in from its source by its device (ip_route_input_slow); if not, it is dropped."""
+def source_ok(e: Engine, v: View, skb: Skb, route: Route | None) -> bool:
+    """Whether an IPv4 packet may come in from its source by its device (ip_route_input_slow); if not, it is dropped. Where ``route`` leads
+    nowhere, or onward from a host that does not forward, nobody asks for the way back."""
     packet = skb.packet
     if skb.iif == "lo":
         return True
@@ -117,6 +119,8 @@ def source_ok(e: Engine, v: View, skb: Skb) -> bool:
     if is_multicast(packet.src) or int(packet.src) == 0xFFFFFFFF:
         drop(e, v, skb, "IP_INVALID_SOURCE", f"{packet.src} cannot be a source")
         return False
+    if route is None or route.type not in ("unicast", *HERE) or (route.type == "unicast" and not v.ns.sysctl(FORWARDING[4])):
+        return True
     reason = reverse_path(v.ns, packet.src, packet.dst, skb.iif, skb.mark)
     if reason:
         words = {
@@ -169,8 +173,16 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
             return
         _no_socket(e, v, skb)
     else:
-        answers.icmp_error(e, v, skb, *((3, 2) if packet.version == 4 else (4, 1)))
-        drop(e, v, skb, "IP_NOPROTO", f"nothing here takes protocol {packet.proto}")
+        _no_protocol(e, v, skb)
+
+
+def _no_protocol(e: Engine, v: View, skb: Skb) -> None:
+    """Nothing here takes the packet's protocol; in IPv6 the answer points at the header's field that names it (ip6_protocol_deliver_rcu)."""
+    if skb.packet.version == 4:
+        answers.icmp_error(e, v, skb, 3, 2)
+    else:
+        answers.icmp_error(e, v, skb, 4, 1, mtu=NEXT_HEADER)
+    drop(e, v, skb, "IP_NOPROTO", f"nothing here takes protocol {skb.packet.proto}")
 
 
 def defragment(e: Engine, v: View, skb: Skb) -> bool:
@@ -209,6 +221,7 @@ def _no_socket(e: Engine, v: View, skb: Skb) -> None:
         if "R" not in packet.payload.flags:
             answers.reset(e, v, skb)
     elif packet.proto == "udp":
+        skb.ct, skb.ctstate = None, ""  # UDP has let go of the connection before it answers (nf_reset_ct in __udp4_lib_rcv)
         answers.icmp_error(e, v, skb, *((3, 3) if packet.version == 4 else (1, 4)))
     peers = [s.peer for s in v.ns.sockets if s.peer and (s.proto, s.port) == (packet.proto, packet.dport)]
     if peers:
