@@ -3,6 +3,9 @@
 Follows nf_conntrack_core.c, nf_conntrack_proto_tcp.c, nf_conntrack_proto_icmp.c and nf_nat_core.c. NAT is decided once, on the packet that creates
 the entry; every later packet, and every reply, is rewritten from the entry's two tuples. An entry becomes part of the table
 ("confirmed") only when its first packet leaves the host or reaches a socket, so a dropped packet leaves nothing behind.
+
+Of TCP see tcp_states. SCTP's chunks are not looked at (nf_conntrack_proto_sctp.c): every packet counts as one that fits, and a listing shows no
+state; a kernel finds a packet without chunks INVALID.
 """
 
 from __future__ import annotations

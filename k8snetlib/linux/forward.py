@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..value import replace
-from . import answers, hooks, neighbor, pmtu, redirects, tunnels
+from . import answers, hooks, neighbor, pmtu, redirects, tunnels, way_out
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
 from .fib import HERE, address_type, anycasts, is_anycast, lookup, reverse_path, source_for
 from .fragments import fragment, reassemble
-from .packet import Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Redirect, Skb, Udp, is_loopback, is_multicast
+from .packet import EVERYBODY, Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Redirect, Skb, Udp, is_loopback, is_multicast
 from .state import Route, Socket
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
         else:
             drop(e, v, skb, "NOT_SPECIFIED", "nobody here has joined that multicast group")
         return
-    route, considered = lookup(v.ns, packet.dst, packet.src, skb.iif, skb.mark)
+    everybody = packet.version == 4 and int(packet.dst) == EVERYBODY
+    route, considered = (way_out.to_many(packet.dst, skb.iif), ()) if everybody else lookup(v.ns, packet.dst, packet.src, skb.iif, skb.mark)
     if packet.version == 4 and not source_ok(e, v, skb, route):
         return
     forwarding = v.ns.sysctl(FORWARDING[packet.version])
@@ -103,17 +104,13 @@ def _joined(v: View, dev: str, group: IPAddress) -> bool:
     return any(int(ip) & 0xFFFFFF == int(group) & 0xFFFFFF for ip in joined)
 
 
-def _routes_localnet(v: View, dev: str) -> int:
-    return v.ns.sysctl("net.ipv4.conf.all.route_localnet") or v.ns.sysctl(f"net.ipv4.conf.{dev}.route_localnet")
-
-
 def source_ok(e: Engine, v: View, skb: Skb, route: Route | None) -> bool:
     """Whether an IPv4 packet may come in from its source by its device (ip_route_input_slow); if not, it is dropped. Where ``route`` leads
     nowhere, or onward from a host that does not forward, nobody asks for the way back."""
     packet = skb.packet
     if skb.iif == "lo":
         return True
-    if (is_loopback(packet.src) or is_loopback(packet.dst)) and not _routes_localnet(v, skb.iif):
+    if (is_loopback(packet.src) or is_loopback(packet.dst)) and not way_out.routes_localnet(v, skb.iif):
         drop(e, v, skb, "IP_LOCALNET", "a 127.0.0.0/8 address came in from outside (route_localnet is 0)")
         return False
     if is_multicast(packet.src) or int(packet.src) == 0xFFFFFFFF:
@@ -135,7 +132,7 @@ def _unroutable(e: Engine, v: View, skb: Skb, route: Route | None) -> None:
     """No route, or one that says no: tell the sender, except for a blackhole (ip_error, ip6_pkt_discard)."""
     kind = "none" if route is None else route.type
     v4 = {"none": (3, 0), "unreachable": (3, 1), "prohibit": (3, 13)}
-    v6 = {"none": (1, 0), "unreachable": (1, 3), "prohibit": (1, 1)}
+    v6 = {"none": (1, 0), "unreachable": (1, 0), "prohibit": (1, 1)}  # ip6_pkt_discard knows no other code
     answer = (v4 if skb.packet.version == 4 else v6).get(kind)
     if answer:
         answers.icmp_error(e, v, skb, *answer)
@@ -162,6 +159,8 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
         tunnels.vxlan_receive(e, v, skb)
     elif packet.proto == "ipip":
         tunnels.ipip_receive(e, v, skb)
+    elif packet.proto == "tcp" and packet.version == 4 and address_type(v.ns, packet.dst) == "BROADCAST":
+        drop(e, v, skb, "NOT_SPECIFIED", f"{packet.dst} is everybody: no end of a connection")  # tcp_v4_rcv, tcp_v4_send_reset
     elif packet.proto in ("tcp", "udp", "sctp"):
         socket = find_socket(v, packet.proto, packet.dst, payload.dport, (packet.src, payload.sport))
         if packet.proto == "tcp" and (socket is None or "S" in payload.flags) and is_anycast(v.ns, packet.dst, packet.src, skb.iif):
@@ -232,6 +231,8 @@ def _no_socket(e: Engine, v: View, skb: Skb) -> None:
 
 
 def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
+    """What the host makes of an ICMP message. Not modelled: that a socket heeds an IPv4 redirect about what it sent (net.ipv4.conf.*.accept_redirects,
+    __ip_do_redirect), as IPv6's (redirects.receive)."""
     packet, message = skb.packet, skb.packet.payload
     if packet.version == 4 and message.type == 8 and address_type(v.ns, packet.dst) == "BROADCAST":
         drop(e, v, skb, "INVALID_PROTO", "a ping to everybody is not answered (net.ipv4.icmp_echo_ignore_broadcasts = 1)")
@@ -254,6 +255,9 @@ def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
 def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
     """Onward to the next hop (ip_forward): TTL, MTU, FORWARD, then out."""
     packet = skb.packet
+    if skb.frame is not None and skb.frame.is_multicast:
+        drop(e, v, skb, "NOT_SPECIFIED", f"what came to many (a frame to {skb.frame.dst}) is not forwarded, whatever NAT has made of it")
+        return
     if packet.ttl <= 1:
         answers.icmp_error(e, v, skb, *((11, 0) if packet.version == 4 else (3, 0)))
         drop(e, v, skb, "IP_INHDR", "TTL used up")
@@ -295,7 +299,10 @@ def send(
     skb.muted = muted
     if about is not None and about.ct is not None:
         hooks.attach(e, v, skb, about)
-    route, considered = lookup(v.ns, packet.dst, packet.src, mark=mark, dev=dev)
+    route, considered = way_out.route_for(v, packet, mark, dev)
+    if route is not None and not way_out.may_leave(v, packet, route):
+        drop(e, v, skb, "IP_OUTNOROUTES", f"from {packet.src} nothing leaves by {route.dev} (route_localnet is 0): the sender gets EINVAL")
+        return
     if route is None or route.type not in ("unicast", *HERE):
         error = {"blackhole": "EINVAL", "prohibit": "EACCES", "unreachable": "EHOSTUNREACH"}.get(route.type if route else "", "ENETUNREACH")
         drop(e, v, skb, "IP_OUTNOROUTES", f"no route to {packet.dst}: the sender gets {error}")
@@ -313,6 +320,9 @@ def send(
         route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, mark=skb.mark)
         if route is None or route.type not in ("unicast", *HERE):
             drop(e, v, skb, "IP_OUTNOROUTES", f"no route to {skb.packet.dst} after OUTPUT changed the packet")
+            return
+        if not way_out.may_leave(v, skb.packet, route):
+            drop(e, v, skb, "IP_OUTNOROUTES", f"from {skb.packet.src} nothing leaves by {route.dev} (route_localnet is 0)")
             return
         e.emit(Routed(v.name, journey, skb.packet.dst, route, considered, "output"))
         skb.oif, skb.nexthop = ("lo", None) if route.type in ("local", "anycast") else (route.dev, route.via)
@@ -335,7 +345,8 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
     for piece in pieces(e, v, skb, mtu):
         part = Skb(piece, skb.iif, skb.oif, skb.mark, skb.journey)
         part.nexthop, part.muted = skb.nexthop, skb.muted
-        neighbor.resolve(e, v, part)
+        if not neighbor.resolve(e, v, part):
+            return  # of the pieces after one that a device has dropped none is sent (ip_do_fragment, ip6_fragment)
 
 
 def _refuses(skb: Skb, mtu: int) -> bool:

@@ -19,6 +19,7 @@ from .addresses import endpoint, ip_address
 
 IPAddress = Union[IPv4Address, IPv6Address]
 BROADCAST = "ff:ff:ff:ff:ff:ff"
+EVERYBODY = 0xFFFFFFFF  # 255.255.255.255: all hosts of a link
 ETHERTYPE_IPV4, ETHERTYPE_ARP, ETHERTYPE_IPV6 = 0x0800, 0x0806, 0x86DD
 ETHERNET_HEADER, ARP_LENGTH, VXLAN_HEADER, UDP_HEADER, TCP_HEADER = 14, 28, 8, 8, 20
 PROTO_NUMBERS = {"icmp": 1, "ipip": 4, "tcp": 6, "udp": 17, "ipv6": 41, "ipv6-icmp": 58, "sctp": 132}

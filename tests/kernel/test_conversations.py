@@ -23,10 +23,12 @@ from k8snetlib.linux.packet import Icmp, Packet, Raw, Sctp, Tcp, Udp, ping
 from k8snetlib.linux.state import Socket
 from k8snetlib.linux.wire import from_bytes, to_bytes
 from tests.kernel.chatter import unless_it_spoke
+from tests.kernel.side_by_side import same_frames
 from tests.kernel.silence import Silence
 from tests.kernel.test_model_and_kernel import Side, counters, difference, drew_a_known_port
 from tests.kernel.test_nftables import routed
 from tests.nft_drawing import ADDRESSES, VIP
+from tests.unit.networks import routed as two_routed
 from tests.xt_drawing import draw as rules
 
 pytestmark = pytest.mark.kernel
@@ -231,3 +233,11 @@ def count(told: Trace, hits: dict[str, Counter]) -> None:
 @pytest.mark.parametrize("seed", range(int(os.environ.get("K8SNET_SEEDS", "40"))))
 def test_conversations_agree(seed: int) -> None:
     check(draw(seed))
+
+
+@pytest.mark.needs("iptables")
+def test_flags_that_no_tcp_sends_belong_to_no_connection() -> None:
+    rules = o.RulesRestore("r", "*filter\n-A FORWARD -m conntrack --ctstate INVALID -j DROP\nCOMMIT")
+    ends = ip_address("10.0.1.2"), ip_address("10.0.2.2")
+    segments = [Packet(*ends, Tcp(700, 22, flags, seq=1)) for flags in ("S", "", "F", "SF", "P", "U", "SR", "SU", "FSRPAU", "SEC", "S")]
+    same_frames([*two_routed(), rules], [("a", each) for each in segments])
