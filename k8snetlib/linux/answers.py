@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import forward, link, pmtu
+from . import forward, link, pmtu, wire
 from .events import Answered
 from .fib import address_on, address_type, lookup, source_for
-from .packet import ERROR_ROOM, Fragment, Frame, Icmp, Packet, Skb, Tcp, icmp_name, is_multicast
+from .packet import ERROR_ROOM, PROTO_NUMBERS, Fragment, Frame, Icmp, Packet, Raw, Skb, Tcp, icmp_name, is_multicast
 from .state import Route
 
 if TYPE_CHECKING:
@@ -59,7 +59,22 @@ _REJECTS = {
 
 
 RESET = "REJECT answers with a TCP reset"
-CHECKED = (1, 6, 17, 58)  # protocols whose checksum REJECT looks at first (nf_reject_verify_csum): ICMP, TCP, UDP, ICMPv6
+UNSUMMED = (33, 50, 51, 132, 136)  # DCCP, ESP, AH, SCTP, UDP-Lite: no Internet checksum of all their data
+GRE, GRE_SUM = 47, 0x80
+
+
+def _sum_fits(packet: Packet) -> bool:
+    """Whether the checksum over the packet's data is right, as REJECT asks first (nf_reject_verify_csum): where a protocol's has none there, or
+    only a piece is at hand, it is not."""
+    payload = packet.payload
+    number = payload.number if type(payload) in (Fragment, Raw) else PROTO_NUMBERS[packet.proto]
+    if number in UNSUMMED:
+        return packet.version == 4 or type(payload) is not Fragment or not payload.offset
+    if type(payload) is Fragment:
+        return False
+    if type(payload) not in (Raw, Packet) or (number == GRE and type(payload) is Raw and not payload.data[0] & GRE_SUM):
+        return True
+    return wire.fits(packet)
 
 
 def reject(e: Engine, v: View, skb: Skb, how: str, hook: str) -> None:
@@ -72,7 +87,7 @@ def reject(e: Engine, v: View, skb: Skb, how: str, hook: str) -> None:
             else:
                 reset(e, v, skb, RESET, about=skb)
         return
-    if type(skb.packet.payload) is Fragment and skb.packet.payload.number in CHECKED:  # the sum of a piece is never right
+    if not _sum_fits(skb.packet):
         return
     icmp_error(e, v, skb, *_REJECTS[how])
 
@@ -124,18 +139,12 @@ def redirects(v: View, dev: str, packet: Packet) -> bool:
 
 
 def redirect(e: Engine, v: View, skb: Skb, route: Route) -> None:
-    """In and out by the same interface: tell the sender of the shorter way (ip_rt_send_redirect).
-
-    Not about a connection that NAT rewrites, or that it has not finished with: the sender would then bypass the translation
-    (nf_nat_icmp_reply_translation drops such a redirect). Where there are no nat chains nothing drops it.
-    """
-    if skb.ct is not None and _translates(v) and (skb.ct.nat or skb.ct.done != {"src", "dst"}):
-        return
+    """In and out by the same interface: tell the sender of the shorter way (ip_rt_send_redirect)."""
     gateway = route.via or skb.packet.dst
     icmp_error(e, v, skb, 5, 1, mtu=int(gateway))
 
 
-def _translates(v: View) -> bool:
+def translates(v: View) -> bool:
     """Whether the namespace has hooks of NAT for IPv4: those of a nat table, or of a chain of that type."""
     rules, nft = v.ns.rulesets.get(4), v.ns.nftables
     if rules is not None and "nat" in rules.tables:

@@ -34,11 +34,16 @@ def receive(e: Engine, v: View, port: Interface, frame: Frame, journey: int, mar
             if frame_or_none is None:
                 return
             frame = frame_or_none
-    if port.learning and not _own(v, bridge.name, frame.src):
-        v.learn_fdb(journey, FdbEntry(port.name, frame.src, master=bridge.name, state="dynamic"))
+    _learn(v, bridge, port, frame, journey)
     if port.proxy_arp and type(frame.payload) is Arp and frame.payload.op == 1:
         _answer_for(e, v, bridge, port, frame, journey)
     switch(e, v, bridge, port, frame, journey, skb)
+
+
+def _learn(v: View, bridge: Interface, port: Interface, frame: Frame, journey: int) -> None:
+    """Note behind which port the frame's sender is (br_fdb_update)."""
+    if port.learning and not _own(v, bridge.name, frame.src):
+        v.learn_fdb(journey, FdbEntry(port.name, frame.src, master=bridge.name, state="dynamic"))
 
 
 def _filters(v: View, packet: Packet) -> bool:
@@ -75,9 +80,9 @@ def _redirect_bridged(e: Engine, v: View, bridge: Interface, port: Interface, fr
     with the bridge's own source address, which the bridge then replaces by the old one.
     """
     version = skb.packet.version
-    if version == 4 and not forward.source_ok(e, v, skb):
-        return None
     route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, bridge.name, skb.mark)
+    if version == 4 and not forward.source_ok(e, v, skb, route):
+        return None
     if version == 6 and (route is None or route.type not in ("unicast", *HERE)):
         e.emit(Dropped(v.name, skb.journey, "NOT_SPECIFIED", f"no route to {skb.packet.dst}, where NAT sends it", skb.packet, port.name))
         return None
@@ -93,6 +98,7 @@ def _redirect_bridged(e: Engine, v: View, bridge: Interface, port: Interface, fr
 
     def go_on(mac: str) -> None:
         e.emit(Transmitted(v.name, skb.journey, bridge.name, Frame(bridge.mac, mac, skb.packet)))
+        _learn(v, bridge, port, frame, skb.journey)
         switch(e, v, bridge, port, Frame(frame.src, mac, skb.packet), skb.journey, skb)
 
     skb.then = go_on

@@ -3,6 +3,9 @@
 Follows nf_conntrack_core.c, nf_conntrack_proto_tcp.c, nf_conntrack_proto_icmp.c and nf_nat_core.c. NAT is decided once, on the packet that creates
 the entry; every later packet, and every reply, is rewritten from the entry's two tuples. An entry becomes part of the table
 ("confirmed") only when its first packet leaves the host or reaches a socket, so a dropped packet leaves nothing behind.
+
+Of TCP see tcp_states. SCTP's chunks are not looked at (nf_conntrack_proto_sctp.c): every packet counts as one that fits, and a listing shows no
+state; a kernel finds a packet without chunks INVALID.
 """
 
 from __future__ import annotations
@@ -11,46 +14,22 @@ import zlib
 from collections.abc import Iterator
 
 from ..value import replace
+from . import tcp_states
 from .fragments import translated
 from .packet import Flow, Icmp, IPAddress, Ndp, Packet, Redirect, Sctp, Tcp, Udp, with_ports
-from .state import Conntrack, NetNS
-
-ORIGINAL, REPLY = "original", "reply"
-
-# The table tcp_conntracks of nf_conntrack_proto_tcp.c: for each direction and kind of segment, the next state by the present one.
-# IV: the segment is INVALID; IG: it belongs to the connection and changes nothing.
-_STATES = ("NO", "SS", "SR", "ES", "FW", "CW", "LA", "TW", "CL", "S2")
-_TCP = {
-    (ORIGINAL, "SYN"): "SS SS IG IG IG IG IG SS SS S2",
-    (ORIGINAL, "SYNACK"): "IV IV SR IV IV IV IV IV IV SR",
-    (ORIGINAL, "FIN"): "IV IV FW FW LA LA LA TW CL IV",
-    (ORIGINAL, "ACK"): "ES IV ES ES CW CW TW TW CL IV",
-    (ORIGINAL, "RST"): "IV CL CL CL CL CL CL CL CL CL",
-    (REPLY, "SYN"): "IV S2 IV IV IV IV IV SS IV S2",
-    (REPLY, "SYNACK"): "IV SR IG IG IG IG IG IG IG SR",
-    (REPLY, "FIN"): "IV IV FW FW LA LA LA TW CL IV",
-    (REPLY, "ACK"): "IV IG SR ES CW CW TW TW CL IG",
-    (REPLY, "RST"): "IV CL CL CL CL CL CL CL CL CL",
-}
-_NAMES = {
-    "NO": "", "SS": "SYN_SENT", "SR": "SYN_RECV", "ES": "ESTABLISHED", "FW": "FIN_WAIT", "CW": "CLOSE_WAIT", "LA": "LAST_ACK",
-    "TW": "TIME_WAIT", "CL": "CLOSE", "S2": "SYN_SENT2",
-}  # fmt: skip
-TRANSITIONS = {
-    (direction, kind, _NAMES[old]): new if new in ("IV", "IG") else _NAMES[new]
-    for (direction, kind), row in _TCP.items()
-    for old, new in zip(_STATES, row.split(), strict=True)
-}
+from .state import NOTHING_NOTED, Conntrack, NetNS
+from .tcp_states import INVALID, ORIGINAL, REPLY, TRANSITIONS, tcp_kind
 
 
 class Ct:
     """A connection while a trace runs: mutable, with what has been decided so far."""
 
-    __slots__ = ("assured", "confirmed", "done", "mark", "nat", "original", "reply", "seen_reply", "state")
+    __slots__ = ("assured", "confirmed", "done", "mark", "nat", "original", "reply", "seen_reply", "state", "tcp")
 
     def __init__(self, original: Flow, reply: Flow) -> None:
         self.original, self.reply = original, reply
         self.state, self.seen_reply, self.assured, self.mark = "", False, False, 0
+        self.tcp = NOTHING_NOTED
         self.done: set[str] = set()  # "src", "dst": NAT decided, be it to change nothing
         self.nat: set[str] = set()  # decided to change
         self.confirmed = False
@@ -59,11 +38,12 @@ class Ct:
     def thaw(cls, entry: Conntrack) -> Ct:
         ct = cls(entry.original, entry.reply)
         ct.state, ct.seen_reply, ct.assured, ct.mark = entry.state, entry.seen_reply, entry.assured, entry.mark
+        ct.tcp = entry.tcp
         ct.done, ct.confirmed, ct.nat = {"src", "dst"}, True, set(entry.nat)
         return ct
 
     def freeze(self) -> Conntrack:
-        return Conntrack(self.original, self.reply, self.state, self.seen_reply, self.assured, self.mark, tuple(sorted(self.nat)))
+        return Conntrack(self.original, self.reply, self.state, self.seen_reply, self.assured, self.mark, tuple(sorted(self.nat)), self.tcp)
 
     def translated(self, which: str) -> bool:
         """Whether source ("src") or destination ("dst") NAT applies to the connection: IPS_SRC_NAT, IPS_DST_NAT."""
@@ -133,21 +113,16 @@ def is_answer(packet: Packet) -> bool:
     return type(packet.payload) is Icmp and packet.payload.type in (0, 14, 129)
 
 
-def tcp_kind(segment: Tcp) -> str:
-    """SYN, SYNACK, FIN, RST, ACK or NONE: how the state machine sees the flags (get_conntrack_index)."""
-    flags = segment.flags
-    if "R" in flags:
-        return "RST"
-    if "S" in flags:
-        return "SYNACK" if "A" in flags else "SYN"
-    return "FIN" if "F" in flags else "ACK" if "A" in flags else "NONE"
+def malformed(packet: Packet) -> bool:
+    """Whether the packet belongs to no connection, whatever its ports are."""
+    return type(packet.payload) is Tcp and tcp_states.malformed(packet.payload)
 
 
 def creates(packet: Packet, namespace: NetNS) -> bool:
     """Whether an unknown packet may start an entry: a SYN, a mid-stream ACK if conntrack is loose, an ICMP question."""
     payload = packet.payload
     if type(payload) is Tcp:
-        state = TRANSITIONS.get((ORIGINAL, tcp_kind(payload), ""), "IV")
+        state = TRANSITIONS.get((ORIGINAL, tcp_kind(payload), ""), INVALID)
         return state == "SYN_SENT" or (state == "ESTABLISHED" and bool(namespace.sysctl("net.netfilter.nf_conntrack_tcp_loose")))
     if type(payload) is Icmp:
         return payload.type in (8, 13, 128)
@@ -155,17 +130,13 @@ def creates(packet: Packet, namespace: NetNS) -> bool:
 
 
 def advance(ct: Ct, direction: str, packet: Packet) -> bool:
-    """Move the connection's state on for this packet; True if anything that a listing shows has changed."""
-    before = (ct.state, ct.seen_reply, ct.assured)
+    """Move the connection's state on for this packet; True if anything has changed that later packets depend on."""
+    before = (ct.state, ct.seen_reply, ct.assured, ct.tcp)
+    if type(packet.payload) is Tcp:
+        tcp_states.advance(ct, direction, packet.payload)
     if direction == REPLY:
         ct.seen_reply = True
-    payload = packet.payload
-    if type(payload) is Tcp:
-        old, new = ct.state, TRANSITIONS.get((direction, tcp_kind(payload), ct.state), "IV")
-        ct.state = old if new in ("IV", "IG") else new
-        if old in ("SYN_RECV", "ESTABLISHED") and new == "ESTABLISHED" and ct.seen_reply:
-            ct.assured = True
-    return before != (ct.state, ct.seen_reply, ct.assured)
+    return before != (ct.state, ct.seen_reply, ct.assured, ct.tcp)
 
 
 def ends(ct: Ct, packet: Packet) -> bool:
@@ -175,20 +146,12 @@ def ends(ct: Ct, packet: Packet) -> bool:
 
 def reopens(ct: Ct, direction: str, packet: Packet) -> bool:
     """Whether a SYN starts a closed connection anew: the old entry is deleted and the packet looked up again."""
-    payload = packet.payload
-    return (
-        type(payload) is Tcp
-        and ct.state in ("TIME_WAIT", "CLOSE")
-        and TRANSITIONS.get((direction, tcp_kind(payload), ct.state)) == "SYN_SENT"
-    )
+    return type(packet.payload) is Tcp and tcp_states.reopens(ct, direction, packet.payload)
 
 
 def valid(ct: Ct, direction: str, packet: Packet) -> bool:
     """Whether the packet fits the connection's state; a SYN+ACK in the original direction, say, does not."""
-    payload = packet.payload
-    if type(payload) is Tcp:
-        return TRANSITIONS.get((direction, tcp_kind(payload), ct.state), "IV") != "IV"
-    return True
+    return type(packet.payload) is not Tcp or tcp_states.next_state(ct, direction, packet.payload) != INVALID
 
 
 def setup(ct: Ct, which: str, address: IPAddress | None, port: int | None, table: CtTable, random: bool = False) -> None:

@@ -95,8 +95,10 @@ class View:
     def learn_fdb(self, journey: int, entry: FdbEntry) -> None:
         key = (entry.master or entry.dev, entry.mac)
         old = self.fdb.get(key) or self.ns.fdb.get(key)
-        if old is not None and (old.state != "dynamic" or old == entry):
+        if old is not None and (old.state == "permanent" or (old.dev, old.dst) == (entry.dev, entry.dst)):
             return
+        if old is not None:
+            entry = replace(entry, state=old.state)  # a static one follows its address too (br_fdb_update), and stays for good
         self.fdb[key] = entry
         self.engine.emit(Learned(self.name, journey, FdbAdd(self.name, entry)))
 

@@ -10,17 +10,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..value import replace
-from . import answers, hooks, neighbor, pmtu, redirects, tunnels
+from . import answers, hooks, neighbor, pmtu, redirects, tunnels, way_out
 from .events import Answered, Delivered, Dropped, Fragmented, Reassembled, Rewritten, Routed, Sent
 from .fib import HERE, address_type, anycasts, is_anycast, lookup, reverse_path, source_for
 from .fragments import fragment, reassemble
-from .packet import LEAST_MTU6, Fragment, Frame, Icmp, IPAddress, Ndp, Packet, Redirect, Skb, Udp, is_loopback, is_multicast
+from .packet import (
+    EVERYBODY,
+    LEAST_MTU6,
+    Fragment,
+    Frame,
+    Icmp,
+    IPAddress,
+    Ndp,
+    Packet,
+    Redirect,
+    Skb,
+    Udp,
+    is_loopback,
+    is_multicast,
+)
 from .state import Route, Socket
 
 if TYPE_CHECKING:
     from .engine import Engine, View
 
 SOLICITED = 0xFF02 << 88 | 0x1FF  # ff02::1:ff00:0/104, without its last three bytes
+NEXT_HEADER = 6  # where an IPv6 header names what follows it, in bytes
 FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
@@ -71,8 +86,9 @@ def route_input(e: Engine, v: View, skb: Skb) -> None:
         else:
             drop(e, v, skb, "NOT_SPECIFIED", "nobody here has joined that multicast group")
         return
-    route, considered = lookup(v.ns, packet.dst, packet.src, skb.iif, skb.mark)
-    if packet.version == 4 and not source_ok(e, v, skb):
+    everybody = packet.version == 4 and int(packet.dst) == EVERYBODY
+    route, considered = (way_out.to_many(packet.dst, skb.iif), ()) if everybody else lookup(v.ns, packet.dst, packet.src, skb.iif, skb.mark)
+    if packet.version == 4 and not source_ok(e, v, skb, route):
         return
     forwarding = v.ns.sysctl(FORWARDING[packet.version])
     if route is not None and route.type in HERE:
@@ -102,21 +118,20 @@ def _joined(v: View, dev: str, group: IPAddress) -> bool:
     return any(int(ip) & 0xFFFFFF == int(group) & 0xFFFFFF for ip in joined)
 
 
-def _routes_localnet(v: View, dev: str) -> int:
-    return v.ns.sysctl("net.ipv4.conf.all.route_localnet") or v.ns.sysctl(f"net.ipv4.conf.{dev}.route_localnet")
-
-
-def source_ok(e: Engine, v: View, skb: Skb) -> bool:
-    """Whether an IPv4 packet may come in from its source by its device (ip_route_input_slow); if not, it is dropped."""
+def source_ok(e: Engine, v: View, skb: Skb, route: Route | None) -> bool:
+    """Whether an IPv4 packet may come in from its source by its device (ip_route_input_slow); if not, it is dropped. Where ``route`` leads
+    nowhere, or onward from a host that does not forward, nobody asks for the way back."""
     packet = skb.packet
     if skb.iif == "lo":
         return True
-    if (is_loopback(packet.src) or is_loopback(packet.dst)) and not _routes_localnet(v, skb.iif):
+    if (is_loopback(packet.src) or is_loopback(packet.dst)) and not way_out.routes_localnet(v, skb.iif):
         drop(e, v, skb, "IP_LOCALNET", "a 127.0.0.0/8 address came in from outside (route_localnet is 0)")
         return False
     if is_multicast(packet.src) or int(packet.src) == 0xFFFFFFFF:
         drop(e, v, skb, "IP_INVALID_SOURCE", f"{packet.src} cannot be a source")
         return False
+    if route is None or route.type not in ("unicast", *HERE) or (route.type == "unicast" and not v.ns.sysctl(FORWARDING[4])):
+        return True
     reason = reverse_path(v.ns, packet.src, packet.dst, skb.iif, skb.mark)
     if reason:
         words = {
@@ -131,7 +146,7 @@ def _unroutable(e: Engine, v: View, skb: Skb, route: Route | None) -> None:
     """No route, or one that says no: tell the sender, except for a blackhole (ip_error, ip6_pkt_discard)."""
     kind = "none" if route is None else route.type
     v4 = {"none": (3, 0), "unreachable": (3, 1), "prohibit": (3, 13)}
-    v6 = {"none": (1, 0), "unreachable": (1, 3), "prohibit": (1, 1)}
+    v6 = {"none": (1, 0), "unreachable": (1, 0), "prohibit": (1, 1)}  # ip6_pkt_discard knows no other code
     answer = (v4 if skb.packet.version == 4 else v6).get(kind)
     if answer:
         answers.icmp_error(e, v, skb, *answer)
@@ -158,6 +173,8 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
         tunnels.vxlan_receive(e, v, skb)
     elif packet.proto == "ipip":
         tunnels.ipip_receive(e, v, skb)
+    elif packet.proto == "tcp" and packet.version == 4 and address_type(v.ns, packet.dst) == "BROADCAST":
+        drop(e, v, skb, "NOT_SPECIFIED", f"{packet.dst} is everybody: no end of a connection")  # tcp_v4_rcv, tcp_v4_send_reset
     elif packet.proto in ("tcp", "udp", "sctp"):
         socket = find_socket(v, packet.proto, packet.dst, payload.dport, (packet.src, payload.sport))
         if packet.proto == "tcp" and (socket is None or "S" in payload.flags) and is_anycast(v.ns, packet.dst, packet.src, skb.iif):
@@ -169,8 +186,16 @@ def deliver(e: Engine, v: View, skb: Skb) -> None:
             return
         _no_socket(e, v, skb)
     else:
-        answers.icmp_error(e, v, skb, *((3, 2) if packet.version == 4 else (4, 1)))
-        drop(e, v, skb, "IP_NOPROTO", f"nothing here takes protocol {packet.proto}")
+        _no_protocol(e, v, skb)
+
+
+def _no_protocol(e: Engine, v: View, skb: Skb) -> None:
+    """Nothing here takes the packet's protocol; in IPv6 the answer points at the header's field that names it (ip6_protocol_deliver_rcu)."""
+    if skb.packet.version == 4:
+        answers.icmp_error(e, v, skb, 3, 2)
+    else:
+        answers.icmp_error(e, v, skb, 4, 1, mtu=NEXT_HEADER)
+    drop(e, v, skb, "IP_NOPROTO", f"nothing here takes protocol {skb.packet.proto}")
 
 
 def defragment(e: Engine, v: View, skb: Skb) -> bool:
@@ -209,6 +234,7 @@ def _no_socket(e: Engine, v: View, skb: Skb) -> None:
         if "R" not in packet.payload.flags:
             answers.reset(e, v, skb)
     elif packet.proto == "udp":
+        skb.ct, skb.ctstate = None, ""  # UDP has let go of the connection before it answers (nf_reset_ct in __udp4_lib_rcv)
         answers.icmp_error(e, v, skb, *((3, 3) if packet.version == 4 else (1, 4)))
     peers = [s.peer for s in v.ns.sockets if s.peer and (s.proto, s.port) == (packet.proto, packet.dport)]
     if peers:
@@ -219,6 +245,8 @@ def _no_socket(e: Engine, v: View, skb: Skb) -> None:
 
 
 def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
+    """What the host makes of an ICMP message. Not modelled: that a socket heeds an IPv4 redirect about what it sent (net.ipv4.conf.*.accept_redirects,
+    __ip_do_redirect), as IPv6's (redirects.receive)."""
     packet, message = skb.packet, skb.packet.payload
     if packet.version == 4 and message.type == 8 and address_type(v.ns, packet.dst) == "BROADCAST":
         drop(e, v, skb, "INVALID_PROTO", "a ping to everybody is not answered (net.ipv4.icmp_echo_ignore_broadcasts = 1)")
@@ -241,6 +269,9 @@ def _icmp_receive(e: Engine, v: View, skb: Skb) -> None:
 def forward(e: Engine, v: View, skb: Skb, route: Route) -> None:
     """Onward to the next hop (ip_forward): TTL, MTU, FORWARD, then out."""
     packet = skb.packet
+    if skb.frame is not None and skb.frame.is_multicast:
+        drop(e, v, skb, "NOT_SPECIFIED", f"what came to many (a frame to {skb.frame.dst}) is not forwarded, whatever NAT has made of it")
+        return
     if packet.ttl <= 1:
         answers.icmp_error(e, v, skb, *((11, 0) if packet.version == 4 else (3, 0)))
         drop(e, v, skb, "IP_INHDR", "TTL used up")
@@ -282,7 +313,10 @@ def send(
     skb.muted = muted
     if about is not None and about.ct is not None:
         hooks.attach(e, v, skb, about)
-    route, considered = lookup(v.ns, packet.dst, packet.src, mark=mark, dev=dev)
+    route, considered = way_out.route_for(v, packet, mark, dev)
+    if route is not None and not way_out.may_leave(v, packet, route):
+        drop(e, v, skb, "IP_OUTNOROUTES", f"from {packet.src} nothing leaves by {route.dev} (route_localnet is 0): the sender gets EINVAL")
+        return
     if route is None or route.type not in ("unicast", *HERE):
         error = {"blackhole": "EINVAL", "prohibit": "EACCES", "unreachable": "EHOSTUNREACH"}.get(route.type if route else "", "ENETUNREACH")
         drop(e, v, skb, "IP_OUTNOROUTES", f"no route to {packet.dst}: the sender gets {error}")
@@ -300,6 +334,9 @@ def send(
         route, considered = lookup(v.ns, skb.packet.dst, skb.packet.src, mark=skb.mark)
         if route is None or route.type not in ("unicast", *HERE):
             drop(e, v, skb, "IP_OUTNOROUTES", f"no route to {skb.packet.dst} after OUTPUT changed the packet")
+            return
+        if not way_out.may_leave(v, skb.packet, route):
+            drop(e, v, skb, "IP_OUTNOROUTES", f"from {skb.packet.src} nothing leaves by {route.dev} (route_localnet is 0)")
             return
         e.emit(Routed(v.name, journey, skb.packet.dst, route, considered, "output"))
         skb.oif, skb.nexthop = ("lo", None) if route.type in ("local", "anycast") else (route.dev, route.via)
@@ -322,7 +359,8 @@ def output(e: Engine, v: View, skb: Skb, route: Route) -> None:
     for piece in pieces(e, v, skb, mtu):
         part = Skb(piece, skb.iif, skb.oif, skb.mark, skb.journey)
         part.nexthop, part.muted = skb.nexthop, skb.muted
-        neighbor.resolve(e, v, part)
+        if not neighbor.resolve(e, v, part):
+            return  # of the pieces after one that a device has dropped none is sent (ip_do_fragment, ip6_fragment)
 
 
 def _refuses(skb: Skb, mtu: int) -> bool:

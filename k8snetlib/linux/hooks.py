@@ -1,7 +1,7 @@
 """The netfilter hooks: at each, the tables in the kernel's order, with conntrack and NAT where they stand.
 
-Priorities (include/uapi/linux/netfilter_ipv4.h): raw −300, conntrack −200, mangle −150, destination NAT −100, filter 0, security 50,
-source NAT 100, confirmation last. Where there are nftables too, ``nftables_walk.plan`` merges the chains of both by priority.
+Priorities (include/uapi/linux/netfilter_ipv4.h): raw −300, conntrack −200, mangle −150, destination NAT −100, filter 0, source NAT 100,
+security 150 (see netfilter.ORDER), confirmation last. Where there are nftables too, ``nftables_walk.plan`` merges the chains of both by priority.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _track(e: Engine, v: View, skb: Skb) -> None:
     if (type(packet.payload) is Icmp and packet.payload.is_error) or (type(packet.payload) is Redirect and not packet.payload.lladdr):
         _track_error(e, v, skb)  # of a redirect conntrack reads the first option alone (nf_conntrack_icmpv6_redirect)
         return
-    flow = None if type(packet.payload) is Fragment else conntrack.flow_of(packet)
+    flow = None if type(packet.payload) is Fragment or conntrack.malformed(packet) else conntrack.flow_of(packet)
     found = v.ct.find(flow, conntrack.is_answer(packet)) if flow is not None else None
     if found is not None and conntrack.reopens(*found, packet):
         _forget(v, skb, found[0])
@@ -189,9 +189,9 @@ def _nat(e: Engine, v: View, hook: str, skb: Skb, lookups: tuple[tuple, ...]) ->
     ct = skb.ct
     if ct is None:
         return True
-    if type(skb.packet.payload) is Redirect and ct.nat:
+    if _leads_round(v, skb):
         told = "a redirect about a connection that NAT rewrites: who heeds it would go round the translation"
-        e.emit(Dropped(v.name, skb.journey, "NETFILTER_DROP", told, skb.packet))  # nf_nat_icmpv6_reply_translation
+        e.emit(Dropped(v.name, skb.journey, "NETFILTER_DROP", told, skb.packet))
         return False
     source = hook not in DESTINATION_NAT
     which = "src" if source else "dst"
@@ -218,6 +218,15 @@ def _nat(e: Engine, v: View, hook: str, skb: Skb, lookups: tuple[tuple, ...]) ->
         e.emit(Rewritten(v.name, skb.journey, _name(ct, skb, source), skb.packet, changed))
         skb.packet = changed
     return True
+
+
+def _leads_round(v: View, skb: Skb) -> bool:
+    """Whether the packet is a redirect about a connection that NAT rewrites, or in IPv4 has not finished with (nf_nat_icmp_reply_translation,
+    nf_nat_icmpv6_reply_translation). Where there are no nat chains nothing looks at it."""
+    payload, ct = skb.packet.payload, skb.ct
+    if type(payload) is Icmp and payload.version == 4 and payload.type == 5:
+        return bool(ct.nat or ct.done != {"src", "dst"}) and answers.translates(v)
+    return type(payload) is Redirect and bool(ct.nat)
 
 
 def _name(ct: Ct, skb: Skb, source: bool) -> str:

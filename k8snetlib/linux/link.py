@@ -38,17 +38,17 @@ def up(e: Engine, v: View, dev: str, frame: Frame, skb: Skb | None, journey: int
         e.emit(Dropped(v.name, journey, "OTHERHOST", f"the frame is for {frame.dst}", frame.payload, dev))
 
 
-def transmit(e: Engine, v: View, dev: str, frame: Frame, journey: int, skb: Skb | None = None) -> None:
-    """Hand a frame to a device (dev_queue_xmit)."""
+def transmit(e: Engine, v: View, dev: str, frame: Frame, journey: int, skb: Skb | None = None) -> bool:
+    """Hand a frame to a device (dev_queue_xmit); False where the device says that it has dropped it."""
     interface = v.interface(dev)
     if not interface.up:
         e.emit(Dropped(v.name, journey, "DEV_READY", f"{dev} is down", frame.payload, dev))
-        return
+        return False
     e.emit(Transmitted(v.name, journey, dev, frame))
     kind = interface.kind
     if kind == "veth":
-        _veth(e, v, interface, frame, journey)
-    elif kind == "bridge":
+        return _veth(e, v, interface, frame, journey)
+    if kind == "bridge":
         bridge.switch(e, v, interface, None, frame, journey, skb)
     elif kind == "vxlan":
         tunnels.vxlan_transmit(e, v, interface, frame, journey, skb)
@@ -65,9 +65,10 @@ def transmit(e: Engine, v: View, dev: str, frame: Frame, journey: int, skb: Skb 
             if kind == "dummy"
             else Dropped(v.name, journey, "NOT_SPECIFIED", kind, frame.payload, dev)
         )
+    return True
 
 
-def _veth(e: Engine, v: View, interface: Interface, frame: Frame, journey: int) -> None:
+def _veth(e: Engine, v: View, interface: Interface, frame: Frame, journey: int) -> bool:
     far_name, far_dev = interface.peer
     far_view = e.view(far_name)
     far = far_view.ns.interfaces.get(far_dev)
@@ -87,3 +88,5 @@ def _veth(e: Engine, v: View, interface: Interface, frame: Frame, journey: int) 
         e.emit(Dropped(v.name, journey, "PKT_TOO_BIG", words, frame.payload, interface.name))
     else:
         e.queue.append((far_name, far_dev, frame, journey, 0))  # the mark does not cross namespaces (skb_scrub_packet)
+        return True
+    return False

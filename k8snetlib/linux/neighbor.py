@@ -9,7 +9,7 @@ from ..errors import UnsupportedError
 from . import answers, hooks, link
 from .events import Answered, Asked, Delivered, Dropped, Resolved
 from .fib import address_on, anycasts, is_local, lookup, reverse_path
-from .packet import BROADCAST, Arp, Frame, IPAddress, Ndp, Packet, Skb, is_loopback, is_multicast
+from .packet import BROADCAST, EVERYBODY, Arp, Frame, IPAddress, Ndp, Packet, Skb, is_loopback, is_multicast
 from .state import ZERO_MAC, Interface, local_addresses
 
 if TYPE_CHECKING:
@@ -27,45 +27,43 @@ def multicast_mac(address: IPAddress) -> str:
     return "01:00:5e:" + ":".join(f"{part:02x}" for part in (value >> 16 & 0x7F, value >> 8 & 0xFF, value & 0xFF))
 
 
-def resolve(e: Engine, v: View, skb: Skb) -> None:
-    """Send the packet to its next hop, as soon as the next hop's MAC address is known."""
+def resolve(e: Engine, v: View, skb: Skb) -> bool:
+    """Send the packet to its next hop, as soon as the next hop's MAC address is known; False where the device has dropped it at once."""
     interface = v.interface(skb.oif)
     hop = skb.nexthop or skb.packet.dst
     if interface.kind == "loopback":
-        link.transmit(e, v, skb.oif, Frame(ZERO_MAC, ZERO_MAC, skb.packet), skb.journey, skb)
-        return
+        return link.transmit(e, v, skb.oif, Frame(ZERO_MAC, ZERO_MAC, skb.packet), skb.journey, skb)
     if interface.kind == "ipip":  # no link layer, so no address to look for (IFF_NOARP)
-        link.transmit(e, v, skb.oif, Frame("", "", skb.packet), skb.journey, skb)
-        return
+        return link.transmit(e, v, skb.oif, Frame("", "", skb.packet), skb.journey, skb)
     if is_multicast(hop):
-        link.transmit(e, v, skb.oif, Frame(interface.mac, multicast_mac(hop), skb.packet), skb.journey, skb)
-        return
+        return link.transmit(e, v, skb.oif, Frame(interface.mac, multicast_mac(hop), skb.packet), skb.journey, skb)
     if _is_broadcast(interface, hop):
-        link.transmit(e, v, skb.oif, Frame(interface.mac, BROADCAST, skb.packet), skb.journey, skb)
-        return
+        return link.transmit(e, v, skb.oif, Frame(interface.mac, BROADCAST, skb.packet), skb.journey, skb)
     entry = v.neighbor(skb.oif, hop)
     if entry is not None:
         e.emit(Resolved(v.name, skb.journey, entry))
         if skb.then is not None:
             skb.then(entry.mac)
-            return
-        link.transmit(e, v, skb.oif, Frame(interface.mac, entry.mac, skb.packet), skb.journey, skb)
-        return
+            return True
+        return link.transmit(e, v, skb.oif, Frame(interface.mac, entry.mac, skb.packet), skb.journey, skb)
     skb.muted = False  # what comes of it comes later
     key = (v.name, skb.oif, hop)
     if key in e.waiting:
         e.waiting[key].append(skb)
-        return
+        return True
     e.waiting[key] = [skb]
     question = e.new_journey()
     e.emit(Asked(v.name, skb.journey, skb.oif, hop, question))
     _ask(e, v, skb, hop, question)
+    return True
 
 
 def _is_broadcast(interface: Interface, hop: IPAddress) -> bool:
     """Whether the address means all hosts of an IPv4 network of the device."""
     if hop.version == 6 or int(hop) & 3 != 3:  # networks of one or two addresses have none (RFC 3021)
         return False
+    if int(hop) == EVERYBODY:
+        return True
     return any(hop == a.network.broadcast_address and a.network.prefixlen < 31 for a in interface.addresses if a.version == 4)
 
 

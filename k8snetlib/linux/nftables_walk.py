@@ -18,6 +18,7 @@ JUMP_LIMIT = 16  # NFT_JUMP_STACK_SIZE
 ACCEPT, DROP = Verdict("ACCEPT"), Verdict("DROP")
 TRACK, NAT, XTABLES, NFT = "track", "nat", "xtables", "nft"
 CONNTRACK_PRIORITY = -200
+SECURITY = 150  # of iptables' table, not what nft calls by that name
 
 
 def compiled(table: Table, chain: str) -> list[tuple[tuple[Run, ...], Rule]]:
@@ -111,7 +112,7 @@ def _plan(namespace, version: int, hook: str) -> tuple[tuple, ...]:
     for name in ORDER[hook] if ruleset is not None else ():
         if name in ruleset.tables:
             order = -registered.get(("iptables", version, name), -1)
-            priority = nat if name == "nat" else PRIORITIES[name]
+            priority = nat if name == "nat" else SECURITY if name == "security" else PRIORITIES[name]
             place = lookups if name == "nat" else steps
             place.append(((priority, order), (XTABLES, name, ruleset.tables[name])))
     for table, chain in namespace.nftables.base_chains():

@@ -21,6 +21,7 @@ IPAddress = Union[IPv4Address, IPv6Address]
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 LEAST_MTU6 = 1280  # bytes that every IPv6 link takes (RFC 8200 section 5)
 ERROR_ROOM = 576  # bytes that an ICMP error has at most (RFC 1812 section 4.3.2.3)
+EVERYBODY = 0xFFFFFFFF  # 255.255.255.255: all hosts of a link
 ETHERTYPE_IPV4, ETHERTYPE_ARP, ETHERTYPE_IPV6 = 0x0800, 0x0806, 0x86DD
 ETHERNET_HEADER, ARP_LENGTH, VXLAN_HEADER, UDP_HEADER, TCP_HEADER = 14, 28, 8, 8, 20
 PROTO_NUMBERS = {"icmp": 1, "ipip": 4, "tcp": 6, "udp": 17, "ipv6": 41, "ipv6-icmp": 58, "sctp": 132}

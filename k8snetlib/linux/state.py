@@ -195,6 +195,20 @@ class FdbEntry:
 
 
 @value
+class TcpNotes:
+    """What conntrack remembers of a TCP connection beside its state; no listing shows it (struct ip_ct_tcp)."""
+
+    finished: bool = False  # somebody has begun to close it (IP_CT_TCP_FLAG_CLOSE_INIT)
+    reset: str = ""  # "original" or "reply": the last segment was a reset from that side
+    ignored: int | None = None  # the last was a SYN that did not fit and was let through: the number that its answer acknowledges
+    challenge: bool = False  # and the answer may say instead that it fits no better there (IP_CT_EXP_CHALLENGE_ACK)
+    crossed: bool = False  # both ends have begun with a SYN (IP_CT_TCP_SIMULTANEOUS_OPEN)
+
+
+NOTHING_NOTED = TcpNotes()
+
+
+@value
 class Conntrack:
     """A connection-tracking entry: the flow as it came, and the flow that a reply will have; NAT is their difference.
 
@@ -208,6 +222,7 @@ class Conntrack:
     assured: bool = False
     mark: int = 0
     nat: tuple[str, ...] = ()  # which of "src", "dst" NAT has been decided for the connection
+    tcp: TcpNotes = field(default=NOTHING_NOTED, compare=False)
 
     def __str__(self) -> str:
         def half(flow: Flow) -> str:

@@ -171,7 +171,7 @@ class Nat:
 
 
 def _nat_range(text: str, version: int) -> tuple[IPAddress | None, tuple[int, int] | None]:
-    if version == 6:
+    if version == 6 and text.count(":") != 1:  # one alone stands before ports
         host, _, ports = text[1:].partition("]") if text.startswith("[") else (text, "", "")
         ports = ports.lstrip(":")
     else:

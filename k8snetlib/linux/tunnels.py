@@ -93,6 +93,11 @@ def vxlan_receive(e: Engine, v: View, skb: Skb) -> None:
             Dropped(v.name, skb.journey, "LOCAL_MAC", "the inner frame comes from this device's own address: a loop", skb.packet, skb.iif)
         )
         return
+    known = v.fdb_entry(device.name, inner.src)
+    if device.vxlan.learning and known is not None and known.state != "dynamic" and known.dst != skb.packet.src:
+        words = f"{inner.src} is behind {known.dst} for good ({known.state}), and this comes from {skb.packet.src}"
+        e.emit(Dropped(v.name, skb.journey, "VXLAN_ENTRY_EXISTS", words, skb.packet, skb.iif))
+        return
     e.emit(Decapsulated(v.name, skb.journey, device.name, skb.packet, inner))
     if device.vxlan.learning:
         v.learn_fdb(skb.journey, FdbEntry(device.name, inner.src, dst=skb.packet.src, state="dynamic"))

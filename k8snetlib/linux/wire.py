@@ -141,6 +141,16 @@ def _udp_bytes(packet: Packet, udp: Udp) -> bytes:
     return _summed(packet, 17, head + data, 6)
 
 
+def fits(packet: Packet) -> bool:
+    """Whether the Internet checksum over all that follows the IP header comes out right: nf_ip_checksum, or nf_ip6_checksum, which counts
+    the pseudo header for every protocol."""
+    data = payload_bytes(packet)
+    if packet.version == 4:
+        return checksum(data) == 0
+    number = packet.payload.number if isinstance(packet.payload, Raw) else PROTO_NUMBERS[packet.proto]
+    return checksum(packet.src.packed + packet.dst.packed + struct.pack("!II", len(data), number) + data) == 0
+
+
 def _summed(packet: Packet, number: int, data: bytes, at: int) -> bytes:
     """The data with the checksum over pseudo header and data put in at byte ``at``."""
     if packet.version == 4:

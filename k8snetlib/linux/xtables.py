@@ -221,7 +221,7 @@ class CtState:
         by_nat = [(nat, key) for nat, key in (("DNAT", "dst"), ("SNAT", "src")) if nat in states]
 
         def test(skb: Skb, env: object) -> bool:
-            found = skb.ctstate in states or any(skb.ct is not None and skb.ct.translated(key) for _, key in by_nat)
+            found = (skb.ctstate or "INVALID") in states or any(skb.ct is not None and skb.ct.translated(key) for _, key in by_nat)
             return found is wanted
 
         return test

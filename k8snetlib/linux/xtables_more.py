@@ -9,7 +9,7 @@ from typing import ClassVar
 from ..errors import UnsupportedError
 from ..value import value
 from .fragments import with_transport
-from .packet import Fragment, Icmp, Ndp, Redirect, Sctp, Skb, Tcp, Udp
+from .packet import Fragment, Icmp, IPAddress, Ndp, Packet, Redirect, Skb, Tcp, Udp
 from .recent import Recent
 from .xtables import AddrType, Comment, CtState, Mark, Multiport, Option, Physdev, Ports, Statistic, Test, bang
 
@@ -119,12 +119,24 @@ class SocketMatch:
         wildcard, transparent = "--nowildcard" in self.flags, "--transparent" in self.flags
 
         def test(skb: Skb, env) -> bool:
-            if transparent or type(skb.packet.payload) not in (Tcp, Udp, Sctp):
-                return False
-            socket = env.listening(skb.packet.proto, skb.packet.dst, skb.packet.payload.dport)
+            end = None if transparent else _own_end(skb)
+            socket = env.listening(*end) if end is not None else None
             return socket is not None and (wildcard or socket.address is not None)
 
         return test
+
+
+def _own_end(skb: Skb) -> tuple[str, IPAddress, int] | None:
+    """Protocol, address and port of the socket that a TCP or UDP packet, or an ICMP error about one, is for (nf_sk_lookup_slow_v4); in IPv4
+    of an answer whose destination NAT has yet to undo, the address that the connection began from."""
+    packet, payload = skb.packet, skb.packet.payload
+    about = type(payload) is Icmp and payload.is_error
+    meant = payload.data if about else packet
+    if not isinstance(meant, Packet) or type(meant.payload) not in (Tcp, Udp):
+        return None
+    if packet.version == 4 and skb.ct is not None and skb.ctdir == "reply" and skb.ctstate == ("RELATED" if about else "ESTABLISHED"):
+        return meant.proto, skb.ct.original.src, skb.ct.original.sport
+    return (meant.proto, meant.src, meant.sport) if about else (meant.proto, meant.dst, meant.dport)
 
 
 @value

@@ -96,6 +96,11 @@ def test_a_piece_that_is_cut_again(mtu: int, size: int) -> None:
     same_frames(ops, [("a", ping(*ENDS[4], id=7, data=b"x" * size, df=False)), ("a", udp(*ENDS[4], 9, data=b"x" * size, df=False))])
 
 
+def test_after_a_piece_that_the_device_drops_none_is_sent() -> None:
+    """The far end of the cable takes less. The first time all pieces wait for the next hop, and each is sent by itself."""
+    same_frames([*routed(), LinkSet("r", "to-a", mtu=1400)], [("a", udp(*ENDS[4], 9, data=b"x" * 2000, df=False))] * 2)
+
+
 @pytest.mark.parametrize("mtu", [468, 575, 577])
 def test_how_much_an_error_quotes(mtu: int) -> None:
     """No more than fits on its way, so that it need not be cut; in IPv4 never more than 576 bytes in all."""

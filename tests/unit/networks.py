@@ -156,3 +156,9 @@ def one_armed(rules: str) -> list[Op]:
     """``switch`` whose node, with these rules, sends a's packets for 10.9.0.0/16 on to b, by the bridge that they came in by."""
     ops = [*switch(), address("node", "br0", "10.0.0.9/24"), SysctlSet("node", "net.ipv4.ip_forward", 1), RulesRestore("node", rules)]
     return [*ops, route("node", "10.9.0.0/16", via="10.0.0.2"), route("a", "default", via="10.0.0.9")]
+
+
+def tunnel_end(state: str) -> list[Op]:
+    """``routed`` with a VXLAN device at b that learns, and for one address has an entry already."""
+    ops = [*routed(), LinkAdd("b", "vx", "vxlan", vxlan=VxlanConfig(1, ip_address("10.0.2.2"), "eth0")), LinkSet("b", "vx", up=True)]
+    return [*ops, FdbAdd("b", FdbEntry("vx", "0a:00:00:00:00:01", ip_address("10.0.1.9"), state=state))]

@@ -84,6 +84,8 @@ class Sender:
         with socket.socket(family, socket.SOCK_RAW, proto) as raw:
             for option, value in zip(options, (PMTUDISC_DONT, hops, tos), strict=True):
                 raw.setsockopt(level, option, value)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            raw.setsockopt(level, socket.IP_MULTICAST_TTL if version == 4 else socket.IPV6_MULTICAST_HOPS, hops)
             raw.bind(_address(version, ends[0]))
             raw.sendto(data[header:], _address(version, ends[1]))
 
