@@ -115,7 +115,7 @@ def is_answer(packet: Packet) -> bool:
 
 def malformed(packet: Packet) -> bool:
     """Whether the packet belongs to no connection, whatever its ports are."""
-    return type(packet.payload) is Tcp and tcp_states.malformed(packet.payload)
+    return type(packet.payload) is Tcp and tcp_states.malformed(packet.payload.flags)
 
 
 def creates(packet: Packet, namespace: NetNS) -> bool:

@@ -6,6 +6,7 @@ kernel says INVALID (net.netfilter.nf_conntrack_tcp_be_liberal).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..value import replace
@@ -58,9 +59,10 @@ _VALID_FLAGS = frozenset(map(frozenset, ("S", "SU", "SA", "R", "RA", "FA", "FAU"
 _UNJUDGED = str.maketrans("", "", "PEC")
 
 
-def malformed(segment: Tcp) -> bool:
+@lru_cache(maxsize=512)
+def malformed(flags: str) -> bool:
     """Whether the flags are some that no TCP sends together (tcp_error): such a segment belongs to no connection."""
-    return frozenset(segment.flags.translate(_UNJUDGED)) not in _VALID_FLAGS
+    return frozenset(flags.translate(_UNJUDGED)) not in _VALID_FLAGS
 
 
 def next_state(ct: Ct, direction: str, segment: Tcp) -> str:
