@@ -17,9 +17,9 @@ def unless_it_spoke(
     """Compare in a lab of its own. If that fails and a device sent a group report meanwhile (or the case itself is ``unsure``), once
     more: the difference may be the report's doing. A difference that is not comes again, and is raised in the end."""
     with make() as lab:
+        before = lab.reports()  # first, so that one which comes just after the bridges have forgotten the others is counted
         with lab.capture():
             pass  # until the new devices have said what they say by themselves
-        before = lab.reports()
         try:
             compare(lab)
             return

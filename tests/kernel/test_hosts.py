@@ -246,7 +246,7 @@ def compare_learned(network, lab: Lab, when: str) -> None:
         assert dynamic == real, f"FDB of {name} {when}: model {dynamic}, kernel {real}"
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("K8SNET_SEEDS", "40"))))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("K8SNET_SEEDS", "20"))))
 def test_hosts_agree(seed: int) -> None:
     check(draw(seed))
 
