@@ -17,15 +17,13 @@ import pytest
 
 from k8snetlib.lab import Lab
 from k8snetlib.linux import ops as o
-from k8snetlib.linux.engine import after, captures, trace
+from k8snetlib.linux.engine import after, trace
 from k8snetlib.linux.events import Answered, Asked, Delivered, Matched, Trace
 from k8snetlib.linux.packet import Icmp, Packet, Raw, Sctp, Tcp, Udp, ping
 from k8snetlib.linux.state import Socket
-from k8snetlib.linux.wire import from_bytes, to_bytes
-from tests.kernel.chatter import unless_it_spoke
 from tests.kernel.side_by_side import same_frames
 from tests.kernel.silence import Silence
-from tests.kernel.test_model_and_kernel import Side, counters, difference, drew_a_known_port
+from tests.kernel.test_model_and_kernel import Side, beside_a_kernel, counters, difference
 from tests.kernel.test_nftables import routed
 from tests.nft_drawing import ADDRESSES, VIP
 from tests.unit.networks import routed as two_routed
@@ -180,13 +178,7 @@ def draw(seed: int) -> Case:
 
 
 def check(case: Case) -> None:
-    labs = []
-
-    def compare(lab: Lab) -> None:
-        labs.append(lab)
-        converse(case, lab)
-
-    unless_it_spoke(lambda: Lab(case.ops, answer=False), compare, lambda: drew_a_known_port(labs[-1], o.build(case.ops), KNOWN))
+    beside_a_kernel(case.ops, lambda lab: converse(case, lab))
 
 
 def converse(case: Case, lab: Lab) -> None:
@@ -204,8 +196,7 @@ def converse(case: Case, lab: Lab) -> None:
         silence.count(told)
         with lab.capture() as frames:
             lab.send(at, real)
-        shown = [replace(c, frame=from_bytes(to_bytes(c.frame), c.frame.bare)) for c in captures(told)]
-        said, seen = model.frames(shown), kernel.frames(frames)
+        said, seen = model.told(told), kernel.frames(frames)
         assert said == seen, f"frames of {at}: {packet}\n{difference(said, seen)}"
         count(told, hits)
         network = after(network, told)

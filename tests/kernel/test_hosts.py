@@ -18,16 +18,14 @@ import pytest
 from k8snetlib.errors import UnsupportedError
 from k8snetlib.lab import Lab
 from k8snetlib.linux import ops as o
-from k8snetlib.linux.engine import after, captures, trace
+from k8snetlib.linux.engine import after, trace
 from k8snetlib.linux.events import Fragmented
 from k8snetlib.linux.packet import BROADCAST, Frame, Packet, Udp, Vxlan, ping, tcp, udp
 from k8snetlib.linux.state import FdbEntry, PolicyRule, Route, Socket
-from k8snetlib.linux.wire import from_bytes, to_bytes
-from tests.kernel.chatter import unless_it_spoke
 from tests.kernel.side_by_side import same_frames
 from tests.kernel.silence import Silence
 from tests.kernel.test_conversations import compare_connections, count
-from tests.kernel.test_model_and_kernel import Side, by_sender, counters, difference, drew_a_known_port
+from tests.kernel.test_model_and_kernel import Side, beside_a_kernel, by_sender, counters, difference
 from tests.unit.networks import tunnel_end
 
 pytestmark = pytest.mark.kernel
@@ -195,13 +193,7 @@ def draw(seed: int) -> Case:
 
 
 def check(case: Case) -> None:
-    labs = []
-
-    def compare(lab: Lab) -> None:
-        labs.append(lab)
-        side_by_side(case, lab)
-
-    unless_it_spoke(lambda: Lab(case.ops, answer=False), compare, lambda: drew_a_known_port(labs[-1], o.build(case.ops), KNOWN))
+    beside_a_kernel(case.ops, lambda lab: side_by_side(case, lab))
 
 
 def side_by_side(case: Case, lab: Lab) -> None:
@@ -220,8 +212,7 @@ def side_by_side(case: Case, lab: Lab) -> None:
         silence.count(told)
         with lab.capture() as frames:
             lab.send(at, packet)
-        shown = [replace(c, frame=from_bytes(to_bytes(c.frame), c.frame.bare)) for c in captures(told)]
-        said, seen = model.frames(shown), kernel.frames(frames)
+        said, seen = model.told(told), kernel.frames(frames)
         if told.all(Fragmented):
             said, seen = by_sender(said), by_sender(seen)
         assert said == seen, f"frames of {at}: {packet} ({len(packet)} bytes, ttl {packet.ttl})\n{difference(said, seen)}"

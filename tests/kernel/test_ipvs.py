@@ -17,14 +17,13 @@ from ipaddress import ip_address
 import pytest
 
 from k8snetlib.lab import Lab
-from k8snetlib.linux.engine import after, captures, trace
+from k8snetlib.linux.engine import after, trace
 from k8snetlib.linux.events import Delivered, Matched, Trace
 from k8snetlib.linux.ipvs import SCHEDULERS, RealServer, ServerKey, VirtualServer
 from k8snetlib.linux.ops import LinkAdd, Listen, Op, RulesRestore, SysctlSet, address, build
 from k8snetlib.linux.ops_ipvs import IpvsRestore, RealServerDel, RealServerSet
 from k8snetlib.linux.packet import Packet, Tcp, Udp, ping, tcp, udp
 from k8snetlib.linux.state import Socket
-from k8snetlib.linux.wire import from_bytes, to_bytes
 from tests.kernel.chatter import unless_it_spoke
 from tests.kernel.test_model_and_kernel import Side, counters, difference
 from tests.unit.networks import routed, routed6
@@ -106,8 +105,7 @@ class Run:
         told = trace(self.network, at, packet, now=time.monotonic() - self.start)
         with self.lab.capture() as frames:
             self.lab.send(at, packet)
-        shown = [replace(c, frame=from_bytes(to_bytes(c.frame), c.frame.bare)) for c in captures(told)]
-        said, seen = self.model.frames(shown), self.kernel.frames(frames)
+        said, seen = self.model.told(told), self.kernel.frames(frames)
         assert said == seen, f"{at}: {packet}\n{difference(said, seen)}"
         self.hits.update((e.table, e.chain, e.index) for e in told.all(Matched) if e.netns == "r" and e.rule is not None)
         self.network = after(self.network, told)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import unified_diff
 from ipaddress import ip_address
@@ -22,7 +22,7 @@ from k8snetlib.lab import Lab
 from k8snetlib.lab.canonical import Canonicaliser, by_interface
 from k8snetlib.linux import ops as o
 from k8snetlib.linux.engine import after, captures, trace
-from k8snetlib.linux.events import Answered, Asked, Fragmented, Matched
+from k8snetlib.linux.events import Answered, Asked, Fragmented, Matched, Trace
 from k8snetlib.linux.fib import source_for
 from k8snetlib.linux.netfilter import Ruleset
 from k8snetlib.linux.packet import Flow, Packet, ping, tcp, udp
@@ -225,6 +225,10 @@ class Side:
     def frames(self, found):
         return by_interface(self.names.captures(found))
 
+    def told(self, trace: Trace):
+        """The frames of a trace, read back from their bytes: errors quote packets cut short."""
+        return self.frames([replace(c, frame=from_bytes(to_bytes(c.frame), c.frame.bare)) for c in captures(trace)])
+
     def connections(self, entries):
         found = (c for c in self.names.connections(entries) if not c.original.dst.is_multicast)
         return {(c.original, self.without_drawn_port(c.reply), c.state, c.seen_reply, c.assured, c.mark) for c in found}
@@ -255,6 +259,17 @@ def check(case: Case) -> None:
         return drew_a_known_port(labs[-1], network, KNOWN) or draws_a_known_port(tries[-1], cluster, network)
 
     unless_it_spoke(lambda: Lab([*operations, *extra], answer=False), run, unsure)
+
+
+def beside_a_kernel(ops: Sequence[o.Op], compare: Callable[[Lab], None]) -> None:
+    """Compare in a lab of these ops, once more where the machine had a part in it or the kernel drew a port that a sender uses."""
+    labs = []
+
+    def run(lab: Lab) -> None:
+        labs.append(lab)
+        compare(lab)
+
+    unless_it_spoke(lambda: Lab(ops, answer=False), run, lambda: drew_a_known_port(labs[-1], o.build(ops), KNOWN))
 
 
 def apart(case: Case, more: int) -> Case:
@@ -300,8 +315,7 @@ def compare(case: Case, cluster: Cluster, network: Network, lab: Lab) -> None:
         with lab.capture() as frames:
             lab.send(at, packet)
         where = f"{at}: {packet}, ttl {packet.ttl}"
-        shown = [replace(c, frame=from_bytes(to_bytes(c.frame), c.frame.bare)) for c in captures(told)]  # errors quote packets cut short
-        said, seen = model.frames(shown), kernel.frames(frames)
+        said, seen = model.told(told), kernel.frames(frames)
         if any(type(e) is Fragmented for e in told.events):  # a burst: what is sent in between depends on the processors
             said, seen = by_sender(said), by_sender(seen)
         assert said == seen, f"frames of {where}\n{difference(said, seen)}"

@@ -17,11 +17,10 @@ import pytest
 
 from k8snetlib.kube.cluster import Cluster
 from k8snetlib.lab import Lab
-from k8snetlib.linux.engine import after, captures, iter_traces
+from k8snetlib.linux.engine import after, iter_traces
 from k8snetlib.linux.events import Answered, Asked, Delivered, Matched, Trace
 from k8snetlib.linux.fib import source_for
 from k8snetlib.linux.packet import Packet, Tcp, Udp, tcp, udp
-from k8snetlib.linux.wire import from_bytes, to_bytes
 from tests.kernel.chatter import unless_it_spoke
 from tests.kernel.silence import Silence
 from tests.kernel.test_model_and_kernel import APART, KNOWN, Side, counters, difference, drawn_and_known, drew_a_known_port
@@ -174,8 +173,7 @@ class Run:
         said = {}
         for told in outcomes:
             model = deepcopy(self.model)
-            shown = [replace(c, frame=from_bytes(to_bytes(c.frame), c.frame.bare)) for c in captures(told)]
-            said = model.frames(shown)
+            said = model.told(told)
             if said == seen:
                 self.model = model
                 self.silence.count(told)
