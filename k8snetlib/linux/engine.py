@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..value import replace
-from . import forward, link, neighbor
+from . import link, local, neighbor, output
 from .conntrack import CtTable
 from .draft import build
 from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Sent, Trace, Transmitted
@@ -171,7 +171,7 @@ class View:
         return self.ipvs.reply(skb.packet, inverse=True) if self.serves else None
 
     def listening(self, proto: str, address: IPAddress, port: int) -> Socket | None:
-        return forward.find_socket(self, proto, address, port)
+        return local.find_socket(self, proto, address, port)
 
     def recent(self, match: Recent, address: IPAddress) -> bool:
         """Whether a ``recent`` match holds for that address now; what it does to its list is learned."""
@@ -250,7 +250,7 @@ def trace(network: Network, at: str, packet: Packet, chance: Chance = always, pr
     ModelError if there is no such namespace; UnsupportedError if the packet meets a rule that the model does not honour.
     """
     engine = Engine(network, chance, now)
-    forward.send(engine, engine.view(at), packet, 0, process=process)
+    output.send(engine, engine.view(at), packet, 0, process=process)
     engine.run()
     return Trace(engine.events, at, packet, network, now)
 
