@@ -35,6 +35,7 @@ TEXT = {
     "pcap": "{n} frames written to {path}",
     "decode": "Wireshark knows VXLAN by UDP port {known}: choose Analyze, Decode As… for port {port}, or tshark -d udp.port=={port},vxlan",
     "unwritable": "cannot write {path}: {reason}",
+    "closed": "standard input (-) is closed",
     "mixed": "standard input (-) cannot be mixed with files",
     "head": "{source} → {target}   {cni}{proxy}",
     "mode": "there is no mode {mode!r} to compare (there are {modes})",
@@ -156,6 +157,8 @@ def _cluster(options: argparse.Namespace) -> Cluster:
         if "-" in options.files:
             if len(options.files) > 1:
                 raise ManifestError(TEXT["mixed"])
+            if sys.stdin is None:
+                raise ManifestError(TEXT["closed"])
             manifests = loads(sys.stdin.buffer.read(), "<stdin>", progress=progress)
         else:
             manifests = load(*options.files, progress=progress)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 WORKLOADS = ("deploy", "deployment", "sts", "statefulset", "ds", "daemonset", "rs", "replicaset", "job")
 _LITERAL = re.compile(
-    r"^(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>\d+\.\d+\.\d+\.\d+)|(?P<bare6>[0-9a-fA-F]*:[0-9a-fA-F:.]+))(?::(?P<port>[\w-]+))?$"
-)
+    r"^(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>\d+\.\d+\.\d+\.\d+)|(?P<bare6>[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*))(?::(?P<port>[\w-]+))?$"
+)  # two colons make an IPv6 address: db:5432 is a Pod's port
 
 
 @value

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -40,6 +43,32 @@ def test_exit_codes(words: list[str], code: int, capsys: pytest.CaptureFixture) 
     assert run("trace", *words) == code
     told = capsys.readouterr().err
     assert "Traceback" not in told and (code != 2 or told)
+
+
+@pytest.mark.parametrize("words", [["trace"], ["trace", "--from", "web", "--to", "db", "--cni", "weave"], ["lab", "there"], ["fly"]])
+def test_usage_is_complained_of_in_one_line(words: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert run(*words) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("k8snet") and told.count("\n") == 1 and "--help says more" in told
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes descriptors as a POSIX shell does")
+@pytest.mark.parametrize(
+    ("redirection", "words", "code", "out", "err"),
+    [
+        ("<&-", ["-"], 2, "", "k8snet: standard input (-) is closed\n"),
+        (">&-", [], 0, "", ""),
+        ("2>&-", ["no-such-file.yaml"], 2, "", ""),
+        (">/dev/full", ["--json"], 2, "", "k8snet: cannot write the answer: No space left on device\n"),
+        (">/dev/full", ["--short"], 2, "", "k8snet: cannot write the answer: No space left on device\n"),
+    ],
+)
+def test_streams_that_are_closed_or_full(redirection: str, words: list[str], code: int, out: str, err: str) -> None:
+    if redirection.endswith("full") and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    asked = [sys.executable, "-m", "k8snetlib.cli", "trace", *words, "--from", "web", "--to", "db:5432"]
+    found = subprocess.run(f"{shlex.join(asked)} {redirection}", shell=True, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (code, out, err)
 
 
 def test_the_walk_in_text(capsys: pytest.CaptureFixture) -> None:

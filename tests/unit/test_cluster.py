@@ -81,7 +81,7 @@ def test_across_nodes_by_vxlan(families: tuple[str, ...]) -> None:
     assert found.end.packet.ttl == 62
 
 
-@pytest.mark.parametrize("target", ["pod/api-2:8080", "pod/api-2:http", "api-2:8080", "deploy/api:8080", "pod/api", "10.244.1.3:8080"])
+@pytest.mark.parametrize("target", ["pod/api-2:8080", "pod/api-2:http", "api-2:8080", "db:5432", "deploy/api:8080", "pod/api", "10.244.1.3:8080"])
 def test_targets(target: str) -> None:
     assert shop().trace("pod/web", target).delivered
 
