@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import ManifestError, ModelError
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         from ..views.document import document
 
         answer = document(found) | ({"reply": document(back) if back else None} if options.reply else {})
-        print_json(answer, cluster, hints(cluster, [found]))
+        print_json(answer, cluster, _more(cluster, options, [found]))
     else:
         _print(cluster, found, back, options)
     return 0 if found.delivered else 1
@@ -93,7 +93,7 @@ def _all(options: argparse.Namespace) -> int:
         )
         for mode in wanted
     }
-    more = hints(cluster, [each.trace for found in by_mode.values() for each in found])
+    more = _more(cluster, options, [each.trace for found in by_mode.values() for each in found])
     if options.json:
         rows = [{"mode": mode, **outcome_document(each)} for mode, found in by_mode.items() for each in found]
         print_json({"outcomes": rows}, cluster, more)
@@ -118,7 +118,7 @@ def _ways(options: argparse.Namespace) -> int:
         raise ModelError(TEXT["no-ways"].format(names=", ".join(CNIS)))
     cluster = _cluster(options)
     found = ways(cluster, options.source, options.target, names, options.proto, namespace=options.namespace, family=options.family)
-    more = hints(cluster, [each.trace for each in found])
+    more = _more(cluster, options, [each.trace for each in found])
     if options.json:
         print_json({"ways": {each.name: document(each.trace) for each in found}}, cluster, more)
     else:
@@ -126,6 +126,12 @@ def _ways(options: argparse.Namespace) -> int:
         print(TEXT["head"].format(source=options.source, target=options.target, cni=", ".join(names), proxy=_proxy(options)))
         print(ways_table(found))
     return 0 if all(each.trace.delivered for each in found) else 1
+
+
+def _more(cluster: Cluster, options: argparse.Namespace, traces: Sequence[Trace]) -> tuple[str, ...]:
+    """Remarks on this question: on what the target's name was taken for, and on Pods and Services that may be why a packet did not arrive."""
+    remark = cluster.find(options.target, options.namespace).remark
+    return (*([remark] if remark else ()), *hints(cluster, traces))
 
 
 def outcome_document(each: Outcome) -> dict:
@@ -176,7 +182,7 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
 
     coloured = options.color == "always" or (options.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     paint = _paint if coloured else (lambda line: line)
-    _remarks(cluster, hints(cluster, [found]))
+    _remarks(cluster, _more(cluster, options, [found]))
     for title, trace in (
         (TEXT["head"].format(source=options.source, target=options.target, cni=options.cni, proxy=_proxy(options)), found),
         (TEXT["reply"], back),

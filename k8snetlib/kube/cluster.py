@@ -111,8 +111,8 @@ class Cluster:
         family that there is not.
         """
         _check_names(cni, proxy)
-        if not families or any(family not in FAMILIES for family in families):
-            raise ModelError(f"address families are {' and '.join(FAMILIES)}, not {', '.join(families) or 'none'}")
+        if not families or any(family not in FAMILIES for family in families) or len(set(families)) < len(families):
+            raise ModelError(f"address families are {' and '.join(FAMILIES)}, each once, not {', '.join(families) or 'none'}")
         plugin = CNIS[cni]
         placed = plan_hosts(manifests, tuple(FAMILIES[family] for family in families), plugin.allocate, plugin.register)
         sandboxes, clashes = sandboxes_of(placed.pods, placed.hosts, placed.prefixes, plugin)
@@ -348,6 +348,8 @@ class Cluster:
         cluster's first). ModelError for a family that the cluster or the target does not have.
         """
         sender, receiver = self.find(source, namespace), self.find(target, namespace)
+        if not sender.netns:
+            raise ModelError(f"{source}: nobody here sends from there: a packet comes from a Pod, a node or the client outside")
         asked = fields.pop("family", "")
         family = asked or self.families[0]
         if family not in self.families:

@@ -336,6 +336,22 @@ class TestServices:
         assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", "--all"]) == 0
         assert capsys.readouterr().out.count("1/2 ") == 2
 
+    def test_a_ping_has_no_port(self, capsys: pytest.CaptureFixture) -> None:
+        assert main(["trace", "--from", "pod/web", "--to", "pod/db", "--proto", "icmp", "--all", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["outcomes"][0]["receiver"] == "10.244.2.2"
+
+    def test_which_pod_of_a_headless_service(self, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+        file = tmp_path / "headless.yaml"
+        file.write_text(
+            "apiVersion: v1\nkind: Service\nmetadata: {name: each, namespace: shop}\n"
+            "spec: {clusterIP: None, selector: {app: api}, ports: [{port: 8080}]}\n"
+        )
+        asked = ["trace", str(SHOP), str(file), "--from", "pod/web", "--to", "svc/each:8080"]
+        assert main([*asked, "--all"]) == 0
+        assert "note: DNS has 2 addresses for headless Service shop/each" in capsys.readouterr().err
+        assert main([*asked, "--json"]) == 0
+        assert "DNS has 2 addresses" in json.loads(capsys.readouterr().out)["notes"][0]
+
     def test_modes_side_by_side(self, capsys: pytest.CaptureFixture) -> None:
         assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", "--compare", "iptables,nftables", "--json"]) == 0
         rows = json.loads(capsys.readouterr().out)["outcomes"]
