@@ -78,6 +78,10 @@ class Cluster:
     as_made: tuple = field(default=(), compare=False, repr=False)  # its Services and Pods at first; others have been changed since
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
 
+    def __repr__(self) -> str:  # a notebook shows it, and there may be thousands of Pods
+        parts = f"{len(self.nodes)} nodes, {len(self.pods)} Pods, {len(self.services)} Services"
+        return f"<Cluster {parts}; cni={self.cni!r}, proxy={self.proxy!r}, families={self.families!r}>"
+
     @classmethod
     def load(cls, *sources, progress=None, **settings) -> Cluster:
         """The cluster that these manifest files or folders describe; ``settings`` are those of ``of``.
@@ -111,6 +115,7 @@ class Cluster:
         family that there is not.
         """
         _check_names(cni, proxy)
+        families = (families,) if isinstance(families, str) else tuple(families)
         if not families or any(family not in FAMILIES for family in families) or len(set(families)) < len(families):
             raise ModelError(f"address families are {' and '.join(FAMILIES)}, each once, not {', '.join(families) or 'none'}")
         plugin = CNIS[cni]

@@ -52,6 +52,8 @@ class Target:
 
 def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target:
     """What the reference means in this cluster. ModelError if nothing; UnsupportedError for kinds that cannot be reached here."""
+    if not isinstance(reference, str):
+        raise ModelError(f'a name is a text such as "pod/web", not {reference!r}')
     literal = _LITERAL.match(reference)
     if literal:
         return _address(cluster, reference, literal)

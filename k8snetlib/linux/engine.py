@@ -21,12 +21,27 @@ from ..value import replace
 from . import forward, link, neighbor
 from .conntrack import CtTable
 from .draft import build
-from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Sent, Trace, Transmitted
+from .events import (
+    Answered,
+    Bridged,
+    Capture,
+    Chose,
+    Delivered,
+    Event,
+    Learned,
+    Marked,
+    Matched,
+    Received,
+    Sent,
+    Trace,
+    Transmitted,
+    as_trace,
+)
 from .fib import address_type
 from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd, NftElementAdd, PmtuAdd, RecentSet
 from .packet import Frame, IPAddress, Packet, Skb, Tcp
 from .recent import Recent, RecentEntry
-from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket
+from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket, as_network
 
 if TYPE_CHECKING:
     from .ipvs_hooks import IpvsTable
@@ -249,10 +264,16 @@ def trace(network: Network, at: str, packet: Packet, chance: Chance = always, pr
 
     ModelError if there is no such namespace; UnsupportedError if the packet meets a rule that the model does not honour.
     """
+    if not isinstance(network, Network) or not isinstance(packet, Packet):
+        raise _no_packet(as_network(network), packet)
     engine = Engine(network, chance, now)
     forward.send(engine, engine.view(at), packet, 0, process=process)
     engine.run()
     return Trace(engine.events, at, packet, network, now)
+
+
+def _no_packet(_: Network, packet: object) -> ModelError:
+    return ModelError(f"this takes a Packet, as tcp(…), udp(…) and ping(…) make one, and {packet!r} is none")
 
 
 def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always, now: float = 0.0) -> Trace:
@@ -291,7 +312,8 @@ def iter_traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> 
 
 def after(network: Network, trace: Trace) -> Network:
     """The network after the packet: with the neighbours, FDB entries and connections that it left behind."""
-    return build(trace.ops, network) if trace.ops else network
+    ops = as_trace(trace).ops
+    return build(ops, as_network(network)) if ops else as_network(network)
 
 
 def reply(request: Trace) -> Trace | None:
@@ -333,7 +355,7 @@ def captures(trace: Trace) -> list[Capture]:
     sent: Counter[tuple[str, str]] = Counter()  # by the port's end of a cable, by the far end
     arrived: Counter[tuple[str, str]] = Counter()
     behind: dict[tuple[str, str], list[tuple[int, Capture]]] = {}  # by the far end: after how many arrivals, what
-    for event in trace.events:
+    for event in as_trace(trace).events:
         kind = type(event)
         if kind is Received:
             end = event.netns, event.dev

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 from typing import Union
 
+from ..errors import ModelError
 from ..value import value
 from .packet import Frame, Packet
 from .state import Conntrack, FdbEntry, Neighbor, Network, Route, Socket
@@ -285,6 +286,9 @@ class Hop:
     journey: int
     events: tuple[Event, ...]
 
+    def __repr__(self) -> str:
+        return f"<Hop {self.netns}: {', '.join(type(event).__name__ for event in self.events)}>"
+
 
 @value
 class Capture:
@@ -390,3 +394,10 @@ def group_hops(events: Sequence[Event]) -> tuple[Hop, ...]:
     if run:
         hops.append(Hop(run[0].netns, run[0].journey, tuple(run)))
     return tuple(hops)
+
+
+def as_trace(given: object) -> Trace:
+    """The same trace. ModelError for anything else."""
+    if isinstance(given, Trace):
+        return given
+    raise ModelError(f"this takes a Trace, as trace(…) and cluster.trace(…) give one, and a {type(given).__name__} is none")

@@ -10,10 +10,11 @@ Sources: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
+from ..errors import ModelError
 from ..value import replace, value
 from .addresses import endpoint, ip_address
 
@@ -415,21 +416,47 @@ def with_ports(packet: Packet, *, src=None, dst=None, sport: int | None = None, 
     return replace(packet, src=src or packet.src, dst=dst or packet.dst, payload=payload)
 
 
+MOST_DATA = 65507  # bytes in a UDP datagram of IPv4: 65,535 less both headers
+
+
+def _ends(
+    src: str | IPAddress, dst: str | IPAddress, one: int, other: int, data: bytes, fields: Mapping[str, Any]
+) -> tuple[IPAddress, IPAddress]:
+    """Both addresses. ModelError where there can be no such packet: the two numbers have 16 bits, the TTL 8."""
+    try:
+        src, dst = ip_address(src), ip_address(dst)
+    except ValueError as error:
+        raise ModelError(str(error)) from None
+    for number, most in ((one, 65535), (other, 65535), (fields.get("ttl", 64), 255)):
+        if not isinstance(number, int) or not 0 <= number <= most:
+            what = "a TTL" if most == 255 else "a port (or an echo's id or seq)"
+            raise ModelError(f"{what} is a whole number from 0 to {most}, not {number!r}")
+    if src.version != dst.version:
+        raise ModelError(f"a packet has two IPv4 or two IPv6 addresses, not {src} and {dst}")
+    if not isinstance(data, bytes):
+        raise ModelError(f'data is bytes, as b"hello", not {type(data).__name__}')
+    if len(data) > MOST_DATA:
+        raise ModelError(f"an IP packet has at most 65,535 bytes: {len(data)} bytes of data do not fit")
+    return src, dst
+
+
 def tcp(src: str | IPAddress, dst: str | IPAddress, dport: int, sport: int = 40000, flags: str = "S", **fields) -> Packet:
     """The usual first packet of a connection: a TCP segment, SYN unless ``flags`` says otherwise."""
     data = fields.pop("data", b"")
-    return Packet(ip_address(src), ip_address(dst), Tcp(sport, dport, flags, data=data), **fields)
+    src, dst = _ends(src, dst, sport, dport, data, fields)
+    return Packet(src, dst, Tcp(sport, dport, flags, data=data), **fields)
 
 
 def udp(src: str | IPAddress, dst: str | IPAddress, dport: int, sport: int = 40000, data: bytes = b"", **fields) -> Packet:
     """A UDP datagram in its packet."""
-    return Packet(ip_address(src), ip_address(dst), Udp(sport, dport, data), **fields)
+    src, dst = _ends(src, dst, sport, dport, data, fields)
+    return Packet(src, dst, Udp(sport, dport, data), **fields)
 
 
 def ping(src: str | IPAddress, dst: str | IPAddress, id: int = 1, seq: int = 1, data: bytes = b"", **fields) -> Packet:
     """An ICMP echo request of the family of ``dst``."""
-    dst = ip_address(dst)
-    return Packet(ip_address(src), dst, Icmp(8 if dst.version == 4 else 128, 0, id, seq, data, dst.version), **fields)
+    src, dst = _ends(src, dst, id, seq, data, fields)
+    return Packet(src, dst, Icmp(8 if dst.version == 4 else 128, 0, id, seq, data, dst.version), **fields)
 
 
 _ICMP_NAMES = {

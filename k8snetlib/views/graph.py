@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..linux.state import Interface, Network
+from ..linux.state import Interface, Network, as_network
 from .topology import FABRIC, HOST, role
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def graph(network: Network) -> networkx.Graph:
     import networkx
 
     found = networkx.Graph()
-    for name in network:
+    for name in as_network(network):
         namespace = network[name]
         forwards = role(network, name) in (HOST, FABRIC)
         if forwards:
