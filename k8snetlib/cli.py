@@ -149,7 +149,7 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.add_argument("--family", choices=["IPv4", "IPv6"], default="", help=TEXT["family"])
     trace.add_argument("--reply", action="store_true", help=TEXT["reply"])
     trace.add_argument("--all", action="store_true", help=TEXT["all"])
-    trace.add_argument("--compare", default="", metavar="MODE,MODE", help=TEXT["compare"])
+    trace.add_argument("--compare", metavar="MODE,MODE", help=TEXT["compare"])
     trace.add_argument("--ways", metavar="CNI,CNI", help=TEXT["ways"])
     trace.add_argument("--method", default="", help=TEXT["method"])
     trace.add_argument("--header", action="append", metavar="NAME: VALUE", help=TEXT["header"])

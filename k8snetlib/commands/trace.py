@@ -58,12 +58,12 @@ def run(options: argparse.Namespace) -> int:
     if options.ways is not None:
         return _ways(options)
     options.cni = options.cni or CNI
-    if options.all or options.compare:
+    if options.all or options.compare is not None:
         return _all(options)
     cluster = _cluster(options)
     found = cluster.trace(options.source, options.target, options.proto, options.namespace, family=options.family)
     back = found.reply if options.reply else None
-    if options.pcap:
+    if options.pcap is not None:
         _write(found, back, options.pcap)
     if options.json:
         from ..views.document import document
@@ -82,7 +82,7 @@ def _all(options: argparse.Namespace) -> int:
     clash = [f"--{name}" for name in ("reply", "pcap") if getattr(options, name)]
     if clash:
         raise ModelError(TEXT["one"].format(option="compare" if options.compare else "all", others=" and ".join(clash)))
-    wanted = [part.strip() for part in options.compare.split(",")] if options.compare else [options.proxy]
+    wanted = [part.strip() for part in options.compare.split(",")] if options.compare is not None else [options.proxy]
     for mode in wanted:
         if mode not in MODES:
             raise ModelError(TEXT["mode"].format(mode=mode, modes=", ".join(MODES)))

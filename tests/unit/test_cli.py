@@ -362,6 +362,8 @@ class TestServices:
         ("arguments", "words"),
         [
             (["--compare", "iptables,ebpf"], "there is no mode 'ebpf'"),
+            (["--compare", ""], "there is no mode ''"),
+            (["--pcap", ""], "cannot write"),
             (["--all", "--reply"], "does not go with --reply"),
             (["--ways", ""], "--ways names no network plug-in"),
             (["--ways", ","], "--ways names no network plug-in"),
