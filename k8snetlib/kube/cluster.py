@@ -52,7 +52,8 @@ FAMILIES = {"IPv4": 4, "IPv6": 6}
 class Cluster:
     """Nodes, Pods with their places and addresses, the plug-in (``cni``) that connects them, and kube-proxy's mode (``proxy``).
 
-    ``families`` are the address families of Pods, primary first. ``pending`` says of Pods without a place why they have none.
+    ``Cluster.load("shop.yaml", cni="vxlan")`` makes one of manifests, ``cluster.trace("pod/web", "svc/api:80")`` sends a packet in it, and
+    ``cluster.network`` is its state. ``families`` are the address families of Pods, primary first. ``pending`` says of Pods without a place why they have none.
     ``services`` and ``slices`` are as the manifests have them; ``control`` is what the control plane makes of them. ``outside``: there is
     a client on the Internet. ``pools`` are the load balancers there are; without one, a LoadBalancer Service stays ``<pending>``.
     """

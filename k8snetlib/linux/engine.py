@@ -262,6 +262,8 @@ class Engine:
 def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "", now: float = 0.0) -> Trace:
     """What happens to the packet when a process in namespace ``at`` sends it at ``now`` seconds. Pure: the network stays as it is.
 
+    ``trace(cluster.network, "web", tcp("10.244.1.2", "10.244.2.2", 8080))``; by names, ``cluster.trace("pod/web", "pod/api-2:8080")``.
+
     ModelError if there is no such namespace; UnsupportedError if the packet meets a rule that the model does not honour.
     """
     if not isinstance(network, Network) or not isinstance(packet, Packet):
@@ -286,7 +288,10 @@ def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = a
 
 
 def traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> list[tuple[Fraction, Trace]]:
-    """Every outcome of the random choices that rules make, each with its exact weight; the weights sum to 1."""
+    """Every outcome of the random choices that rules make, each with its exact weight; the weights sum to 1.
+
+    ``traces(cluster.network, "web", tcp("10.244.1.2", "10.96.20.80", 80))``; by names, ``cluster.traces("pod/web", "svc/api:80")``.
+    """
     return list(iter_traces(network, at, packet, now))
 
 
@@ -311,7 +316,7 @@ def iter_traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> 
 
 
 def after(network: Network, trace: Trace) -> Network:
-    """The network after the packet: with the neighbours, FDB entries and connections that it left behind."""
+    """The network after the packet, ``after(cluster.network, trace)``: with the neighbours, FDB entries and connections that it left behind."""
     ops = as_trace(trace).ops
     return build(ops, as_network(network)) if ops else as_network(network)
 
@@ -347,7 +352,7 @@ def reply(request: Trace) -> Trace | None:
 
 
 def captures(trace: Trace) -> list[Capture]:
-    """Every frame that a capture on every interface would show, in order, floods to hosts that ignore them included.
+    """Every frame that a capture on every interface would show, in order, floods to hosts that ignore them included: ``captures(trace)``.
 
     A cable keeps its order: what is flooded to such a host arrives after what was sent down the same port before.
     """

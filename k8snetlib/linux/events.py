@@ -304,7 +304,8 @@ class Capture:
 class Trace(Sequence):
     """Everything that happened to a packet, in order; a sequence of ``Hop``s of the packet itself (journey 0).
 
-    ``events`` has all events, of every journey. ``outcome`` is "delivered" or "dropped"; ``end`` is the event that says so.
+    ``trace[0]`` is the first hop, ``trace.delivered`` says whether it arrived, and ``trace.reply`` is the answer's trace. ``events`` has all
+    events, of every journey. ``outcome`` is "delivered" or "dropped"; ``end`` is the event that says so.
     """
 
     __slots__ = ("_cache", "events", "network", "now", "sent", "start")

@@ -441,20 +441,23 @@ def _ends(
 
 
 def tcp(src: str | IPAddress, dst: str | IPAddress, dport: int, sport: int = 40000, flags: str = "S", **fields) -> Packet:
-    """The usual first packet of a connection: a TCP segment, SYN unless ``flags`` says otherwise."""
+    """The usual first packet of a connection: ``tcp("10.244.1.2", "10.244.2.2", 8080)``, a SYN unless ``flags`` says otherwise.
+
+    ``fields`` are those of a packet (``ttl``, ``tos``, ``df``), and ``data`` in bytes. ModelError for what no packet can have.
+    """
     data = fields.pop("data", b"")
     src, dst = _ends(src, dst, sport, dport, data, fields)
     return Packet(src, dst, Tcp(sport, dport, flags, data=data), **fields)
 
 
 def udp(src: str | IPAddress, dst: str | IPAddress, dport: int, sport: int = 40000, data: bytes = b"", **fields) -> Packet:
-    """A UDP datagram in its packet."""
+    """A UDP datagram in its packet: ``udp("10.244.1.2", "10.96.0.10", 53, data=b"hello")``. ModelError as for ``tcp``."""
     src, dst = _ends(src, dst, sport, dport, data, fields)
     return Packet(src, dst, Udp(sport, dport, data), **fields)
 
 
 def ping(src: str | IPAddress, dst: str | IPAddress, id: int = 1, seq: int = 1, data: bytes = b"", **fields) -> Packet:
-    """An ICMP echo request of the family of ``dst``."""
+    """An ICMP echo request of the family of ``dst``: ``ping("10.244.1.2", "10.244.2.2")``. ModelError as for ``tcp``."""
     src, dst = _ends(src, dst, id, seq, data, fields)
     return Packet(src, dst, Icmp(8 if dst.version == 4 else 128, 0, id, seq, data, dst.version), **fields)
 

@@ -307,7 +307,7 @@ class NetNS:
 
 
 class Network(Mapping):
-    """The actual state: namespaces by name. Frozen; ``ops.build`` makes the next one.
+    """The actual state: namespaces by name, as in ``network["node-a"].interfaces``. Frozen; ``ops.build`` makes the next one.
 
     A namespace may belong to a *part*, which ``build`` makes (one or several namespaces) when the first of them is needed, so that a trace
     in a large cluster pays only for what the packet meets. ``hint`` names the addresses of a namespace that is not built yet, as

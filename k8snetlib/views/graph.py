@@ -18,7 +18,7 @@ ROUTING = "routing"
 
 
 def graph(network: Network) -> networkx.Graph:
-    """A graph whose nodes are ``"namespace/interface"`` and, for hosts and the router, ``"namespace/routing"``.
+    """``graph(cluster.network)``: a graph whose nodes are ``"namespace/interface"`` and, for hosts and the router, ``"namespace/routing"``.
 
     Node attributes: ``netns``, ``kind`` (veth, bridge, vxlan, loopback, dummy, routing), ``addresses``, ``mtu``, ``up``. Edge attribute ``kind``:
     ``cable`` (the two ends of a veth), ``port`` (a bridge and its port), ``stack`` (routing and an interface), ``tunnel`` (a VXLAN

@@ -46,7 +46,7 @@ def summary(trace: Trace) -> str:
 
 
 def text(trace: Trace, *, verbose: bool = True) -> Text:
-    """The walk for a terminal: a heading, a paragraph for each step, the outcome. ``verbose`` adds the deciding entries."""
+    """``text(trace)``: the walk for a terminal, a heading, a paragraph for each step, the outcome. ``verbose`` adds the deciding entries."""
     lines = [describe(as_trace(trace).sent), ""]
     for step in steps(trace):
         lines += step_lines(step, verbose)
@@ -67,7 +67,8 @@ def step_lines(step: Step, verbose: bool = True) -> list[str]:
 
 
 def tcpdump(trace: Trace, netns: str = "", dev: str = "", *, link: bool = False) -> Text:
-    """The frames that ``tcpdump -i any`` (or on one interface) would have printed, one a line, in order; ``link`` adds MAC addresses.
+    """``tcpdump(trace, "node-a", "eth0")``: the frames that ``tcpdump -i any`` (or on one interface) would have printed, one a line, in order;
+    ``link`` adds MAC addresses. ModelError for a namespace or interface that there is not.
 
     What travels inside a tunnel begins a line of its own, as the real tool prints it.
     """

@@ -43,7 +43,7 @@ def ip_addr(network: Network, netns: str) -> Text:
 
 
 def ip_route(network: Network, netns: str, version: int = 4, table: str = "main") -> Text:
-    """``ip -n NETNS route``: the routes of one table, which is not named in each line, just as ``ip`` does not.
+    """``ip -n NETNS route``, as ``ip_route(cluster.network, "node-a")``: the routes of one table, which is not named in each line, just as ``ip`` does not.
 
     In the kernel's order. IPv4's trie goes by the first address, and of prefixes that begin alike the longest comes first (fib_trie.c: the
     default route is at the top). IPv6's tree gives what lies within a prefix before the prefix (ip6_fib.c, fib6_walk: it is at the bottom).

@@ -9,6 +9,7 @@ import pytest
 
 import k8snetlib
 from k8snetlib import Cluster, K8sNetError, ops, ping, shop, tcp, udp
+from k8snetlib.kube.cast import INGRESS
 
 SHOP = shop(proxy="iptables")
 TRACE = SHOP.trace("pod/web", "svc/api:80")
@@ -18,6 +19,34 @@ PACKET = tcp("10.244.1.2", "10.244.2.2", 8080)
 @pytest.mark.parametrize("name", k8snetlib.__all__)
 def test_every_public_name_is_described(name: str) -> None:
     assert inspect.getdoc(getattr(k8snetlib, name))
+
+
+# An example in a description: ``name(…)`` of a public name or of a cluster.
+EXAMPLE = re.compile(r"``((?:cluster\.)?\w+\([^`…]*\)(?:\.\w+)*)``")
+WORKED = {"Cluster", "after", "captures", "graph", "ip_route", "outcomes", "ping", "tcp", "tcpdump", "text", "trace", "traces", "udp"}
+
+
+def examples(name: str) -> list[str]:
+    found = EXAMPLE.findall(inspect.getdoc(getattr(k8snetlib, name)))
+    return [each for each in found if each.startswith("cluster.") or each.partition("(")[0] in k8snetlib.__all__]
+
+
+@pytest.mark.parametrize("name", [name for name in k8snetlib.__all__ if examples(name)])
+def test_the_examples_in_a_description_run(name: str) -> None:
+    edge = shop("vxlan", INGRESS, proxy="iptables", outside=True, balancer=True)
+    front = k8snetlib.patched(edge, "svc/web", type="LoadBalancer")
+    known = {each: getattr(k8snetlib, each) for each in k8snetlib.__all__}
+    known["first"] = known["second"] = edge.journey("http://www.example.com/api")
+    for example in examples(name):
+        cluster = front if "lb/web" in example else k8snetlib.patched(edge, "svc/web", type="NodePort") if "node/" in example else edge
+        given = known | {"cluster": cluster}
+        if not example.startswith("trace("):
+            given["trace"] = cluster.trace("pod/web", "pod/db")
+        eval(example, given)
+
+
+def test_the_names_that_everybody_needs_have_examples() -> None:
+    assert {name for name in WORKED if not EXAMPLE.search(inspect.getdoc(getattr(k8snetlib, name)))} == set()
 
 
 def test_completion_offers_the_public_names() -> None:
