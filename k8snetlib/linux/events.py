@@ -321,6 +321,7 @@ class Trace(Sequence):
 
     @property
     def hops(self) -> tuple[Hop, ...]:
+        """The hops of the packet itself, one after the other."""
         if "hops" not in self._cache:
             self._cache["hops"] = group_hops(self.of(0))
         return self._cache["hops"]
@@ -340,10 +341,12 @@ class Trace(Sequence):
 
     @property
     def outcome(self) -> str:
+        """"delivered" or "dropped"."""
         return "delivered" if type(self.end) is Delivered else "dropped"
 
     @property
     def delivered(self) -> bool:
+        """Whether a process, or the kernel of the host that was meant, got the packet."""
         return type(self.end) is Delivered
 
     @property

@@ -235,10 +235,12 @@ class Packet:
 
     @property
     def version(self) -> int:
+        """4 or 6."""
         return 4 if isinstance(self.src, IPv4Address) else 6
 
     @property
     def proto(self) -> str:
+        """What it carries: tcp, udp, sctp, icmp, icmpv6, ipip, ipv6, or a number."""
         payload = self.payload
         return payload.proto if type(payload) is not Packet else ("ipip" if payload.version == 4 else "ipv6")
 
@@ -249,22 +251,26 @@ class Packet:
 
     @property
     def header_length(self) -> int:
+        """Bytes of the IP header; in IPv6 with the fragment header, if there is one."""
         if isinstance(self.src, IPv4Address):
             return 20
         return 48 if type(self.payload) is Fragment else 40
 
     @property
     def sport(self) -> int:
+        """The source port; an ICMP echo's id; 0 where there is neither."""
         payload = self.payload
         return payload.sport if type(payload) in (Tcp, Udp, Sctp) else getattr(payload, "id", 0)
 
     @property
     def dport(self) -> int:
+        """The destination port; an ICMP echo's id, as conntrack has it; 0 where there is neither."""
         payload = self.payload
         return payload.dport if type(payload) in (Tcp, Udp, Sctp) else getattr(payload, "id", 0)
 
     @property
     def flow(self) -> Flow:
+        """The five-tuple: protocol, both addresses, both ports."""
         return Flow(self.proto, self.src, self.sport, self.dst, self.dport)
 
     def __len__(self) -> int:
@@ -304,6 +310,7 @@ class Frame:
 
     @property
     def ethertype(self) -> int:
+        """What it carries: 0x0800 IPv4, 0x86dd IPv6, 0x0806 ARP."""
         if type(self.payload) is Arp:
             return ETHERTYPE_ARP
         return ETHERTYPE_IPV4 if self.payload.version == 4 else ETHERTYPE_IPV6

@@ -368,6 +368,7 @@ class Network(Mapping):
         return name in self._built and self._built[name].filters(version)
 
     def is_built(self, name: str) -> bool:
+        """Whether the namespace is made already, and not only when it is asked for."""
         return name in self._built
 
     def with_(self, changed: Mapping[str, NetNS]) -> Network:

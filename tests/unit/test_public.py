@@ -13,12 +13,22 @@ from k8snetlib.kube.cast import INGRESS
 
 SHOP = shop(proxy="iptables")
 TRACE = SHOP.trace("pod/web", "svc/api:80")
+CLASSES = [each for name in k8snetlib.__all__ if inspect.isclass(each := getattr(k8snetlib, name))]
 PACKET = tcp("10.244.1.2", "10.244.2.2", 8080)
 
 
 @pytest.mark.parametrize("name", k8snetlib.__all__)
 def test_every_public_name_is_described(name: str) -> None:
     assert inspect.getdoc(getattr(k8snetlib, name))
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_every_method_is_described(kind: type) -> None:
+    parts = {name: inspect.getattr_static(kind, name) for name in dir(kind) if not name.startswith("_")}
+    made = {
+        name: getattr(part, "fget", None) or getattr(part, "func", None) or getattr(part, "__func__", part) for name, part in parts.items()
+    }
+    assert [name for name, part in made.items() if inspect.isfunction(part) and not inspect.getdoc(part)] == []
 
 
 # An example in a description: ``name(…)`` of a public name or of a cluster.
@@ -51,6 +61,7 @@ def test_the_names_that_everybody_needs_have_examples() -> None:
 
 def test_completion_offers_the_public_names() -> None:
     assert set(dir(k8snetlib)) == set(k8snetlib.__all__) and len(k8snetlib.__all__) == len(set(k8snetlib.__all__))
+    assert set(dir(ops)) == set(ops.__all__)
 
 
 @pytest.mark.parametrize(
