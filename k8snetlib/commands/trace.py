@@ -84,7 +84,7 @@ def _all(options: argparse.Namespace) -> int:
         raise ModelError(TEXT["one"].format(option="compare" if options.compare else "all", others=" and ".join(clash)))
     wanted = [part.strip() for part in options.compare.split(",")] if options.compare is not None else [options.proxy]
     for mode in wanted:
-        if mode not in MODES:
+        if mode not in MODES and options.compare is not None:
             raise ModelError(TEXT["mode"].format(mode=mode, modes=", ".join(MODES)))
     cluster = _cluster(options)
     by_mode = {
@@ -129,9 +129,9 @@ def _ways(options: argparse.Namespace) -> int:
 
 
 def _more(cluster: Cluster, options: argparse.Namespace, traces: Sequence[Trace]) -> tuple[str, ...]:
-    """Remarks on this question: on what the target's name was taken for, and on Pods and Services that may be why a packet did not arrive."""
-    remark = cluster.find(options.target, options.namespace).remark
-    return (*([remark] if remark else ()), *hints(cluster, traces))
+    """Remarks on this question: on what the names were taken for, and on Pods and Services that may be why a packet did not arrive."""
+    remarks = (cluster.find(name, options.namespace).remark for name in (options.source, options.target))
+    return (*filter(None, remarks), *hints(cluster, traces))
 
 
 def outcome_document(each: Outcome) -> dict:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from ..linux.addresses import ip_address
 from ..linux.packet import IPAddress
-from ..value import value
+from ..value import replace, value
 from .objects import Pod, Service
 from .outside import ADDRESSES, CLIENT
 from .pools import pending_reason
@@ -79,7 +79,10 @@ def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target
         pod = same[0]
     else:
         pod = find_pod(cluster.pods, cluster.workloads, name if kind in ("pod", "pods", "po") else f"{kind}/{name}", namespace or None)
-    return _pod(cluster, reference, pod, port if colon else "")
+    found = _pod(cluster, reference, pod, port if colon else "")
+    if not slash and name == CLIENT and cluster.outside:
+        found = replace(found, remark=f"{CLIENT} is Pod {pod.key} here, and not somebody outside")
+    return found
 
 
 def _number(text: str, reference: str) -> int:

@@ -398,6 +398,16 @@ class TestServices:
         assert main(["trace", str(SHOP), str(front), *asked, "--cni", "host-gw", "--balancer-kind", "Pods"]) == 2
         assert "with the plug-in host-gw the router knows no way" in capsys.readouterr().err
 
+    def test_every_outcome_without_kube_proxy(self, capsys: pytest.CaptureFixture) -> None:
+        assert main(["trace", "--from", "pod/web", "--to", "pod/db:5432", "--all", "--proxy", "none"]) == 0
+        assert ":5432 db" in capsys.readouterr().out
+
+    def test_a_pod_called_client_is_told_from_the_one_outside(self, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+        file = tmp_path / "client.yaml"
+        file.write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: client}\nspec: {containers: [{name: c, image: c}]}\n")
+        assert main(["trace", str(file), "--from", "client", "--to", "node/node-a", "--proto", "icmp", "--short"]) == 0
+        assert "note: client is Pod default/client here, and not somebody outside\n" in capsys.readouterr().err
+
     def test_no_proxy_means_no_way(self, capsys: pytest.CaptureFixture) -> None:
         assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", "--proxy", "none"]) == 1
         assert "dropped" in capsys.readouterr().out
