@@ -7,8 +7,12 @@ what was asked. A mistake is one line on standard error, never a traceback.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from . import __version__
 from .errors import K8sNetError
@@ -58,19 +62,24 @@ TEXT = {
     "only": "only notebooks whose names begin with this",
     "record": "run the lab's experiments live and record them anew (needs a machine where the lab works)",
     "interrupted": "interrupted",
-    "pipe": "",
+    "unwritten": "cannot write the answer: {reason}",
+    "usage": "{program}: {message} ({program} --help says more)\n",
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk says that takes no more
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code comes back."""
+    _open_streams()
     parser = _parser()
     options = parser.parse_args(arguments)
     if "run" not in options:
         parser.print_help(sys.stderr)
         return MISTAKE
     try:
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()
+        return code
     except K8sNetError as error:
         print(f"k8snet: {error}", file=sys.stderr)
         return MISTAKE
@@ -80,10 +89,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has gone: nothing to say, and nobody to say it to
         return OK
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        with contextlib.suppress(OSError):  # else the interpreter tries once more to write what is left
+            sys.stdout.close()
+        print(f"k8snet: {TEXT['unwritten'].format(reason=error.strerror)}", file=sys.stderr)
+        return MISTAKE
+
+
+def _open_streams() -> None:
+    """Where the caller has closed standard output or error (``>&-``), what is written there goes nowhere; Python has None for such a one."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (open to the end)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, as every other of this command's."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(MISTAKE, TEXT["usage"].format(program=self.prog, message=message))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="k8snet", description=TEXT["about"])
+    parser = _Parser(prog="k8snet", description=TEXT["about"])
     parser.add_argument("--version", action="version", version=f"k8snet {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_lab(commands.add_parser("lab", help=TEXT["lab"], description=TEXT["lab"]))
@@ -119,7 +149,7 @@ def _add_trace(trace: argparse.ArgumentParser) -> None:
     trace.add_argument("--family", choices=["IPv4", "IPv6"], default="", help=TEXT["family"])
     trace.add_argument("--reply", action="store_true", help=TEXT["reply"])
     trace.add_argument("--all", action="store_true", help=TEXT["all"])
-    trace.add_argument("--compare", default="", metavar="MODE,MODE", help=TEXT["compare"])
+    trace.add_argument("--compare", metavar="MODE,MODE", help=TEXT["compare"])
     trace.add_argument("--ways", metavar="CNI,CNI", help=TEXT["ways"])
     trace.add_argument("--method", default="", help=TEXT["method"])
     trace.add_argument("--header", action="append", metavar="NAME: VALUE", help=TEXT["header"])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..course import files
 from ..errors import ModelError
+from .progress import Progress
 
 TEXT = {
     "copied": "your copy of the course: {folder}",
@@ -20,6 +21,7 @@ TEXT = {
     "added": "new since your last visit: {names}",
     "unwritable": "cannot copy the course to {folder}: {reason}",
     "no-lab": "JupyterLab is not installed: {python} -m pip install jupyterlab",
+    "signing": "signing the lessons as trusted",
     "no-lessons": "there are no lessons in {folder}",
 }
 COPY = "k8snet-course"  # where an installed package's copy goes, unless told otherwise
@@ -86,9 +88,12 @@ def _trust(source: Path, folder: Path) -> None:
     from nbformat import read
     from nbformat.sign import NotebookNotary
 
-    notary = NotebookNotary()
-    for path in [*files.lessons(source), *files.exercises(source)]:
+    notary, progress = NotebookNotary(), Progress(TEXT["signing"])
+    notebooks = [*files.lessons(source), *files.exercises(source)]
+    for done, path in enumerate(notebooks):
+        progress(done, len(notebooks))
         if path.read_bytes() != (folder / path.relative_to(source)).read_bytes():
             continue
         with contextlib.suppress(Exception):  # what nbformat raises has no common name: AttributeError, TypeError, KeyError are among it
             notary.sign(read(path, as_version=4))
+    progress.close()

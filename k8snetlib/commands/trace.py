@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import ManifestError, ModelError
@@ -35,6 +35,7 @@ TEXT = {
     "pcap": "{n} frames written to {path}",
     "decode": "Wireshark knows VXLAN by UDP port {known}: choose Analyze, Decode As… for port {port}, or tshark -d udp.port=={port},vxlan",
     "unwritable": "cannot write {path}: {reason}",
+    "closed": "standard input (-) is closed",
     "mixed": "standard input (-) cannot be mixed with files",
     "head": "{source} → {target}   {cni}{proxy}",
     "mode": "there is no mode {mode!r} to compare (there are {modes})",
@@ -57,18 +58,18 @@ def run(options: argparse.Namespace) -> int:
     if options.ways is not None:
         return _ways(options)
     options.cni = options.cni or CNI
-    if options.all or options.compare:
+    if options.all or options.compare is not None:
         return _all(options)
     cluster = _cluster(options)
     found = cluster.trace(options.source, options.target, options.proto, options.namespace, family=options.family)
     back = found.reply if options.reply else None
-    if options.pcap:
+    if options.pcap is not None:
         _write(found, back, options.pcap)
     if options.json:
         from ..views.document import document
 
         answer = document(found) | ({"reply": document(back) if back else None} if options.reply else {})
-        print_json(answer, cluster, hints(cluster, [found]))
+        print_json(answer, cluster, _more(cluster, options, [found]))
     else:
         _print(cluster, found, back, options)
     return 0 if found.delivered else 1
@@ -81,9 +82,9 @@ def _all(options: argparse.Namespace) -> int:
     clash = [f"--{name}" for name in ("reply", "pcap") if getattr(options, name)]
     if clash:
         raise ModelError(TEXT["one"].format(option="compare" if options.compare else "all", others=" and ".join(clash)))
-    wanted = [part.strip() for part in options.compare.split(",")] if options.compare else [options.proxy]
+    wanted = [part.strip() for part in options.compare.split(",")] if options.compare is not None else [options.proxy]
     for mode in wanted:
-        if mode not in MODES:
+        if mode not in MODES and options.compare is not None:
             raise ModelError(TEXT["mode"].format(mode=mode, modes=", ".join(MODES)))
     cluster = _cluster(options)
     by_mode = {
@@ -92,7 +93,7 @@ def _all(options: argparse.Namespace) -> int:
         )
         for mode in wanted
     }
-    more = hints(cluster, [each.trace for found in by_mode.values() for each in found])
+    more = _more(cluster, options, [each.trace for found in by_mode.values() for each in found])
     if options.json:
         rows = [{"mode": mode, **outcome_document(each)} for mode, found in by_mode.items() for each in found]
         print_json({"outcomes": rows}, cluster, more)
@@ -117,7 +118,7 @@ def _ways(options: argparse.Namespace) -> int:
         raise ModelError(TEXT["no-ways"].format(names=", ".join(CNIS)))
     cluster = _cluster(options)
     found = ways(cluster, options.source, options.target, names, options.proto, namespace=options.namespace, family=options.family)
-    more = hints(cluster, [each.trace for each in found])
+    more = _more(cluster, options, [each.trace for each in found])
     if options.json:
         print_json({"ways": {each.name: document(each.trace) for each in found}}, cluster, more)
     else:
@@ -125,6 +126,12 @@ def _ways(options: argparse.Namespace) -> int:
         print(TEXT["head"].format(source=options.source, target=options.target, cni=", ".join(names), proxy=_proxy(options)))
         print(ways_table(found))
     return 0 if all(each.trace.delivered for each in found) else 1
+
+
+def _more(cluster: Cluster, options: argparse.Namespace, traces: Sequence[Trace]) -> tuple[str, ...]:
+    """Remarks on this question: on what the names were taken for, and on Pods and Services that may be why a packet did not arrive."""
+    remarks = (cluster.find(name, options.namespace).remark for name in (options.source, options.target))
+    return (*filter(None, remarks), *hints(cluster, traces))
 
 
 def outcome_document(each: Outcome) -> dict:
@@ -156,6 +163,8 @@ def _cluster(options: argparse.Namespace) -> Cluster:
         if "-" in options.files:
             if len(options.files) > 1:
                 raise ManifestError(TEXT["mixed"])
+            if sys.stdin is None:
+                raise ManifestError(TEXT["closed"])
             manifests = loads(sys.stdin.buffer.read(), "<stdin>", progress=progress)
         else:
             manifests = load(*options.files, progress=progress)
@@ -173,7 +182,7 @@ def _print(cluster: Cluster, found: Trace, back: Trace | None, options: argparse
 
     coloured = options.color == "always" or (options.color == "auto" and sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     paint = _paint if coloured else (lambda line: line)
-    _remarks(cluster, hints(cluster, [found]))
+    _remarks(cluster, _more(cluster, options, [found]))
     for title, trace in (
         (TEXT["head"].format(source=options.source, target=options.target, cni=options.cni, proxy=_proxy(options)), found),
         (TEXT["reply"], back),

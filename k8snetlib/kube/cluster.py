@@ -52,7 +52,8 @@ FAMILIES = {"IPv4": 4, "IPv6": 6}
 class Cluster:
     """Nodes, Pods with their places and addresses, the plug-in (``cni``) that connects them, and kube-proxy's mode (``proxy``).
 
-    ``families`` are the address families of Pods, primary first. ``pending`` says of Pods without a place why they have none.
+    ``Cluster.load("shop.yaml", cni="vxlan")`` makes one of manifests, ``cluster.trace("pod/web", "svc/api:80")`` sends a packet in it, and
+    ``cluster.network`` is its state. ``families`` are the address families of Pods, primary first. ``pending`` says of Pods without a place why they have none.
     ``services`` and ``slices`` are as the manifests have them; ``control`` is what the control plane makes of them. ``outside``: there is
     a client on the Internet. ``pools`` are the load balancers there are; without one, a LoadBalancer Service stays ``<pending>``.
     """
@@ -77,6 +78,10 @@ class Cluster:
     manifests: Manifests | None = field(default=None, compare=False, repr=False)  # what it was made of
     as_made: tuple = field(default=(), compare=False, repr=False)  # its Services and Pods at first; others have been changed since
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
+
+    def __repr__(self) -> str:  # a notebook shows it, and there may be thousands of Pods
+        parts = f"{len(self.nodes)} nodes, {len(self.pods)} Pods, {len(self.services)} Services"
+        return f"<Cluster {parts}; cni={self.cni!r}, proxy={self.proxy!r}, families={self.families!r}>"
 
     @classmethod
     def load(cls, *sources, progress=None, **settings) -> Cluster:
@@ -111,8 +116,9 @@ class Cluster:
         family that there is not.
         """
         _check_names(cni, proxy)
-        if not families or any(family not in FAMILIES for family in families):
-            raise ModelError(f"address families are {' and '.join(FAMILIES)}, not {', '.join(families) or 'none'}")
+        families = (families,) if isinstance(families, str) else tuple(families)
+        if not families or any(family not in FAMILIES for family in families) or len(set(families)) < len(families):
+            raise ModelError(f"address families are {' and '.join(FAMILIES)}, each once, not {', '.join(families) or 'none'}")
         plugin = CNIS[cni]
         placed = plan_hosts(manifests, tuple(FAMILIES[family] for family in families), plugin.allocate, plugin.register)
         sandboxes, clashes = sandboxes_of(placed.pods, placed.hosts, placed.prefixes, plugin)
@@ -348,6 +354,8 @@ class Cluster:
         cluster's first). ModelError for a family that the cluster or the target does not have.
         """
         sender, receiver = self.find(source, namespace), self.find(target, namespace)
+        if not sender.netns:
+            raise ModelError(f"{source}: nobody here sends from there: a packet comes from a Pod, a node or the client outside")
         asked = fields.pop("family", "")
         family = asked or self.families[0]
         if family not in self.families:

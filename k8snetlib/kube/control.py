@@ -44,6 +44,9 @@ class ControlPlane:
     slices: tuple[EndpointSlice, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<ControlPlane {len(self.services)} Services, {len(self.slices)} EndpointSlices>"
+
 
 def control_plane(
     services: Iterable[Service],

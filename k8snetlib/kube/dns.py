@@ -99,6 +99,9 @@ class ClusterDNS:
     upstream: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)
 
+    def __repr__(self) -> str:
+        return f"<ClusterDNS {self.domain}: {len(self.services)} Services>"
+
     @property
     def addresses(self) -> tuple[IPAddress, ...]:
         """Where Pods send their questions: the addresses of the Service kube-dns, or the tenth of the range, which kubeadm gives to it."""

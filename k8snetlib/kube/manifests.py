@@ -54,6 +54,9 @@ class Manifests:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Manifests {len(self.objects)} objects, {len(self.skipped)} skipped>"
+
     def of(self, kind: type[T]) -> tuple[T, ...]:
         """The objects of one class: ``of(Service)``, ``of(Workload)``."""
         return tuple(each for each in self.objects if isinstance(each, kind))
@@ -112,6 +115,8 @@ def error_at(thing: Any, path: str, message: str, suggestion: str = "") -> Manif
 
 def _contents(source: str | PathLike[str]) -> list[tuple[str, bytes]]:
     """The file with its bytes, or those of a folder."""
+    if not isinstance(source, (str, PathLike)):  # a number would be a file that is open already
+        raise ManifestError(f"{source!r} is no path of a file or folder")
     try:
         try:
             return [(str(source), _read(source))]

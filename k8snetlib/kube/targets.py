@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from ..linux.addresses import ip_address
 from ..linux.packet import IPAddress
-from ..value import value
+from ..value import replace, value
 from .objects import Pod, Service
 from .outside import ADDRESSES, CLIENT
 from .pools import pending_reason
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
 WORKLOADS = ("deploy", "deployment", "sts", "statefulset", "ds", "daemonset", "rs", "replicaset", "job")
 _LITERAL = re.compile(
-    r"^(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>\d+\.\d+\.\d+\.\d+)|(?P<bare6>[0-9a-fA-F]*:[0-9a-fA-F:.]+))(?::(?P<port>[\w-]+))?$"
-)
+    r"^(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<v4>\d+\.\d+\.\d+\.\d+)|(?P<bare6>[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*))(?::(?P<port>[\w-]+))?$"
+)  # two colons make an IPv6 address: db:5432 is a Pod's port
 
 
 @value
 class Target:
-    """One end of a connection: its namespace, addresses, and the port and protocol meant (None and "" where nothing says)."""
+    """One end of a connection: its namespace, addresses, and the port and protocol meant (None and "" where nothing says).
+
+    ``remark`` is what whoever asked should know about the choice, or "".
+    """
 
     text: str
     netns: str
@@ -34,6 +37,7 @@ class Target:
     proto: str = "tcp"
     process: str = ""
     pod: Pod | None = None
+    remark: str = ""
 
     def address(self, version: int) -> IPAddress:
         """The address of that family, else the first. ModelError if it has none."""
@@ -48,6 +52,8 @@ class Target:
 
 def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target:
     """What the reference means in this cluster. ModelError if nothing; UnsupportedError for kinds that cannot be reached here."""
+    if not isinstance(reference, str):
+        raise ModelError(f'a name is a text such as "pod/web", not {reference!r}')
     literal = _LITERAL.match(reference)
     if literal:
         return _address(cluster, reference, literal)
@@ -67,13 +73,16 @@ def find_target(cluster: Cluster, reference: str, namespace: str = "") -> Target
     if kind == CLIENT or (not slash and name == CLIENT and cluster.outside and not cluster.pods_named(name)):
         return _client(cluster, reference)
     if kind not in ("pod", "pods", "po", *WORKLOADS):
-        raise ModelError(f"{reference!r}: a packet goes to pod/NAME, svc/NAME, node/NAME or an address, not to a {kind!r}")
+        raise ModelError(f"{reference!r}: packets come from and go to pod/NAME, svc/NAME, node/NAME or an address, not a {kind!r}")
     same = cluster.pods_named(name) if kind in ("pod", "pods", "po") else ()
     if len(same) == 1 and namespace in ("", same[0].namespace):  # the usual case, without a look at every Pod of the cluster
         pod = same[0]
     else:
         pod = find_pod(cluster.pods, cluster.workloads, name if kind in ("pod", "pods", "po") else f"{kind}/{name}", namespace or None)
-    return _pod(cluster, reference, pod, port if colon else "")
+    found = _pod(cluster, reference, pod, port if colon else "")
+    if not slash and name == CLIENT and cluster.outside:
+        found = replace(found, remark=f"{CLIENT} is Pod {pod.key} here, and not somebody outside")
+    return found
 
 
 def _number(text: str, reference: str) -> int:
@@ -120,7 +129,7 @@ def find_service(cluster: Cluster, reference: str, name: str, namespace: str = "
 
 
 def _service(cluster: Cluster, reference: str, service: Service, kind: str, port: str) -> Target:
-    """The Service's cluster IP (``lb/``: its load balancer's address); a headless one is its first ready endpoint, as DNS would say."""
+    """The Service's cluster IP (``lb/``: its load balancer's address); a headless one is its first ready endpoint."""
     if service.type == "ExternalName":
         raise ModelError(f"{reference}: an ExternalName Service is a DNS alias of {service.external_name}, and nothing in the cluster")
     number, proto = _service_port(reference, service, port)
@@ -135,14 +144,37 @@ def _service(cluster: Cluster, reference: str, service: Service, kind: str, port
         return Target(reference, "", addresses, number, proto)
     if not service.headless:
         return Target(reference, "", tuple(service.cluster_ips), number, proto)
-    wanted = next((each.name for each in service.ports if each.port == number), "")
+    return _headless(cluster, reference, service, port, (number, proto))
+
+
+def _headless(cluster: Cluster, reference: str, service: Service, port: str, default: tuple[int | None, str]) -> Target:
+    """The first ready endpoint of each family, as DNS has no other address. Nobody changes the port on the way: a number is called as it
+    is, and only a name, for which DNS has an SRV record, leads to the endpoint's own (DNS specification of Kubernetes, 2.4)."""
+    number, proto = default
+    wanted = next((each for each in service.ports if each.port == number), None)
+    addresses: dict[str, IPAddress] = {}
+    ready, own = 0, number
     for part in cluster.control.slices:
-        if part.service_key == service.key and part.address_type != "FQDN":
-            target = next((p.port for p in part.ports if p.name == wanted), number)
-            for endpoint in part.endpoints:
-                if endpoint.ready is not False:
-                    return Target(reference, "", tuple(endpoint.addresses), target, proto)
-    raise ModelError(f"{reference}: Service {service.key} is headless and has no ready endpoint, so DNS has no address for it")
+        if part.service_key != service.key or part.address_type == "FQDN":
+            continue
+        usable = [each for each in part.endpoints if each.ready is not False]
+        if usable and part.address_type not in addresses:
+            addresses[part.address_type] = usable[0].addresses[0]
+            own = next((each.port for each in part.ports if wanted and each.name == wanted.name), own)
+        ready += len(usable) if part.address_type == next(iter(addresses), "") else 0
+    if not addresses:
+        raise ModelError(f"{reference}: Service {service.key} is headless and has no ready endpoint, so DNS has no address for it")
+    first = next(iter(addresses.values()))
+    pod = cluster.pod_at(first)
+    whose = f"of Pod {pod.key}" if pod else str(first)
+    remarks = [] if ready == 1 else [f"DNS has {ready} addresses for headless Service {service.key}: this is the first, {whose}"]
+    if not port.isdigit() and port:
+        number = own
+    elif own != number:
+        remarks.append(
+            f"nobody changes the port on the way to headless Service {service.key}: port {number} is called, and targetPort is {own}"
+        )
+    return Target(reference, "", tuple(addresses.values()), number, proto, remark="; ".join(remarks))
 
 
 def _service_port(reference: str, service: Service, port: str) -> tuple[int | None, str]:

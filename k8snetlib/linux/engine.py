@@ -21,12 +21,27 @@ from ..value import replace
 from . import link, local, neighbor, output
 from .conntrack import CtTable
 from .draft import build
-from .events import Answered, Bridged, Capture, Chose, Delivered, Event, Learned, Marked, Matched, Received, Sent, Trace, Transmitted
+from .events import (
+    Answered,
+    Bridged,
+    Capture,
+    Chose,
+    Delivered,
+    Event,
+    Learned,
+    Marked,
+    Matched,
+    Received,
+    Sent,
+    Trace,
+    Transmitted,
+    as_trace,
+)
 from .fib import address_type
 from .ops import ConntrackAdd, ConntrackDel, FdbAdd, Listen, NeighAdd, NftElementAdd, PmtuAdd, RecentSet
 from .packet import Frame, IPAddress, Packet, Skb, Tcp
 from .recent import Recent, RecentEntry
-from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket
+from .state import FdbEntry, Interface, Neighbor, NetNS, Network, Socket, as_network
 
 if TYPE_CHECKING:
     from .ipvs_hooks import IpvsTable
@@ -247,12 +262,20 @@ class Engine:
 def trace(network: Network, at: str, packet: Packet, chance: Chance = always, process: str = "", now: float = 0.0) -> Trace:
     """What happens to the packet when a process in namespace ``at`` sends it at ``now`` seconds. Pure: the network stays as it is.
 
+    ``trace(cluster.network, "web", tcp("10.244.1.2", "10.244.2.2", 8080))``; by names, ``cluster.trace("pod/web", "pod/api-2:8080")``.
+
     ModelError if there is no such namespace; UnsupportedError if the packet meets a rule that the model does not honour.
     """
+    if not isinstance(network, Network) or not isinstance(packet, Packet):
+        raise _no_packet(as_network(network), packet)
     engine = Engine(network, chance, now)
     output.send(engine, engine.view(at), packet, 0, process=process)
     engine.run()
     return Trace(engine.events, at, packet, network, now)
+
+
+def _no_packet(_: Network, packet: object) -> ModelError:
+    return ModelError(f"this takes a Packet, as tcp(…), udp(…) and ping(…) make one, and {packet!r} is none")
 
 
 def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = always, now: float = 0.0) -> Trace:
@@ -265,7 +288,10 @@ def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = a
 
 
 def traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> list[tuple[Fraction, Trace]]:
-    """Every outcome of the random choices that rules make, each with its exact weight; the weights sum to 1."""
+    """Every outcome of the random choices that rules make, each with its exact weight; the weights sum to 1.
+
+    ``traces(cluster.network, "web", tcp("10.244.1.2", "10.96.20.80", 80))``; by names, ``cluster.traces("pod/web", "svc/api:80")``.
+    """
     return list(iter_traces(network, at, packet, now))
 
 
@@ -290,8 +316,9 @@ def iter_traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> 
 
 
 def after(network: Network, trace: Trace) -> Network:
-    """The network after the packet: with the neighbours, FDB entries and connections that it left behind."""
-    return build(trace.ops, network) if trace.ops else network
+    """The network after the packet, ``after(cluster.network, trace)``: with the neighbours, FDB entries and connections that it left behind."""
+    ops = as_trace(trace).ops
+    return build(ops, as_network(network)) if ops else as_network(network)
 
 
 def reply(request: Trace) -> Trace | None:
@@ -325,7 +352,7 @@ def reply(request: Trace) -> Trace | None:
 
 
 def captures(trace: Trace) -> list[Capture]:
-    """Every frame that a capture on every interface would show, in order, floods to hosts that ignore them included.
+    """Every frame that a capture on every interface would show, in order, floods to hosts that ignore them included: ``captures(trace)``.
 
     A cable keeps its order: what is flooded to such a host arrives after what was sent down the same port before.
     """
@@ -333,7 +360,7 @@ def captures(trace: Trace) -> list[Capture]:
     sent: Counter[tuple[str, str]] = Counter()  # by the port's end of a cable, by the far end
     arrived: Counter[tuple[str, str]] = Counter()
     behind: dict[tuple[str, str], list[tuple[int, Capture]]] = {}  # by the far end: after how many arrivals, what
-    for event in trace.events:
+    for event in as_trace(trace).events:
         kind = type(event)
         if kind is Received:
             end = event.netns, event.dev

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 from typing import Union
 
+from ..errors import ModelError
 from ..value import value
 from .packet import Frame, Packet
 from .state import Conntrack, FdbEntry, Neighbor, Network, Route, Socket
@@ -285,6 +286,9 @@ class Hop:
     journey: int
     events: tuple[Event, ...]
 
+    def __repr__(self) -> str:
+        return f"<Hop {self.netns}: {', '.join(type(event).__name__ for event in self.events)}>"
+
 
 @value
 class Capture:
@@ -300,7 +304,8 @@ class Capture:
 class Trace(Sequence):
     """Everything that happened to a packet, in order; a sequence of ``Hop``s of the packet itself (journey 0).
 
-    ``events`` has all events, of every journey. ``outcome`` is "delivered" or "dropped"; ``end`` is the event that says so.
+    ``trace[0]`` is the first hop, ``trace.delivered`` says whether it arrived, and ``trace.reply`` is the answer's trace. ``events`` has all
+    events, of every journey. ``outcome`` is "delivered" or "dropped"; ``end`` is the event that says so.
     """
 
     __slots__ = ("_cache", "events", "network", "now", "sent", "start")
@@ -316,6 +321,7 @@ class Trace(Sequence):
 
     @property
     def hops(self) -> tuple[Hop, ...]:
+        """The hops of the packet itself, one after the other."""
         if "hops" not in self._cache:
             self._cache["hops"] = group_hops(self.of(0))
         return self._cache["hops"]
@@ -335,10 +341,12 @@ class Trace(Sequence):
 
     @property
     def outcome(self) -> str:
+        """"delivered" or "dropped"."""
         return "delivered" if type(self.end) is Delivered else "dropped"
 
     @property
     def delivered(self) -> bool:
+        """Whether a process, or the kernel of the host that was meant, got the packet."""
         return type(self.end) is Delivered
 
     @property
@@ -390,3 +398,10 @@ def group_hops(events: Sequence[Event]) -> tuple[Hop, ...]:
     if run:
         hops.append(Hop(run[0].netns, run[0].journey, tuple(run)))
     return tuple(hops)
+
+
+def as_trace(given: object) -> Trace:
+    """The same trace. ModelError for anything else."""
+    if isinstance(given, Trace):
+        return given
+    raise ModelError(f"this takes a Trace, as trace(…) and cluster.trace(…) give one, and a {type(given).__name__} is none")

@@ -61,3 +61,7 @@ def commands(ops: Iterable[Op], netns: str | None = None) -> str:
     """The ops as the commands one would type, a line each; with ``netns``, only those that touch that namespace."""
     chosen = (op for op in ops if netns is None or op.netns == netns or netns in (getattr(op, "peer", None) or ())[:1])
     return "\n".join(op.command() for op in chosen)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,10 +10,11 @@ Sources: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 792 and 4443 (ICMP)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
+from ..errors import ModelError
 from ..value import replace, value
 from .addresses import endpoint, ip_address
 
@@ -234,10 +235,12 @@ class Packet:
 
     @property
     def version(self) -> int:
+        """4 or 6."""
         return 4 if isinstance(self.src, IPv4Address) else 6
 
     @property
     def proto(self) -> str:
+        """What it carries: tcp, udp, sctp, icmp, icmpv6, ipip, ipv6, or a number."""
         payload = self.payload
         return payload.proto if type(payload) is not Packet else ("ipip" if payload.version == 4 else "ipv6")
 
@@ -248,22 +251,26 @@ class Packet:
 
     @property
     def header_length(self) -> int:
+        """Bytes of the IP header; in IPv6 with the fragment header, if there is one."""
         if isinstance(self.src, IPv4Address):
             return 20
         return 48 if type(self.payload) is Fragment else 40
 
     @property
     def sport(self) -> int:
+        """The source port; an ICMP echo's id; 0 where there is neither."""
         payload = self.payload
         return payload.sport if type(payload) in (Tcp, Udp, Sctp) else getattr(payload, "id", 0)
 
     @property
     def dport(self) -> int:
+        """The destination port; an ICMP echo's id, as conntrack has it; 0 where there is neither."""
         payload = self.payload
         return payload.dport if type(payload) in (Tcp, Udp, Sctp) else getattr(payload, "id", 0)
 
     @property
     def flow(self) -> Flow:
+        """The five-tuple: protocol, both addresses, both ports."""
         return Flow(self.proto, self.src, self.sport, self.dst, self.dport)
 
     def __len__(self) -> int:
@@ -303,6 +310,7 @@ class Frame:
 
     @property
     def ethertype(self) -> int:
+        """What it carries: 0x0800 IPv4, 0x86dd IPv6, 0x0806 ARP."""
         if type(self.payload) is Arp:
             return ETHERTYPE_ARP
         return ETHERTYPE_IPV4 if self.payload.version == 4 else ETHERTYPE_IPV6
@@ -415,21 +423,50 @@ def with_ports(packet: Packet, *, src=None, dst=None, sport: int | None = None, 
     return replace(packet, src=src or packet.src, dst=dst or packet.dst, payload=payload)
 
 
+MOST_DATA = 65507  # bytes in a UDP datagram of IPv4: 65,535 less both headers
+
+
+def _ends(
+    src: str | IPAddress, dst: str | IPAddress, one: int, other: int, data: bytes, fields: Mapping[str, Any]
+) -> tuple[IPAddress, IPAddress]:
+    """Both addresses. ModelError where there can be no such packet: the two numbers have 16 bits, the TTL 8."""
+    try:
+        src, dst = ip_address(src), ip_address(dst)
+    except ValueError as error:
+        raise ModelError(str(error)) from None
+    for number, most in ((one, 65535), (other, 65535), (fields.get("ttl", 64), 255)):
+        if not isinstance(number, int) or not 0 <= number <= most:
+            what = "a TTL" if most == 255 else "a port (or an echo's id or seq)"
+            raise ModelError(f"{what} is a whole number from 0 to {most}, not {number!r}")
+    if src.version != dst.version:
+        raise ModelError(f"a packet has two IPv4 or two IPv6 addresses, not {src} and {dst}")
+    if not isinstance(data, bytes):
+        raise ModelError(f'data is bytes, as b"hello", not {type(data).__name__}')
+    if len(data) > MOST_DATA:
+        raise ModelError(f"an IP packet has at most 65,535 bytes: {len(data)} bytes of data do not fit")
+    return src, dst
+
+
 def tcp(src: str | IPAddress, dst: str | IPAddress, dport: int, sport: int = 40000, flags: str = "S", **fields) -> Packet:
-    """The usual first packet of a connection: a TCP segment, SYN unless ``flags`` says otherwise."""
+    """The usual first packet of a connection: ``tcp("10.244.1.2", "10.244.2.2", 8080)``, a SYN unless ``flags`` says otherwise.
+
+    ``fields`` are those of a packet (``ttl``, ``tos``, ``df``), and ``data`` in bytes. ModelError for what no packet can have.
+    """
     data = fields.pop("data", b"")
-    return Packet(ip_address(src), ip_address(dst), Tcp(sport, dport, flags, data=data), **fields)
+    src, dst = _ends(src, dst, sport, dport, data, fields)
+    return Packet(src, dst, Tcp(sport, dport, flags, data=data), **fields)
 
 
 def udp(src: str | IPAddress, dst: str | IPAddress, dport: int, sport: int = 40000, data: bytes = b"", **fields) -> Packet:
-    """A UDP datagram in its packet."""
-    return Packet(ip_address(src), ip_address(dst), Udp(sport, dport, data), **fields)
+    """A UDP datagram in its packet: ``udp("10.244.1.2", "10.96.0.10", 53, data=b"hello")``. ModelError as for ``tcp``."""
+    src, dst = _ends(src, dst, sport, dport, data, fields)
+    return Packet(src, dst, Udp(sport, dport, data), **fields)
 
 
 def ping(src: str | IPAddress, dst: str | IPAddress, id: int = 1, seq: int = 1, data: bytes = b"", **fields) -> Packet:
-    """An ICMP echo request of the family of ``dst``."""
-    dst = ip_address(dst)
-    return Packet(ip_address(src), dst, Icmp(8 if dst.version == 4 else 128, 0, id, seq, data, dst.version), **fields)
+    """An ICMP echo request of the family of ``dst``: ``ping("10.244.1.2", "10.244.2.2")``. ModelError as for ``tcp``."""
+    src, dst = _ends(src, dst, id, seq, data, fields)
+    return Packet(src, dst, Icmp(8 if dst.version == 4 else 128, 0, id, seq, data, dst.version), **fields)
 
 
 _ICMP_NAMES = {

@@ -281,6 +281,9 @@ class NetNS:
     proxied: frozenset[tuple[str, IPAddress]] = frozenset()  # (device, address): asked for there, the host answers (ip neigh … proxy)
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)  # indexes derived from the rest
 
+    def __repr__(self) -> str:
+        return f"<NetNS {self.name}: {', '.join(self.interfaces) or 'no interface'}; {len(self.routes)} routes, {len(self.sockets)} sockets>"
+
     def filters(self, version: int) -> bool:
         """Whether packets of that IP version meet any netfilter rules here."""
         return version in self.rulesets or (self.nftables is not None and self.nftables.hooked(version))
@@ -304,7 +307,7 @@ class NetNS:
 
 
 class Network(Mapping):
-    """The actual state: namespaces by name. Frozen; ``ops.build`` makes the next one.
+    """The actual state: namespaces by name, as in ``network["node-a"].interfaces``. Frozen; ``ops.build`` makes the next one.
 
     A namespace may belong to a *part*, which ``build`` makes (one or several namespaces) when the first of them is needed, so that a trace
     in a large cluster pays only for what the packet meets. ``hint`` names the addresses of a namespace that is not built yet, as
@@ -365,6 +368,7 @@ class Network(Mapping):
         return name in self._built and self._built[name].filters(version)
 
     def is_built(self, name: str) -> bool:
+        """Whether the namespace is made already, and not only when it is asked for."""
         return name in self._built
 
     def with_(self, changed: Mapping[str, NetNS]) -> Network:
@@ -405,3 +409,11 @@ def link_local(mac: str) -> IPv6Interface:
     value = int(mac.replace(":", ""), 16) ^ 2 << 40
     host = (value >> 24) << 40 | 0xFFFE << 24 | value & 0xFFFFFF
     return within(LINK_LOCAL, 0xFE80 << 112 | host)
+
+
+def as_network(given: object) -> Network:
+    """The same network. ModelError for anything else, with what was perhaps meant (a cluster has a ``network``)."""
+    if isinstance(given, Network):
+        return given
+    meant = ": its .network is one" if isinstance(getattr(given, "network", None), Network) else ""
+    raise ModelError(f"this takes a Network, and a {type(given).__name__} is none{meant}")

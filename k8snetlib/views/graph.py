@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..linux.state import Interface, Network
+from ..linux.state import Interface, Network, as_network
 from .topology import FABRIC, HOST, role
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ ROUTING = "routing"
 
 
 def graph(network: Network) -> networkx.Graph:
-    """A graph whose nodes are ``"namespace/interface"`` and, for hosts and the router, ``"namespace/routing"``.
+    """``graph(cluster.network)``: a graph whose nodes are ``"namespace/interface"`` and, for hosts and the router, ``"namespace/routing"``.
 
     Node attributes: ``netns``, ``kind`` (veth, bridge, vxlan, loopback, dummy, routing), ``addresses``, ``mtu``, ``up``. Edge attribute ``kind``:
     ``cable`` (the two ends of a veth), ``port`` (a bridge and its port), ``stack`` (routing and an interface), ``tunnel`` (a VXLAN
@@ -27,7 +27,7 @@ def graph(network: Network) -> networkx.Graph:
     import networkx
 
     found = networkx.Graph()
-    for name in network:
+    for name in as_network(network):
         namespace = network[name]
         forwards = role(network, name) in (HOST, FABRIC)
         if forwards:

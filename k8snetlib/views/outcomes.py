@@ -30,8 +30,8 @@ CLOSE = Fraction(1, 1 << 29)
 
 @value
 class Outcome:
-    """What may become of a connection's first packet. ``weight`` is its exact probability, ``receiver`` the address and port that got the
-    packet and who listens there, ``source`` the address that the receiver sees; both "" if nobody got it."""
+    """What may become of a connection's first packet. ``weight`` is its exact probability, ``receiver`` the address (and port, where there
+    are ports) that got the packet and who listens there, ``source`` the address that the receiver sees; both "" if nobody got it."""
 
     weight: Fraction
     verdict: str
@@ -52,7 +52,9 @@ def outcome(weight: Fraction, trace: Trace) -> Outcome:
     way = tuple(hop.netns for hop in trace)
     if isinstance(end, Delivered):
         who = f" {end.socket.process}" if end.socket and end.socket.process else ""
-        return Outcome(weight, "delivered", "", endpoint(end.packet.dst, end.packet.dport) + who, str(end.packet.src), way, trace)
+        inner = end.packet
+        place = endpoint(inner.dst, inner.dport) if inner.proto in ("tcp", "udp", "sctp") else str(inner.dst)
+        return Outcome(weight, "delivered", "", place + who, str(inner.src), way, trace)
     refused = isinstance(end, Dropped) and (end.detail.startswith(("REJECT", "reject")) or end.reason == "NO_SOCKET")
     return Outcome(weight, "refused" if refused else "dropped", end.reason if end else "", "", "", way, trace)
 

@@ -30,6 +30,7 @@ TEXT = {
     "doors": "at every node: {seen}",
     "some-doors": "at {names} alone: {seen}",
     "and": " and ",
+    "called-at": "{kind}, called at {port}",
     "alias": "a name alone: {name}",
     "pending": "<pending>; by node port {where}",
     "own": "its own address",
@@ -74,7 +75,7 @@ KINDS = (
 def decisions(cluster: Cluster, service: str, namespace: str = "", kinds: Sequence[Kind] = KINDS) -> Table:
     """What a Service would do under each type and policy, traced: a row for each of ``kinds``.
 
-    Pods and nodes call it by its name's address, the client outside through what the type offers there, at every node that it can enter
+    Pods and nodes call it by its name's address (a headless one at its Pods' own port, as nobody changes it), the client outside through what the type offers there, at every node that it can enter
     by. Without a load balancer in the cluster, every LoadBalancer stays ``<pending>``. ModelError if there is no
     client outside, or no such Service.
     """
@@ -92,13 +93,22 @@ def _row(cluster: Cluster, service: Service, kind: Kind) -> tuple[str, ...]:
     changed = find_service(made, "", service.name, service.namespace)
     if changed.type == "ExternalName":
         return kind.name, TEXT["alias"].format(name=changed.external_name), TEXT["no"], TEXT["no"], TEXT["nobody"]
-    target = f"svc/{service.namespace}/{service.name}:{service.ports[0].port}"
+    name, port = kind.name, service.ports[0].port
+    if changed.headless and (own := _endpoint_port(made, changed)) not in (0, port):
+        name, port = TEXT["called-at"].format(kind=kind.name, port=own), own  # nobody translates: a call at the Service's port is refused
+    target = f"svc/{service.namespace}/{service.name}:{port}"
     behind = {each.target for part in made.control.slices if part.service_key == changed.key for each in part.endpoints}
-    own = [pod for pod in made.pods if pod.namespace == service.namespace and pod.key in made.sandboxes]
-    pods = {pod.name: f"pod/{pod.key}" for pod in own if f"Pod {pod.key}" not in behind}
+    others = [pod for pod in made.pods if pod.namespace == service.namespace and pod.key in made.sandboxes]
+    pods = {pod.name: f"pod/{pod.key}" for pod in others if f"Pod {pod.key}" not in behind}
     nodes = {host.name: f"node/{host.name}" for host in made.hosts}
     inside = (_inside(made, callers, target) for callers in (pods, nodes))
-    return (kind.name, *inside, *_outside(made, changed, target))
+    return (name, *inside, *_outside(made, changed, target))
+
+
+def _endpoint_port(cluster: Cluster, service: Service) -> int:
+    """Where the endpoints listen for the Service's first port; 0 if there are none."""
+    parts = [part for part in cluster.control.slices if part.service_key == service.key]
+    return next((port.port or 0 for part in parts for port in part.ports if port.name == service.ports[0].name), 0)
 
 
 def _inside(cluster: Cluster, callers: Mapping[str, str], target: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ..linux.engine import captures
-from ..linux.events import Answered, Asked, Trace
+from ..linux.events import Answered, Asked, Trace, as_trace
 from ..linux.packet import Frame, describe
 from .tools import Text
 from .topology import Place
@@ -46,8 +46,8 @@ def summary(trace: Trace) -> str:
 
 
 def text(trace: Trace, *, verbose: bool = True) -> Text:
-    """The walk for a terminal: a heading, a paragraph for each step, the outcome. ``verbose`` adds the deciding entries."""
-    lines = [describe(trace.sent), ""]
+    """``text(trace)``: the walk for a terminal, a heading, a paragraph for each step, the outcome. ``verbose`` adds the deciding entries."""
+    lines = [describe(as_trace(trace).sent), ""]
     for step in steps(trace):
         lines += step_lines(step, verbose)
     return Text("\n".join([*lines, summary(trace)]))
@@ -67,12 +67,18 @@ def step_lines(step: Step, verbose: bool = True) -> list[str]:
 
 
 def tcpdump(trace: Trace, netns: str = "", dev: str = "", *, link: bool = False) -> Text:
-    """The frames that ``tcpdump -i any`` (or on one interface) would have printed, one a line, in order; ``link`` adds MAC addresses.
+    """``tcpdump(trace, "node-a", "eth0")``: the frames that ``tcpdump -i any`` (or on one interface) would have printed, one a line, in order;
+    ``link`` adds MAC addresses. ModelError for a namespace or interface that there is not.
 
     What travels inside a tunnel begins a line of its own, as the real tool prints it.
     """
+    seen = captures(trace)
+    if trace.network is not None and netns and not any(each.netns == netns and dev in ("", each.dev) for each in seen):
+        namespace = trace.network.namespace(netns)  # there is such a one, and only no packet in it
+        if dev:
+            namespace.interface(dev)
     lines = []
-    for capture in captures(trace):
+    for capture in seen:
         if (not netns or capture.netns == netns) and (not dev or capture.dev == dev):
             frame = capture.frame
             words = describe(frame) if link else describe(frame.payload) if isinstance(frame, Frame) else describe(frame)

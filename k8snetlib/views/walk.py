@@ -29,6 +29,7 @@ from ..linux.events import (
     Trace,
     Tracked,
     Transmitted,
+    as_trace,
 )
 from ..linux.packet import Frame, Packet, Vxlan
 from ..linux.state import Network
@@ -99,10 +100,13 @@ class Step:
     ended: str = ""  # "delivered", "dropped" or ""
     skipped: str = ""  # of rounds of a routing loop that are left out before this step, the sentence in ``happened``
 
+    def __repr__(self) -> str:
+        return f"<Step {self.number}: {self.place.netns} {self.place.part}>"
+
 
 def steps(trace: Trace, journey: int = 0) -> tuple[Step, ...]:
     """The walk of one journey of the trace, in order; of a routing loop the first round and the end."""
-    cached = trace._cache.setdefault("steps", {})
+    cached = as_trace(trace)._cache.setdefault("steps", {})
     if journey not in cached:
         cached[journey] = fold(_Walker(trace, journey).walk())
     return cached[journey]

@@ -62,11 +62,14 @@ class Way:
     pod_mtu: int
     stages: Mapping[str, tuple[Step, ...]]
 
+    def __repr__(self) -> str:
+        return f"<Way {self.name}: {self.trace!r}>"
+
 
 def ways(cluster: Cluster, source: str, target: str, names: Iterable[str], proto: str = "", **fields) -> tuple[Way, ...]:
     """The first packet from source to target under each of the plug-ins. ModelError for one that there is not."""
     found = []
-    for name in names:
+    for name in (names,) if isinstance(names, str) else names:
         if name not in CNIS:
             raise ModelError(TEXT["no-name"].format(name=name, names=", ".join(CNIS)))
         other = cluster.with_cni(name)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -40,6 +43,32 @@ def test_exit_codes(words: list[str], code: int, capsys: pytest.CaptureFixture) 
     assert run("trace", *words) == code
     told = capsys.readouterr().err
     assert "Traceback" not in told and (code != 2 or told)
+
+
+@pytest.mark.parametrize("words", [["trace"], ["trace", "--from", "web", "--to", "db", "--cni", "weave"], ["lab", "there"], ["fly"]])
+def test_usage_is_complained_of_in_one_line(words: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert run(*words) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("k8snet") and told.count("\n") == 1 and "--help says more" in told
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes descriptors as a POSIX shell does")
+@pytest.mark.parametrize(
+    ("redirection", "words", "code", "out", "err"),
+    [
+        ("<&-", ["-"], 2, "", "k8snet: standard input (-) is closed\n"),
+        (">&-", [], 0, "", ""),
+        ("2>&-", ["no-such-file.yaml"], 2, "", ""),
+        (">/dev/full", ["--json"], 2, "", "k8snet: cannot write the answer: No space left on device\n"),
+        (">/dev/full", ["--short"], 2, "", "k8snet: cannot write the answer: No space left on device\n"),
+    ],
+)
+def test_streams_that_are_closed_or_full(redirection: str, words: list[str], code: int, out: str, err: str) -> None:
+    if redirection.endswith("full") and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    asked = [sys.executable, "-m", "k8snetlib.cli", "trace", *words, "--from", "web", "--to", "db:5432"]
+    found = subprocess.run(f"{shlex.join(asked)} {redirection}", shell=True, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (code, out, err)
 
 
 def test_the_walk_in_text(capsys: pytest.CaptureFixture) -> None:
@@ -307,6 +336,22 @@ class TestServices:
         assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", "--all"]) == 0
         assert capsys.readouterr().out.count("1/2 ") == 2
 
+    def test_a_ping_has_no_port(self, capsys: pytest.CaptureFixture) -> None:
+        assert main(["trace", "--from", "pod/web", "--to", "pod/db", "--proto", "icmp", "--all", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["outcomes"][0]["receiver"] == "10.244.2.2"
+
+    def test_which_pod_of_a_headless_service(self, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+        file = tmp_path / "headless.yaml"
+        file.write_text(
+            "apiVersion: v1\nkind: Service\nmetadata: {name: each, namespace: shop}\n"
+            "spec: {clusterIP: None, selector: {app: api}, ports: [{port: 8080}]}\n"
+        )
+        asked = ["trace", str(SHOP), str(file), "--from", "pod/web", "--to", "svc/each:8080"]
+        assert main([*asked, "--all"]) == 0
+        assert "note: DNS has 2 addresses for headless Service shop/each" in capsys.readouterr().err
+        assert main([*asked, "--json"]) == 0
+        assert "DNS has 2 addresses" in json.loads(capsys.readouterr().out)["notes"][0]
+
     def test_modes_side_by_side(self, capsys: pytest.CaptureFixture) -> None:
         assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", "--compare", "iptables,nftables", "--json"]) == 0
         rows = json.loads(capsys.readouterr().out)["outcomes"]
@@ -317,6 +362,8 @@ class TestServices:
         ("arguments", "words"),
         [
             (["--compare", "iptables,ebpf"], "there is no mode 'ebpf'"),
+            (["--compare", ""], "there is no mode ''"),
+            (["--pcap", ""], "cannot write"),
             (["--all", "--reply"], "does not go with --reply"),
             (["--ways", ""], "--ways names no network plug-in"),
             (["--ways", ","], "--ways names no network plug-in"),
@@ -350,6 +397,16 @@ class TestServices:
         assert len(rows) == count and {row["source"] for row in rows} == seen
         assert main(["trace", str(SHOP), str(front), *asked, "--cni", "host-gw", "--balancer-kind", "Pods"]) == 2
         assert "with the plug-in host-gw the router knows no way" in capsys.readouterr().err
+
+    def test_every_outcome_without_kube_proxy(self, capsys: pytest.CaptureFixture) -> None:
+        assert main(["trace", "--from", "pod/web", "--to", "pod/db:5432", "--all", "--proxy", "none"]) == 0
+        assert ":5432 db" in capsys.readouterr().out
+
+    def test_a_pod_called_client_is_told_from_the_one_outside(self, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+        file = tmp_path / "client.yaml"
+        file.write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: client}\nspec: {containers: [{name: c, image: c}]}\n")
+        assert main(["trace", str(file), "--from", "client", "--to", "node/node-a", "--proto", "icmp", "--short"]) == 0
+        assert "note: client is Pod default/client here, and not somebody outside\n" in capsys.readouterr().err
 
     def test_no_proxy_means_no_way(self, capsys: pytest.CaptureFixture) -> None:
         assert main(["trace", "--from", "pod/web", "--to", "svc/api:80", "--proxy", "none"]) == 1

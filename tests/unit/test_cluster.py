@@ -81,7 +81,7 @@ def test_across_nodes_by_vxlan(families: tuple[str, ...]) -> None:
     assert found.end.packet.ttl == 62
 
 
-@pytest.mark.parametrize("target", ["pod/api-2:8080", "pod/api-2:http", "api-2:8080", "deploy/api:8080", "pod/api", "10.244.1.3:8080"])
+@pytest.mark.parametrize("target", ["pod/api-2:8080", "pod/api-2:http", "api-2:8080", "db:5432", "deploy/api:8080", "pod/api", "10.244.1.3:8080"])
 def test_targets(target: str) -> None:
     assert shop().trace("pod/web", target).delivered
 
@@ -98,9 +98,12 @@ def test_targets(target: str) -> None:
         ("pod/web", "svc/api:htpp", ModelError, 'Service shop/api has no port named "htpp" (its ports: 80)'),
         ("pod/web", "lb/api:80", ModelError, "Service shop/api has type ClusterIP"),
         ("client", "pod/web", ModelError, "client"),
+        ("svc/api", "pod/web", ModelError, "svc/api: nobody here sends from there"),
+        ("8.8.8.8", "pod/web", ModelError, "8.8.8.8: nobody here sends from there"),
+        ("cronjob/x", "pod/web", ModelError, "packets come from and go to"),
         ("client/", "pod/web", ModelError, "names nothing"),
         ("pod/web", "node/node-a", ModelError, "to which port"),
-        ("pod/web", "cm/x", ModelError, "not to a 'cm'"),
+        ("pod/web", "cm/x", ModelError, "not a 'cm'"),
         ("pod/web", "pod/", ModelError, "names nothing"),
     ],
 )
@@ -108,6 +111,37 @@ def test_mistakes_in_targets(source: str, target: str, error: type, words: str) 
     with pytest.raises(error) as raised:
         shop().trace(source, target)
     assert words in str(raised.value)
+
+
+def test_an_address_family_is_named_once() -> None:
+    with pytest.raises(ModelError, match="each once, not IPv4, IPv4"):
+        cluster(pod("a"), families=("IPv4", "IPv4"))
+
+
+HEADLESS = "apiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: default}\nspec: {clusterIP: None, ipFamilyPolicy: PreferDualStack, selector: {app: db}, ports: [{name: pg, port: 80, targetPort: 5432}]}"
+
+
+def headless(*names: str) -> Cluster:
+    ends = [pod(name, port=5432).replace("namespace: default", "namespace: default, labels: {app: db}") for name in names]
+    return cluster(pod("web"), *ends, HEADLESS, families=("IPv4", "IPv6"))
+
+
+def test_nobody_changes_a_headless_services_port() -> None:
+    """Only the name of a port, an SRV question, leads to the endpoint's own; 80 stays 80, and nobody listens there."""
+    one = headless("db-0")
+    assert one.trace("pod/web", "svc/db:pg").end.packet.dport == 5432
+    assert one.find("svc/db:pg").remark == ""
+    for target in ("svc/db:80", "svc/db"):
+        assert one.trace("pod/web", target).end.reason == "NO_SOCKET"
+        assert "port 80 is called, and targetPort is 5432" in one.find(target).remark
+    assert one.trace("pod/web", "svc/db:5432").delivered
+
+
+def test_a_headless_service_of_several_pods_is_its_first_and_says_so() -> None:
+    found = headless("db-0", "db-1")
+    assert found.find("svc/db:pg").remark == "DNS has 2 addresses for headless Service default/db: this is the first, of Pod default/db-0"
+    for family in ("IPv4", "IPv6"):
+        assert found.trace("pod/web", "svc/db:pg", family=family).end.netns == "db-0"
 
 
 def test_the_same_name_in_two_namespaces() -> None:
