@@ -11,7 +11,10 @@ import pytest
 from k8snetlib import diagram, journeys, shop
 from k8snetlib.kube.cast import INGRESS
 from k8snetlib.linux.events import Sent
+from k8snetlib.views.document import document
 from k8snetlib.views.places import is_balanced, place_name
+from k8snetlib.views.tables import table
+from k8snetlib.views.text import text
 from k8snetlib.views.walk import steps
 from k8snetlib.widgets.packet_walk import walk_twin
 from k8snetlib.widgets.walk_data import walk_data
@@ -43,6 +46,14 @@ def test_on_the_way_there_the_router_is_the_balancer(passing):
     figure = diagram(trace=passing)
     assert "the Internet, load balancer, underlay" in figure.alt and ">load balancer<" in figure.svg and ">router<" not in figure.svg
     assert ">load balancer</td>" in walk_twin(passing) and ">router</td>" in walk_twin(passing.reply)
+
+
+def test_text_and_tables_use_the_pictures_names(passing):
+    names = [each["name"] for each in document(passing)["steps"]]
+    assert (
+        names[:4] == ["client eth0", "the Internet", "load balancer", "underlay segment-1"] == [row[1] for row in table(passing).rows][:4]
+    )
+    assert " 3  load balancer  (40 bytes)" in str(text(passing)).splitlines() and "router" in [row[1] for row in table(passing.reply).rows]
 
 
 def test_the_answer_leaves_the_balancer_out(passing):
