@@ -287,15 +287,15 @@ def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = a
     return Trace(engine.events, at, frame.payload if isinstance(frame.payload, Packet) else None, network, now)
 
 
-def traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> list[tuple[Fraction, Trace]]:
-    """Every outcome of the random choices that rules make, each with its exact weight; the weights sum to 1.
+def traces(network: Network, at: str, packet: Packet, now: float = 0.0, process: str = "") -> list[tuple[Fraction, Trace]]:
+    """Every outcome of the random choices that rules make for a packet that ``process`` sends, each with its exact weight; they sum to 1.
 
     ``traces(cluster.network, "web", tcp("10.244.1.2", "10.96.20.80", 80))``; by names, ``cluster.traces("pod/web", "svc/api:80")``.
     """
-    return list(iter_traces(network, at, packet, now))
+    return list(iter_traces(network, at, packet, now, process))
 
 
-def iter_traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> Iterator[tuple[Fraction, Trace]]:
+def iter_traces(network: Network, at: str, packet: Packet, now: float = 0.0, process: str = "") -> Iterator[tuple[Fraction, Trace]]:
     """As ``traces``, one at a time, in the order of the rules."""
     pending: list[tuple[bool, ...]] = [()]
     while pending:
@@ -311,7 +311,7 @@ def iter_traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> 
             weight *= probability if answer else 1 - probability
             return answer
 
-        result = trace(network, at, packet, choose, now=now)
+        result = trace(network, at, packet, choose, process, now)
         yield weight, result
 
 

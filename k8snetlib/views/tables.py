@@ -9,6 +9,7 @@ from ..errors import ModelError
 from ..linux.events import Trace
 from ..value import value
 from .headers import Change, Header
+from .places import is_balanced
 from .text import place_name, summary
 from .walk import Step, steps
 
@@ -85,10 +86,11 @@ def caption_html(caption: str) -> str:
 
 def table(trace: Trace, journey: int = 0) -> Table:
     """The steps of a trace: where, what happens, what decided it, how long the packet is then."""
-    rows = []
-    for step in steps(trace, journey):
+    walk, rows = steps(trace, journey), []
+    balanced = is_balanced(walk)
+    for step in walk:
         decided = "\n".join(dict.fromkeys(d.text for d in step.decisions))
-        rows.append((str(step.number), place_name(step.place), "\n".join(step.happened), decided, str(step.length)))
+        rows.append((str(step.number), place_name(step.place, balanced=balanced), "\n".join(step.happened), decided, str(step.length)))
     heads = (TEXT["step"], TEXT["where"], TEXT["what"], TEXT["decided"], TEXT["bytes"])
     return Table(heads, tuple(rows), f"{TEXT['steps']}: {summary(trace)}", frozenset({TEXT["decided"]}), frozenset({TEXT["where"]}))
 
@@ -113,7 +115,7 @@ def headers(trace: Trace, step: int | Step) -> Table:
         raise ModelError(TEXT["no-step"].format(step=step, n=len(walk)))
     chosen = step if isinstance(step, Step) else walk[step - 1]
     rows = header_rows(chosen.headers, chosen.changes)
-    caption = TEXT["headers"].format(n=chosen.number, where=place_name(chosen.place))
+    caption = TEXT["headers"].format(n=chosen.number, where=place_name(chosen.place, balanced=is_balanced(walk)))
     return Table(("header", TEXT["bytes"], "fields", TEXT["changed"]), tuple(rows), caption, frozenset({"fields", TEXT["changed"]}))
 
 

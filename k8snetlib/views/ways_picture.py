@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..errors import ModelError
 from ..linux.events import Dropped, Routed
 from .figure import Figure
-from .render import canvas
+from .render import canvas, roomy
 from .walk import steps
 from .ways import STAGES, Way, arrow, layers, place
 
@@ -37,8 +37,9 @@ def ways_diagram(found: Iterable[Way], caption: str = "") -> Figure:
         for stage in used:
             if stage in each.stages:
                 name = f"w{number}s{STAGES.index(stage)}"
-                more = {"id": f"way-{number}-{STAGES.index(stage)}", "group": f"g{number}", "class": _look(stage)}
-                graph.node(name, _label(each, stage), **more)
+                label = _label(each, stage)
+                more = roomy(label) | {"id": f"way-{number}-{STAGES.index(stage)}", "group": f"g{number}", "class": _look(stage)}
+                graph.node(name, label, **more)
                 ids.append(name)
         for (one, two), hop in zip(itertools.pairwise(ids[1:]), range(len(ids)), strict=False):
             graph.edge(one, two, id=f"way-{number}-hop-{hop}", weight="20", **{"class": "path"})
