@@ -7,8 +7,10 @@ what was asked. A mistake is one line on standard error, never a traceback.
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -65,6 +67,7 @@ TEXT = {
     "unwritten": "cannot write the answer: {reason}",
     "usage": "{program}: {message} ({program} --help says more)\n",
 }
+PLAIN = {"→": "->", "←": "<-", "─": "-", "…": "...", "≈": "~", "–": "-", "✓": "+", "✗": "!", "“": '"', "”": '"', "’": "'"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk says that takes no more
 
 
@@ -99,10 +102,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """Where the caller has closed standard output or error (``>&-``), what is written there goes nowhere; Python has None for such a one."""
+    """Where the caller has closed standard output or error (``>&-``), what is written there goes nowhere; Python has None for such a one.
+
+    An output in an older encoding, as Windows has for a pipe, gets plain signs for those that it lacks.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (open to the end)
+
+    codecs.register_error("plain", _plain)
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.encoding.lower().startswith("utf"):
+        sys.stdout.reconfigure(errors="plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """An error handler for encoders: what to write in place of signs that the encoding lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(PLAIN.get(sign, "?") for sign in lacking), error.end
 
 
 class _Parser(argparse.ArgumentParser):

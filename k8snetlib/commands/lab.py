@@ -21,6 +21,7 @@ TEXT = {
     "added": "new since your last visit: {names}",
     "unwritable": "cannot copy the course to {folder}: {reason}",
     "no-lab": "JupyterLab is not installed: {python} -m pip install jupyterlab",
+    "unsigned": "the lessons are not marked as trusted, so their controls show only once they are run ({reason})",
     "signing": "signing the lessons as trusted",
     "no-lessons": "there are no lessons in {folder}",
 }
@@ -88,7 +89,12 @@ def _trust(source: Path, folder: Path) -> None:
     from nbformat import read
     from nbformat.sign import NotebookNotary
 
-    notary, progress = NotebookNotary(), Progress(TEXT["signing"])
+    try:
+        notary = NotebookNotary()
+    except OSError as error:  # Jupyter keeps its signatures at home
+        print(TEXT["unsigned"].format(reason=f"{error.strerror}: {error.filename}"), file=sys.stderr)
+        return
+    progress = Progress(TEXT["signing"])
     notebooks = [*files.lessons(source), *files.exercises(source)]
     for done, path in enumerate(notebooks):
         progress(done, len(notebooks))

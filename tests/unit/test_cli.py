@@ -71,6 +71,20 @@ def test_streams_that_are_closed_or_full(redirection: str, words: list[str], cod
     assert (found.returncode, found.stdout, found.stderr) == (code, out, err)
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_an_output_that_lacks_signs(encoding: str) -> None:
+    """As Windows has one for a pipe: plain signs stand for others, and JSON is the same JSON."""
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+
+    def printed(*words: str) -> str:
+        asked = [sys.executable, "-m", "k8snetlib.cli", "trace", "--from", "web", "--to", "svc/api:80", *words]
+        return subprocess.run(asked, capture_output=True, check=True, env=environment).stdout.decode(encoding)
+
+    arrow = "→" if encoding == "utf-8" else "->"
+    assert f"web {arrow} node-a {arrow} api-1" in printed("--all")
+    assert "TTL 64 → 63" in str(json.loads(printed("--json", "--cni", "bgp")))
+
+
 def test_the_walk_in_text(capsys: pytest.CaptureFixture) -> None:
     assert run("trace", str(SHOP), "--from", "web", "--to", "api-2:http", "--color", "never") == 0
     out = capsys.readouterr().out

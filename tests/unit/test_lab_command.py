@@ -112,3 +112,12 @@ def test_what_is_not_the_courses_own_is_not_trusted(tmp_path: Path, monkeypatch:
     assert main(["lab", "--copy", "--folder", str(mine)]) == 0
     notary = NotebookNotary()
     assert notary.check_signature(read(first, as_version=4)) and not notary.check_signature(read(second, as_version=4))
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder here in which not even root may write")
+def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "k8snetlib.cli", "lab", "--copy", "--folder", str(tmp_path / "mine")]
+    environment = {name: text for name, text in os.environ.items() if not name.startswith(("JUPYTER_", "XDG_"))} | {"HOME": "/proc/nowhere"}
+    found = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 0 and (tmp_path / "mine" / "course").is_dir()
+    assert "not marked as trusted" in found.stderr and found.stderr.count("\n") == 1

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from k8snetlib import Cluster
 from k8snetlib.errors import ModelError
 from k8snetlib.kube import proxy
 from k8snetlib.kube.objects import ObjectMeta, Service, ServicePort
@@ -37,6 +38,27 @@ def network(given: Service, ports: tuple[int, ...], listening: tuple[int, ...]):
     return build(
         [*routed(), route("r", "default", via="10.0.1.2"), *sockets, *proxy.ops("userspace", "r", [given], slices(*ports), [CONFIG])]
     )
+
+
+DUAL = """
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec: {containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ipFamilyPolicy: RequireDualStack, selector: {app: web}, ports: [{port: 80}]}
+"""
+
+
+@pytest.mark.parametrize("families", [("IPv4", "IPv6"), ("IPv6", "IPv4")])
+def test_of_two_families_the_first_alone(families: tuple[str, str]) -> None:
+    both = Cluster.loads(DUAL, proxy="userspace", families=families)
+    first, second = (both.trace("node/node-b", "svc/web:80", family=family) for family in families)
+    assert first.end.socket.process == "kube-proxy"
+    assert not second.delivered
 
 
 def test_two_connections_and_endpoints_in_turn() -> None:

@@ -116,9 +116,9 @@ def _rules(proxy: ProxyPort, config: ProxyConfig, chains: dict[str, list[str]]) 
 
 
 def ops(netns: str, services: Iterable[Service], slices: Iterable[EndpointSlice], configs: Iterable[ProxyConfig]) -> Iterable[Op]:
-    """The rules of each family, and the sockets of the process."""
+    """The rules, and the sockets of the process: of the node's first family alone, as this mode knew no second one (server_others.go)."""
     services, slices = list(services), list(slices)
-    for config in configs:
+    for config in tuple(configs)[:1]:
         found = compile(services, slices, config)
         yield RulesRestore(netns, found.text, config.version, noflush=True)
         for each in found.ports:
