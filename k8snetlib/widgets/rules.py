@@ -182,7 +182,7 @@ def _ingress_controls() -> dict[str, Any]:
 def _rule_controls(n: int, line: RuleLine) -> dict[str, Any]:
     return {
         f"host{n}": _type(TEXT["rule-host"].format(n=n), HOSTS, line.host, "18.5em"),
-        f"path{n}": _type(TEXT["rule-path"].format(n=n), PATHS, line.path, "12.5em"),
+        f"path{n}": _type(TEXT["rule-path"].format(n=n), PATHS, line.path, "13.5em"),
         f"type{n}": _pick(TEXT["rule-type"].format(n=n), TYPES, line.type, "19.5em"),
         f"to{n}": _pick(TEXT["rule-to"].format(n=n), TO, line.to, "10.5em", "3em"),
     }

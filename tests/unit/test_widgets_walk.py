@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 
@@ -188,3 +190,13 @@ def test_what_lies_ahead_is_pale_but_for_its_words():
     pale = [rule for rule, looks in rules.items() if re.search(r"(^|;)opacity:", looks)]
     assert pale == [".k8s-walk .stage .ahead :is(path,polygon,ellipse)"]
     assert f"fill:{DIMMED}" in rules[".k8s-walk .stage .node.ahead text"]
+
+
+def test_the_arrow_of_a_dropdown_is_light_in_the_dark_theme():
+    """ipywidgets draws it black in both themes; JupyterLab's dark ground of a field is #212121."""
+    css = (HERE / "explorer.css").read_text(encoding="utf-8")
+    (drawn,) = re.findall(
+        r"""\[data-jp-theme-light="false"\] \.k8s-explorer select\{background-image:url\("data:image/svg\+xml,([^"]+)"\)""", css
+    )
+    assert min(int(each, 16) for each in re.findall(r"stroke='%23(\w\w)(\w\w)(\w\w)'", drawn)[0]) > 0xC0
+    ElementTree.fromstring(unquote(drawn))
