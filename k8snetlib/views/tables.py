@@ -7,8 +7,10 @@ from html import escape
 
 from ..errors import ModelError
 from ..linux.events import Trace
+from ..linux.packet import Frame
 from ..value import value
 from .headers import Change, Header
+from .headers import headers as layers
 from .places import is_balanced
 from .text import place_name, summary
 from .walk import Step, steps
@@ -21,6 +23,7 @@ TEXT = {
     "bytes": "bytes",
     "changed": "changed",
     "headers": "Headers at step {n}, {where}",
+    "frame": "Headers of a frame of {n} bytes",
     "steps": "The packet's way",
     "new": "new",
     "no-step": "there is no step {step}: the walk has steps 1 to {n}",
@@ -108,9 +111,15 @@ def header_rows(headers: Sequence[Header], changes: Sequence[Change]) -> list[tu
     return rows + [(change.layer, "", "", change.old) for change in changes if change.index < 0]
 
 
-def headers(trace: Trace, step: int | Step) -> Table:
-    """The headers of the packet as it leaves one step, outermost first, and what that step changed."""
-    walk = steps(trace)
+def headers(seen: Trace | Frame, step: int | Step = 0) -> Table:
+    """The headers of a trace's packet as it leaves one step, outermost first, and what that step changed; or those of a captured frame.
+
+    ModelError where the trace has no such step.
+    """
+    if isinstance(seen, Frame):
+        rows = tuple(row[:3] for row in header_rows(layers(seen), ()))
+        return Table(("header", TEXT["bytes"], "fields"), rows, TEXT["frame"].format(n=len(seen)), frozenset({"fields"}))
+    walk = steps(seen)
     if not isinstance(step, Step) and not 1 <= step <= len(walk):
         raise ModelError(TEXT["no-step"].format(step=step, n=len(walk)))
     chosen = step if isinstance(step, Step) else walk[step - 1]
