@@ -18,11 +18,12 @@ TEXT = {
     "course": "{n} lessons and {m} exercises in {folder}",
     "wheel": "{n} lessons and {m} exercises; k8snet lab makes your own copy of them",
     "no-course": "no lessons found: {error}",
-    "ipip": "IPIP: lesson 03 runs it in this kernel",
-    "no-ipip": "{why} Lesson 03 shows what was {about}.",
+    "rare": "{name}: lesson {lesson} runs it in this kernel",
+    "no-rare": "{why} Lesson {lesson} shows what was {about}.",
     "teach": "nbgrader {version}, for teachers",
     "no-teach": "nbgrader is not installed (only teachers need it): {pip} {requirement}",
 }
+RARE = (("IPIP", "03", "ipip", ("ipip",)), ("IPVS", "06", "kube-proxy-ipvs", ("ipvs", "ipset", "dummy")))
 PACKAGES = ("jupyterlab", "ipywidgets", "anywidget", "networkx", "PyYAML")
 
 
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     needed = [_python(), *map(_package, PACKAGES), _renderer(), _trace(), _course()]
     for good, words in needed:
         print(f"{'✓' if good else '✗'} {words}")
-    for good, words in (_lab(), *_ipip(), _teach()):
+    for good, words in (_lab(), *_rare(), _teach()):
         print(f"{'✓' if good else '–'} {words}")
     return 0 if all(good for good, _ in needed) else 1
 
@@ -81,13 +82,14 @@ def _lab() -> tuple[bool, str]:
     return bool(found), str(found)
 
 
-def _ipip() -> Iterator[tuple[bool, str]]:
+def _rare() -> Iterator[tuple[bool, str]]:
     """What many a kernel lacks, though the lab runs on it."""
     from ..lab import probe, replay
 
-    if found := probe():
-        why, recorded = found.lacks("ipip"), replay.read(replay.path_of("ipip"))
-        yield not why, TEXT["no-ipip" if why else "ipip"].format(why=why, about=replay.about_it(recorded))
+    for name, lesson, recording, features in RARE if (found := probe()) else ():
+        why, recorded = found.lacks(*features), replay.read(replay.path_of(recording))
+        words = TEXT["no-rare" if why else "rare"].format(name=name, lesson=lesson, why=why, about=replay.about_it(recorded))
+        yield not why, words
 
 
 def _teach() -> tuple[bool, str]:

@@ -71,6 +71,7 @@ class Measurement:
 def measured(counts: Sequence[int] = COUNTS, mode: str | None = None) -> Measurement:
     """Measured now or as recorded: ``mode`` is one of the lab's (auto, live, recorded, record), by default what ``K8SNET_LAB`` says.
 
+    A kernel that lacks one of the modes leaves what was recorded as it is.
     LabError where ``live`` is asked for and cannot be, and for an unknown mode.
     """
     mode = mode or os.environ.get("K8SNET_LAB") or "auto"
@@ -78,8 +79,10 @@ def measured(counts: Sequence[int] = COUNTS, mode: str | None = None) -> Measure
         raise LabError(LAB_TEXT["mode"].format(mode=mode, modes=", ".join(LAB_MODES)))
     if mode == "recorded":
         return recorded()
-    if mode == "auto" and not (can := probe()):
-        return recorded(can.line)
+    can = probe()
+    lacks = can.lacks("iptables", "nft")
+    if lacks and (mode == "auto" or (mode == "record" and can)):
+        return recorded(lacks)
     try:
         found = _live(counts)
     except LabError as error:

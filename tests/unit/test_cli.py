@@ -331,7 +331,8 @@ def test_doctor_on_ipip(words: str, said: str, monkeypatch: pytest.MonkeyPatch, 
     facts = Facts("linux", "6.18.4", tools=frozenset(TOOLS), trials={**dict.fromkeys(FEATURES, ""), "ipip": words}, modules=False)
     monkeypatch.setattr("k8snetlib.lab.probe", lambda: diagnose(facts))
     run("doctor")
-    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith(said)]
+    out = capsys.readouterr().out.splitlines()
+    assert [line for line in out if line.startswith(said)] and "✓ IPVS: lesson 06 runs it in this kernel" in out
 
 
 def test_doctor_asks_for_nothing_that_only_tests_need() -> None:

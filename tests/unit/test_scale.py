@@ -7,6 +7,7 @@ import pytest
 from k8snetlib.course import scale as measuring
 from k8snetlib.errors import LabError, ModelError
 from k8snetlib.kube import scale
+from k8snetlib.lab.capabilities import FEATURES, TOOLS, Facts, diagnose
 from k8snetlib.linux.engine import trace
 from k8snetlib.linux.ops import build
 from k8snetlib.linux.packet import tcp
@@ -73,3 +74,12 @@ def test_the_recorded_run_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch) -
     assert "because" not in run.about and "no lab today" in measuring.recorded("no lab today").about
     with pytest.raises(LabError, match="can be"):
         measuring.measured(mode="sometimes")
+
+
+@pytest.mark.parametrize("mode", ["auto", "record"])
+def test_a_kernel_without_one_of_the_modes_measures_none(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = {**dict.fromkeys(FEATURES, ""), "nft": "no such family"}
+    monkeypatch.setattr(measuring, "probe", lambda: diagnose(Facts("linux", "6.1.1", tools=frozenset(TOOLS), trials=trials)))
+    monkeypatch.setattr(measuring, "_live", lambda counts: pytest.fail("it was measured"))
+    run = measuring.measured(mode=mode)
+    assert run.points == measuring.recorded().points and "without nftables (no such family)" in run.about
