@@ -16,6 +16,7 @@ import traitlets
 from ..linux.events import Trace
 from ..views.diagrams import alt_text, diagram
 from ..views.places import is_balanced, place_name
+from ..views.tables import WHOLE
 from ..views.walk import steps
 from .twin import Twin, table
 from .walk_data import walk_data
@@ -80,6 +81,7 @@ def walk_twin(trace: Trace, journey: int = 0, caption: str = "") -> str:
     for step in walk:
         happened = "<br>".join(escape(words) for words in step.happened)
         decided = "<br>".join(f"<code>{escape(TEXT['command'].format(tool=d.tool, text=d.text))}</code>" for d in step.decisions)
-        rows.append((str(step.number), escape(place_name(step.place, balanced=balanced)), happened, str(step.length), decided))
+        place = f'<span style="{WHOLE}">{escape(place_name(step.place, balanced=balanced))}</span>'  # node-a has a hyphen
+        rows.append((str(step.number), place, happened, str(step.length), decided))
     figure = diagram(trace=trace, journey=journey, caption=caption)
     return figure.html() + table(TEXT["columns"].split("|"), rows, TEXT["caption"])
