@@ -15,7 +15,6 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from pathlib import Path
 
 from ..errors import LabError
@@ -27,7 +26,8 @@ from ..linux.wire import to_bytes
 from ..value import value
 from .canonical import Canonicaliser, canonical_counters
 from .capabilities import probe
-from .lab import Lab
+from .lab import PROTOCOLS, Lab, numeric
+from .lab import TEXT as LAB_TEXT
 
 MODES = ("auto", "live", "recorded", "record")
 RECORDINGS = Path(__file__).with_name("recordings")
@@ -252,5 +252,7 @@ def short_release() -> str:
 
 
 def connect(netns: str, proto: str, address: str, port: int, data: bytes = b"hello") -> Connect:
-    """A ``Connect`` from text."""
-    return Connect(netns, proto, ip_address(address), port, data)
+    """A ``Connect`` from text: ``connect("web", "tcp", "10.244.1.3", 8080)``. LabError for another protocol, or what is no address."""
+    if proto not in PROTOCOLS:
+        raise LabError(LAB_TEXT["no_proto"].format(proto=proto, protocols=", ".join(PROTOCOLS)))
+    return Connect(netns, proto, numeric(address), port, data)
