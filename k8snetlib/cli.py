@@ -62,7 +62,8 @@ TEXT = {
     "build": "run the notebooks, and cut the exercises from the solutions (needs the project's sources)",
     "check": "change nothing; exit 1 if anything committed differs from what a build makes",
     "only": "only notebooks whose names begin with this",
-    "record": "run the lab's experiments live and record them anew (needs a machine where the lab works)",
+    "record": "run the lab's experiments live and record them anew (needs a machine where the lab works; what its kernel lacks "
+    "stays as recorded)",
     "interrupted": "interrupted",
     "unwritten": "cannot write the answer: {reason}",
     "usage": "{program}: {message} ({program} --help says more)\n",

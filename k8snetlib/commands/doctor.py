@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from importlib import metadata, util
 
 TEXT = {
@@ -17,6 +18,8 @@ TEXT = {
     "course": "{n} lessons and {m} exercises in {folder}",
     "wheel": "{n} lessons and {m} exercises; k8snet lab makes your own copy of them",
     "no-course": "no lessons found: {error}",
+    "ipip": "IPIP: lesson 03 runs it in this kernel",
+    "no-ipip": "{why} Lesson 03 shows what was {about}.",
     "teach": "nbgrader {version}, for teachers",
     "no-teach": "nbgrader is not installed (only teachers need it): {pip} {requirement}",
 }
@@ -28,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     needed = [_python(), *map(_package, PACKAGES), _renderer(), _trace(), _course()]
     for good, words in needed:
         print(f"{'✓' if good else '✗'} {words}")
-    for good, words in (_lab(), _teach()):
+    for good, words in (_lab(), *_ipip(), _teach()):
         print(f"{'✓' if good else '–'} {words}")
     return 0 if all(good for good, _ in needed) else 1
 
@@ -76,6 +79,15 @@ def _lab() -> tuple[bool, str]:
 
     found = probe()
     return bool(found), str(found)
+
+
+def _ipip() -> Iterator[tuple[bool, str]]:
+    """What many a kernel lacks, though the lab runs on it."""
+    from ..lab import probe, replay
+
+    if found := probe():
+        why, recorded = found.lacks("ipip"), replay.read(replay.path_of("ipip"))
+        yield not why, TEXT["no-ipip" if why else "ipip"].format(why=why, about=replay.about_it(recorded))
 
 
 def _teach() -> tuple[bool, str]:

@@ -95,7 +95,7 @@ def measured(counts: Sequence[int] = COUNTS, mode: str | None = None) -> Measure
 def recorded(why: str = "") -> Measurement:
     """The committed run; ``why`` says why it is not one made now."""
     content = json.loads(RECORDING.read_text(encoding="utf-8"))
-    about = LAB_TEXT["recorded"].format(kernel=content["made"]["linux"], date=content["made"]["date"])
+    about = LAB_TEXT["recorded"].format(kernel=f"Linux {content['made']['linux']}", date=content["made"]["date"])
     points = {name: {int(count): us for count, us in own.items()} for name, own in content["microseconds"].items()}
     return Measurement(points, TEXT["because"].format(about=about, why=why) if why else about, True)
 
@@ -107,7 +107,7 @@ def _live(counts: Sequence[int]) -> Measurement:
         for name in KERNEL_MODES:
             if time.monotonic() - start < BUDGET:
                 points[name][count] = round(_one(name, count), 1)
-    return Measurement(points, LAB_TEXT["live"].format(kernel=short_release()), False)
+    return Measurement(points, LAB_TEXT["live"].format(kernel=f"Linux {short_release()}"), False)
 
 
 def _one(name: str, count: int) -> float:

@@ -403,8 +403,8 @@ class Cluster:
         self, source: str, target: str, proto: str = "", namespace: str = "", network: Network | None = None, now: float = 0, **fields
     ):
         """Every outcome with its exact weight, as ``linux.engine.traces`` gives them."""
-        at, packet, _ = self.packet(source, target, proto, namespace, **fields)
-        found = trace_all(network if network is not None else self.network, at, packet, now)
+        at, packet, process = self.packet(source, target, proto, namespace, **fields)
+        found = trace_all(network if network is not None else self.network, at, packet, now, process)
         for _, each in found:
             self._honoured(each)
         return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .capabilities import Capabilities, diagnose, probe
 from .experiments import Connect, Experiment, Inject, Outcome, Ping, Result, Send, connect, experiment
+from .fallback import as_in_namespaces
 from .lab import Lab
 from .proxied import Asked, ProxiedResult, proxied
 from .readback import Unparsed
@@ -17,6 +18,6 @@ from .routing import RoutingExperiment, RoutingResult, Stage, routing
 
 __all__ = [
     "Accepted", "Asked", "Capabilities", "Connect", "Connection", "Experiment", "Inject", "Lab", "Outcome", "Output", "Ping", "Pong", "ProxiedResult", "Result",
-    "RoutingExperiment", "RoutingResult", "Send", "Stage", "Unparsed", "connect", "diagnose", "experiment", "probe", "proxied",
+    "RoutingExperiment", "RoutingResult", "Send", "Stage", "Unparsed", "as_in_namespaces", "connect", "diagnose", "experiment", "probe", "proxied",
     "record_all", "recorded", "routing",
 ]  # fmt: skip

@@ -26,6 +26,7 @@ Everything else is compared as it is: addresses, TTL, flags, DF, traffic class, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -55,8 +56,10 @@ def by_interface(captures: Iterable[Capture]) -> dict[tuple[str, str], list[tupl
 
 
 def canonical_counters(text: str) -> str:
-    """``iptables-save -c`` text without its comment lines, which carry the date."""
-    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+    """``iptables-save -c`` text without its comment lines, which carry the date, and with its tables by name: the two iptables, the older
+    one and that on nf_tables, list them in different orders."""
+    lines = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+    return "".join(sorted(re.findall(r"^\*.*?^COMMIT\n", lines, re.DOTALL | re.MULTILINE)))
 
 
 class Canonicaliser:

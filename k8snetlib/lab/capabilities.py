@@ -68,6 +68,7 @@ OLDEST_KERNEL = (5, 3)  # pidfd_open, and net.bridge.* in each namespace
 TEXT = {
     "all": "Linux {kernel}: the lab can do everything the course needs.",
     "most": "Linux {kernel}: the lab works, but without {missing}.",
+    "lacks": "Linux {kernel} here is without {missing}.",
     "none": "The lab cannot run here, so results are recorded ones: {why}",
     "macos": "it needs a Linux kernel, and this is macOS; open the course on Binder, or in a Linux virtual machine.",
     "windows": "it needs a Linux kernel, and this is Windows; open the course on Binder, or in WSL 2.",
@@ -91,13 +92,16 @@ TEXT = {
     "read_only": "/proc/sys is read-only here, as in most containers; start the container with --privileged, or run the course outside it.",
     "trial": "{feature} failed ({words}).",
     "module": "{feature} (this kernel has no {module} module loaded; an administrator can load it: sudo modprobe {module})",
+    "asked": "{feature} (this kernel found no module {module}; where one is installed but barred, an administrator can load it: "
+    "sudo modprobe {module})",
+    "built": "{feature} (not in this kernel, which loads no modules)",
     "tool": "{feature} ({tool} is not installed; it comes with the package {package})",
     "refused": "{feature} ({words})",
     "and": " and ",
 }
-MODULES = MappingProxyType(
-    {name: name for name in ("veth", "bridge", "vxlan", "ipip", "dummy", "br_netfilter")} | {"ipset": "ip_set", "ipvs": "ip_vs"}
-)
+# Of these a kernel asks for the module by itself, also on behalf of a user namespace (rtnl-link-KIND in rtnl_newlink, net/core/rtnetlink.c).
+DEVICES = ("veth", "bridge", "vxlan", "ipip", "dummy")
+MODULES = MappingProxyType({name: name for name in (*DEVICES, "br_netfilter")} | {"ipset": "ip_set", "ipvs": "ip_vs"})
 
 
 @value
@@ -105,7 +109,7 @@ class Facts:
     """What was found out about a machine, before any judgement.
 
     ``stage`` and ``error`` say which step of the helper's start failed and with which errno's name. ``trials`` has an entry for
-    each feature that was tried: "" or the kernel's words. Sysctls that do not exist are None.
+    each feature that was tried: "" or the kernel's words. Sysctls that do not exist are None. ``modules``: the kernel can load some.
     """
 
     platform: str
@@ -122,16 +126,21 @@ class Facts:
     chroot: bool = False
     tools: frozenset[str] = frozenset()
     trials: Mapping[str, str] = field(default_factory=dict)
+    modules: bool = True
 
 
 @value
 class Capabilities:
-    """Whether the lab can run (``available``), which features work, and one line that says so, or why not and what to do."""
+    """Whether the lab can run (``available``), which features work, and one line that says so, or why not and what to do.
+
+    ``missing`` has the words for each feature that does not work where the lab runs.
+    """
 
     available: bool
     features: Mapping[str, bool]
     line: str
     kernel: str
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return self.available
@@ -142,6 +151,13 @@ class Capabilities:
     def has(self, *features: str) -> bool:
         """Whether the lab runs and has all of these features (see ``FEATURES``)."""
         return self.available and all(self.features[feature] for feature in features)
+
+    def lacks(self, *features: str) -> str:
+        """One sentence on why not all of these features work, "" if they do."""
+        if not self.available:
+            return self.line
+        wanting = [self.missing[feature] for feature in self.missing if feature in features]
+        return TEXT["lacks"].format(kernel=self.kernel, missing=_listed(wanting)) if wanting else ""
 
 
 @cache
@@ -158,12 +174,16 @@ def diagnose(found: Facts) -> Capabilities:
     why = _no_start(found) or _no_basics(found)
     if why:
         line = TEXT["none"].format(why=why)
-    elif missing := [_missing(found, name) for name in FEATURES if not features[name]]:
-        words = TEXT["and"].join(filter(None, (", ".join(missing[:-1]), missing[-1])))
-        line = TEXT["most"].format(kernel=found.kernel, missing=words)
-    else:
+    missing = {} if why else {name: _missing(found, name) for name in FEATURES if not features[name]}
+    if missing:
+        line = TEXT["most"].format(kernel=found.kernel, missing=_listed(list(missing.values())))
+    elif not why:
         line = TEXT["all"].format(kernel=found.kernel)
-    return Capabilities(not why, MappingProxyType(features), line, found.kernel)
+    return Capabilities(not why, MappingProxyType(features), line, found.kernel, MappingProxyType(missing))
+
+
+def _listed(words: list[str]) -> str:
+    return TEXT["and"].join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _no_start(found: Facts) -> str:
@@ -209,7 +229,7 @@ def _no_basics(found: Facts) -> str:
     if failed == "sysctl" and "Read-only" in words:
         return TEXT["read_only"]
     if _no_module(words) and failed in MODULES:
-        return TEXT["module"].format(feature=FEATURES[failed], module=MODULES[failed]) + "."
+        return _without_module(found, failed) + "."
     return TEXT["trial"].format(feature=FEATURES[failed], words=words or "not tried")
 
 
@@ -232,8 +252,13 @@ def _missing(found: Facts, name: str) -> str:
         return TEXT["tool"].format(feature=FEATURES[name], tool=tools[name], package=TOOLS[tools[name]])
     words = found.trials.get(name, "not tried")
     if name in MODULES and _no_module(words):
-        return TEXT["module"].format(feature=FEATURES[name], module=MODULES[name])
+        return _without_module(found, name)
     return TEXT["refused"].format(feature=FEATURES[name], words=words)
+
+
+def _without_module(found: Facts, name: str) -> str:
+    key = "built" if not found.modules else "asked" if name in DEVICES else "module"
+    return TEXT[key].format(feature=FEATURES[name], module=MODULES[name])
 
 
 def _no_module(words: str) -> bool:
@@ -270,6 +295,7 @@ def facts() -> Facts:
         _in_chroot(),
         frozenset(tool for tool in TOOLS if shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")),
         MappingProxyType(tried),
+        Path("/proc/modules").exists(),  # CONFIG_MODULES (kernel/module/procfs.c)
     )
 
 

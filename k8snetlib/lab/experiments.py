@@ -4,8 +4,9 @@
     print(result.about)                # run just now on Linux 6.18 … or: recorded on Linux 6.18, 2026-11-23
     for capture in result.captures: …
 
-The environment variable ``K8SNET_LAB`` decides: ``auto`` (live where ``probe()`` says so, the default), ``live``, ``recorded``, or
-``record``, which runs live and saves the recording. Either way a result is in the canonical form, so it is the same on every machine.
+The environment variable ``K8SNET_LAB`` decides: ``auto`` (live where ``probe()`` finds all that the ops need, the default), ``live``,
+``recorded``, or ``record``, which runs live and saves the recording; where a kernel lacks what the ops need, it leaves the recording as it
+is. Either way a result is in the canonical form, so it is the same on every machine.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import LabError
@@ -28,20 +30,24 @@ from .canonical import Canonicaliser, canonical_counters
 from .capabilities import probe
 from .lab import PROTOCOLS, Lab, numeric
 from .lab import TEXT as LAB_TEXT
+from .needs import needs
 
 MODES = ("auto", "live", "recorded", "record")
 RECORDINGS = Path(__file__).with_name("recordings")
+LINUX, UML, UML_VENDOR = "Linux", "User-Mode Linux", "User Mode Linux"
 
 TEXT = {
     "mode": "K8SNET_LAB is {mode!r}; it can be {modes}",
     "name": "an experiment's name is lower-case words joined by hyphens, not {name!r}",
-    "live": "run just now on Linux {kernel}",
-    "recorded": "recorded on Linux {kernel}, {date}",
+    "live": "run just now on {kernel}",
+    "recorded": "recorded on {kernel}, {date}",
+    "because": "{about}. {why}",
     "at": "say in which namespace to send: at=…",
     "none": "there is no recording of {name!r}, and {why}",
     "stale": "the recording of {name!r} ({about}) was made with other ops or packets, so it does not answer this question; {how}",
     "recorded_mode": "K8SNET_LAB=recorded allows nothing else",
     "how_recorded": "unset K8SNET_LAB to run it live on a Linux machine, or record it anew with K8SNET_LAB=record",
+    "how_second": "record it anew on a kernel that has what it needs",
     "how_auto": "to record it anew, run it with K8SNET_LAB=record on a Linux machine where the lab runs",
 }
 
@@ -179,11 +185,14 @@ class Experiment:
         lines = [*(op.command() for op in self.ops), *(each.words() for each in self.probes), f"answer {self.answer}"]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
+    def lacks(self) -> str:
+        """Why this machine's kernel cannot run it, in one sentence; "" if it can."""
+        return probe().lacks(*needs(self.ops))
+
     def live(self) -> Result:
         """Run it in this machine's kernel. LabError, with the reason in one line, where that cannot be done."""
-        can = probe()
-        if not can:
-            raise LabError(can.line)
+        if lacks := self.lacks():
+            raise LabError(lacks)
         names = Canonicaliser({port for each in self.probes for port in each.ports})
         with Lab(self.ops, answer=self.answer) as lab:
             with lab.capture() as frames:
@@ -195,23 +204,24 @@ class Experiment:
             captures = tuple(names.captures(frames))
             conntrack = {netns: names.connections(lab.conntrack(netns)) for netns in versions}
             counters = {netns: "".join(canonical_counters(lab.counters(netns, v)) for v in versions[netns]) for netns in versions}
-        return Result(self.name, outcomes, captures, conntrack, counters, False, TEXT["live"].format(kernel=short_release()))
+        return Result(
+            self.name, outcomes, captures, conntrack, counters, False, TEXT["live"].format(kernel=f"{kernel_name()} {short_release()}")
+        )
 
     def result(self, mode: str | None = None, folder: Path | None = None) -> Result:
         """Live or recorded, as ``mode`` (by default the environment variable K8SNET_LAB) says."""
         mode = mode or os.environ.get("K8SNET_LAB") or "auto"
         if mode not in MODES:
             raise LabError(TEXT["mode"].format(mode=mode, modes=", ".join(MODES)))
-        if mode == "record":
-            from .replay import save
+        from .replay import load, save
 
-            return save(self, self.live(), folder)
-        if mode == "live" or (mode == "auto" and probe()):
-            return self.live()
-        from .replay import load
-
-        why, how = (TEXT["recorded_mode"], TEXT["how_recorded"]) if mode == "recorded" else (probe().line, TEXT["how_auto"])
-        return load(self, folder, why, how)
+        if mode == "recorded":
+            return load(self, folder, TEXT["recorded_mode"], TEXT["how_recorded"])
+        lacks = self.lacks()
+        if lacks and (mode == "auto" or (mode == "record" and probe())):
+            found = load(self, folder, lacks, TEXT["how_auto" if mode == "auto" else "how_second"])
+            return replace(found, about=TEXT["because"].format(about=found.about, why=lacks))
+        return save(self, self.live(), folder) if mode == "record" else self.live()
 
 
 def experiment(
@@ -249,6 +259,14 @@ def checked_name(name: str) -> str:
 def short_release() -> str:
     """The kernel's version in two numbers, such as 6.18."""
     return ".".join(platform.release().split(".")[:2])
+
+
+def kernel_name() -> str:
+    """Linux, or User-Mode Linux where the kernel is that: a program on another one (arch/um/kernel/um_arch.c)."""
+    try:
+        return UML if UML_VENDOR in Path("/proc/cpuinfo").read_text() else LINUX
+    except OSError:
+        return LINUX
 
 
 def connect(netns: str, proto: str, address: str, port: int, data: bytes = b"hello") -> Connect:

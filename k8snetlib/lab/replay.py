@@ -1,7 +1,7 @@
 """Recordings: a result as JSON, in a file that says where and when it was made, and back.
 
 One file per experiment in ``recordings/``, which is part of the wheel. Frames are stored as bytes in hex with a readable line beside
-each, so that a difference between two recordings can be read. The file of an unchanged result is left alone, date included.
+each, so that a difference between two recordings can be read; ``bare`` marks those of a device without a link layer, such as tunl0. The file of an unchanged result is left alone, date included.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..linux.packet import Flow
 from ..linux.state import Conntrack
 from ..linux.wire import from_bytes, to_bytes
 from .canonical import UNKNOWN_JOURNEY
-from .experiments import RECORDINGS, TEXT, Experiment, Outcome, Result, short_release
+from .experiments import LINUX, RECORDINGS, TEXT, Experiment, Outcome, Result, kernel_name, short_release
 from .readback import Unparsed
 
 FORMAT = 1
@@ -48,10 +48,16 @@ def load(experiment: Experiment, folder: Path | None = None, why: str = "", how:
     if not path.exists():
         raise LabError(TEXT["none"].format(name=experiment.name, why=why or how))
     content = read(path)
-    about = TEXT["recorded"].format(kernel=content["made"]["linux"], date=content["made"]["date"])
+    about = about_it(content)
     if content["input"] != experiment.digest():
         raise LabError(TEXT["stale"].format(name=experiment.name, about=about, how=how))
     return decode(content, about)
+
+
+def about_it(content: Mapping) -> str:
+    """In words where and when a recording was made, given its file's content."""
+    made = content["made"]
+    return TEXT["recorded"].format(kernel=f"{made.get('kernel', LINUX)} {made['linux']}", date=made["date"])
 
 
 def record_all(experiments: Iterable[Experiment], folder: Path | None = None) -> list[Path]:
@@ -75,6 +81,8 @@ def path_of(name: str, folder: Path | None = None) -> Path:
 def made_with() -> dict[str, str]:
     """When and with what: the date, the kernel (in two numbers and in full), and the tools that are there."""
     found = {"date": date.today().isoformat(), "linux": short_release(), "release": platform.release()}
+    if kernel_name() != LINUX:
+        found["kernel"] = kernel_name()
     for name, command in VERSION_COMMANDS.items():
         if shutil.which(command[0]):
             said = subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.split()
@@ -133,14 +141,14 @@ def _encode_capture(capture: Capture) -> dict:
     if isinstance(frame, Unparsed):
         return {**where, "unparsed": frame.reason, "bytes": frame.data.hex()}
     data = to_bytes(frame)
-    if from_bytes(data) != frame:
+    if from_bytes(data, bare=frame.bare) != frame:
         raise LabError(NOT_STABLE.format(frame=frame))
-    return {**where, "text": str(frame), "bytes": data.hex()}
+    return {**where, **({"bare": True} if frame.bare else {}), "text": str(frame), "bytes": data.hex()}
 
 
 def _decode_capture(raw: Mapping) -> Capture:
     data = bytes.fromhex(raw["bytes"])
-    frame = Unparsed(data, raw["unparsed"]) if "unparsed" in raw else from_bytes(data)
+    frame = Unparsed(data, raw["unparsed"]) if "unparsed" in raw else from_bytes(data, bare=raw.get("bare", False))
     return Capture(raw["netns"], raw["dev"], raw["direction"], frame, UNKNOWN_JOURNEY)
 
 

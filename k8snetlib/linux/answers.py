@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import forward, link, pmtu, wire
+from . import link, output, pmtu, wire
 from .events import Answered
 from .fib import address_on, address_type, lookup, source_for
 from .packet import ERROR_ROOM, PROTO_NUMBERS, Fragment, Frame, Icmp, Packet, Raw, Skb, Tcp, icmp_name, is_multicast
@@ -48,7 +48,7 @@ def icmp_error(e: Engine, v: View, skb: Skb, kind: int, code: int, mtu: int = 0)
     message = Icmp(kind, code, mtu >> 16, mtu & 0xFFFF, packet, packet.version, min(room, ERROR_ROOM))
     error = Packet(src, packet.src, message, df=False, tos=ICMP_TOS if packet.version == 4 else 0)
     e.emit(Answered(v.name, skb.journey, journey, f"{'ICMP' if packet.version == 4 else 'ICMPv6'} {icmp_name(message)}"))
-    forward.send(e, v, error, journey, about=skb, muted=True)
+    output.send(e, v, error, journey, about=skb, muted=True)
 
 
 _REJECTS = {
@@ -102,7 +102,7 @@ def _close(v: View, skb: Skb) -> None:
 def reset(e: Engine, v: View, skb: Skb, why: str = "no socket: the kernel refuses with a TCP reset", about: Skb | None = None) -> None:
     """Answer a segment with RST (RFC 9293 section 3.10.7.1)."""
     journey, answer = _answer(e, v, skb, why)
-    forward.send(e, v, answer, journey, about=about)
+    output.send(e, v, answer, journey, about=about)
 
 
 def _reset_by_port(e: Engine, v: View, skb: Skb, why: str) -> None:

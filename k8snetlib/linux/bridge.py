@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import answers as answers_of
-from . import forward, hooks, link, neighbor
+from . import forward, hooks, link, local, neighbor, output
 from .events import Answered, Bridged, Dropped, Received, Routed, Transmitted
 from .fib import HERE, lookup
 from .packet import ETHERNET_HEADER, Arp, Fragment, Frame, Ndp, Packet, Skb, is_loopback, is_multicast
@@ -54,7 +54,7 @@ def _filters(v: View, packet: Packet) -> bool:
 def _bridge_prerouting(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, skb: Skb) -> Frame | None:
     """PREROUTING for a bridged packet (br_nf_pre_routing); a new destination address needs a new destination MAC."""
     skb.physin, skb.frame = port.name, frame
-    if type(skb.packet.payload) is Fragment and v.tracked.get(skb.packet.version) and not forward.defragment(e, v, skb):
+    if type(skb.packet.payload) is Fragment and v.tracked.get(skb.packet.version) and not local.defragment(e, v, skb):
         return None  # conntrack looks at whole packets: the pieces wait here for the last (nf_defrag_ipv4.c)
     v.bridged = True
     passed = hooks.run_hook(e, v, "PREROUTING", skb)
@@ -223,7 +223,7 @@ def _cut(e: Engine, v: View, bridge: Interface, port: Interface, frame: Frame, s
         words = f"{len(packet)} bytes are more than port {port.name} takes (MTU {port.mtu}), and may not be cut"
         e.emit(Dropped(v.name, skb.journey, "NOT_SPECIFIED", words, packet, port.name))
         return
-    for piece in forward.pieces(e, v, skb, bridge.mtu):
+    for piece in output.pieces(e, v, skb, bridge.mtu):
         link.transmit(e, v, port.name, Frame(frame.src, frame.dst, piece), skb.journey, skb)
 
 

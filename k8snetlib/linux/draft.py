@@ -79,7 +79,7 @@ class NsDraft:
             frozenset(self.proxied),
         )  # fmt: skip
         if interfaces is old.interfaces and frozen.name == old.name and frozen.routes == old.routes and frozen.rules == old.rules:
-            object.__setattr__(frozen, "cache", old.cache)  # the indexes are of interfaces, routes and rules alone
+            amend(frozen, cache=old.cache)  # the indexes are of interfaces, routes and rules alone
         return frozen
 
     def registered(self, owners: list[tuple], gone: Callable[[tuple], bool]) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..value import replace
-from . import forward, link, neighbor
+from . import link, local, neighbor, output
 from .conntrack import CtTable
 from .draft import build
 from .events import (
@@ -186,7 +186,7 @@ class View:
         return self.ipvs.reply(skb.packet, inverse=True) if self.serves else None
 
     def listening(self, proto: str, address: IPAddress, port: int) -> Socket | None:
-        return forward.find_socket(self, proto, address, port)
+        return local.find_socket(self, proto, address, port)
 
     def recent(self, match: Recent, address: IPAddress) -> bool:
         """Whether a ``recent`` match holds for that address now; what it does to its list is learned."""
@@ -269,7 +269,7 @@ def trace(network: Network, at: str, packet: Packet, chance: Chance = always, pr
     if not isinstance(network, Network) or not isinstance(packet, Packet):
         raise _no_packet(as_network(network), packet)
     engine = Engine(network, chance, now)
-    forward.send(engine, engine.view(at), packet, 0, process=process)
+    output.send(engine, engine.view(at), packet, 0, process=process)
     engine.run()
     return Trace(engine.events, at, packet, network, now)
 
@@ -287,15 +287,15 @@ def arrive(network: Network, at: str, dev: str, frame: Frame, chance: Chance = a
     return Trace(engine.events, at, frame.payload if isinstance(frame.payload, Packet) else None, network, now)
 
 
-def traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> list[tuple[Fraction, Trace]]:
-    """Every outcome of the random choices that rules make, each with its exact weight; the weights sum to 1.
+def traces(network: Network, at: str, packet: Packet, now: float = 0.0, process: str = "") -> list[tuple[Fraction, Trace]]:
+    """Every outcome of the random choices that rules make for a packet that ``process`` sends, each with its exact weight; they sum to 1.
 
     ``traces(cluster.network, "web", tcp("10.244.1.2", "10.96.20.80", 80))``; by names, ``cluster.traces("pod/web", "svc/api:80")``.
     """
-    return list(iter_traces(network, at, packet, now))
+    return list(iter_traces(network, at, packet, now, process))
 
 
-def iter_traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> Iterator[tuple[Fraction, Trace]]:
+def iter_traces(network: Network, at: str, packet: Packet, now: float = 0.0, process: str = "") -> Iterator[tuple[Fraction, Trace]]:
     """As ``traces``, one at a time, in the order of the rules."""
     pending: list[tuple[bool, ...]] = [()]
     while pending:
@@ -311,7 +311,7 @@ def iter_traces(network: Network, at: str, packet: Packet, now: float = 0.0) -> 
             weight *= probability if answer else 1 - probability
             return answer
 
-        result = trace(network, at, packet, choose, now=now)
+        result = trace(network, at, packet, choose, process, now)
         yield weight, result
 
 

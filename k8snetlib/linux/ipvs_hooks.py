@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..value import replace
-from . import answers, forward
+from . import answers, output
 from .conntrack import ORIGINAL
 from .events import Dropped, Learned, Rewritten, Scheduled
 from .fib import lookup
@@ -244,7 +244,7 @@ def _send(e: Engine, v: View, hook: str, skb: Skb, conn: IpvsConn, rewritten: Pa
     old = skb.packet
     route, _ = lookup(v.ns, conn.real, None, mark=skb.mark)
     if route is None or route.type not in ("unicast", "local"):
-        forward.drop(e, v, skb, "IP_OUTNOROUTES", f"IPVS: no route to the real server {conn.real}")
+        output.drop(e, v, skb, "IP_OUTNOROUTES", f"IPVS: no route to the real server {conn.real}")
         return False
     local = route.type == "local"
     if old.ttl <= 1:
@@ -266,7 +266,7 @@ def _send(e: Engine, v: View, hook: str, skb: Skb, conn: IpvsConn, rewritten: Pa
 
     skb.oif, skb.nexthop = route.dev, route.via
     if run_hook(e, v, "OUTPUT", skb):
-        forward.output(e, v, skb, route)
+        output.output(e, v, skb, route)
     return False
 
 

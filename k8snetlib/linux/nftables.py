@@ -12,7 +12,7 @@ from dataclasses import field
 from types import MappingProxyType
 
 from ..errors import ModelError
-from ..value import value
+from ..value import amend, value
 from .nftables_sets import Element, NftSet
 from .state import EMPTY, _empty
 
@@ -184,7 +184,7 @@ class Ruleset:
     def with_used(self, key: tuple[str, str, str, str], since: float, timeout: float) -> Ruleset:
         """An element added or refreshed; what was made of the tables stays valid."""
         new = Ruleset(self.tables, MappingProxyType({**self.used, key: (since, timeout)}))
-        object.__setattr__(new, "cache", self.cache)
+        amend(new, cache=self.cache)
         return new
 
     def hooked(self, version: int) -> bool:

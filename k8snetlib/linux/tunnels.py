@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from . import answers, forward, link, pmtu
+from . import answers, link, output, pmtu
 from .events import Decapsulated, Dropped, Encapsulated
 from .fib import lookup, source_for
 from .packet import Frame, Icmp, IPAddress, Packet, Sctp, Skb, Tcp, Udp, Vxlan
@@ -36,7 +36,7 @@ def vxlan_transmit(e: Engine, v: View, interface: Interface, frame: Frame, journ
     datagram = Udp(source_port(frame, journey > 0, e.made.get(journey)), config.port, Vxlan(config.vni, frame))
     outer = Packet(config.local, entry.dst, datagram, df=entry.dst.version == 6)  # which nobody cuts in IPv6, its sender neither
     e.emit(Encapsulated(v.name, journey, interface.name, frame, outer, entry))
-    forward.send(e, v, outer, journey, mark=skb.mark if skb else 0, tunnelled=True, muted=skb is not None and skb.muted)
+    output.send(e, v, outer, journey, mark=skb.mark if skb else 0, tunnelled=True, muted=skb is not None and skb.muted)
 
 
 def _learn_room(e: Engine, v: View, inner: Packet, far: IPAddress, journey: int) -> None:
@@ -135,7 +135,7 @@ def ipip_transmit(e: Engine, v: View, interface: Interface, frame: Frame, journe
     src = config.local or source_for(v.ns, far, route)
     outer = Packet(src, far, packet, ttl=packet.ttl, df=packet.df, tos=packet.tos & 3)  # no more of TOS than ECN (ip_tunnel_ecn_encap)
     e.emit(Encapsulated(v.name, journey, interface.name, frame, outer, None))
-    forward.send(e, v, outer, journey, mark=skb.mark)
+    output.send(e, v, outer, journey, mark=skb.mark)
 
 
 def ipip_receive(e: Engine, v: View, skb: Skb) -> None:
@@ -146,7 +146,7 @@ def ipip_receive(e: Engine, v: View, skb: Skb) -> None:
     if not fitting:
         answers.icmp_error(e, v, skb, 3, 3 if devices else 2)  # tunnel4_rcv; without the module nobody takes protocol 4
         reason = "NOT_SPECIFIED" if devices else "IP_NOPROTO"
-        forward.drop(e, v, skb, reason, f"no IPIP device here is up for a tunnel from {outer.src} to {outer.dst}")
+        output.drop(e, v, skb, reason, f"no IPIP device here is up for a tunnel from {outer.src} to {outer.dst}")
         return
     device = max(fitting, key=lambda i: (i.ipip.remote is not None) + (i.ipip.local is not None))
     inner = Frame("", "", outer.payload)

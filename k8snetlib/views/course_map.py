@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from ..value import value
 from .figure import Figure
-from .render import canvas
+from .render import canvas, roomy
 
 if TYPE_CHECKING:
     import graphviz
@@ -197,7 +197,7 @@ CLIENT = Part("client", "client\non the Internet", "outside", ("11",))
 WAY = ("client", "edge-lb", "ingress", "service", "iptables", "veth", "eth0", "app")
 """The way of a request from outside, as it is usually told."""
 BESIDE = (("app", "lo"), ("lo", "sidecar"), ("veth", "bridge"))
-END = "\u00a0" * 3  # bold letters are wider than Graphviz reckons: without, a long name touches its frame
+END = "\u00a0" * 6  # bold letters are wider than Graphviz reckons: without, a long name touches its frame
 GAP = "\u00a0" * 25  # between the number of a mode and its name: there the way comes through
 
 
@@ -323,7 +323,9 @@ def _box(graph: graphviz.Digraph, part: Part, there: Mapping[str, str] | None) -
     if there is not None:
         tag = TEXT["lesson" if len(part.lessons) == 1 else "lessons"].format(number=part.lessons[0], numbers=", ".join(part.lessons))
         label += "\n" + (tag if set(part.lessons) & set(there) else TEXT["tag-coming"].format(tag=tag))
-    graph.node(part.key, label, id=f"map-{part.key}", **{"class": part.kind})
+    tight = part.kind in ("service", "outside") and len(part.name) + 2 >= max(map(len, label.split("\n")))  # other rows are wide enough
+    room = roomy(label) if tight else {}
+    graph.node(part.key, label, id=f"map-{part.key}", **room, **{"class": part.kind})
 
 
 def _beside(graph: graphviz.Digraph, left: str, right: str, whole: bool) -> None:

@@ -16,7 +16,8 @@ from ..kube.outside import INTERNET
 from ..linux.events import Trace
 from ..linux.state import Interface, Network
 from .figure import Figure
-from .render import canvas
+from .places import is_balanced, place_name, svg_id
+from .render import WIDER, canvas, roomy
 from .topology import FABRIC, HOST, OUTSIDE, TUNNELS, Place, host_of, hosts, pods_of, role
 from .walk import ROUTING, Step, steps
 
@@ -32,7 +33,9 @@ TEXT = {
     "mtu": "MTU {mtu}",
     "underlay": "underlay network\n{nets}",
     "internet": "the Internet\n{nets}",
-    "router": "router\n{nets}",
+    "router": "router\n{where}",
+    "balancer": "load balancer\non the router",
+    "between": "between the networks",
     "alt-delivered": "The packet from {start} to {end} is delivered in {n} steps: {way}.",
     "alt-delivered-1": "The packet from {start} to {end} is delivered in one step: {way}.",
     "alt-dropped": "The packet from {start} is dropped at step {n} of {n}, at {place}: {reason}. Its way: {way}.",
@@ -41,7 +44,6 @@ TEXT = {
     "host": "{name}\n{address}",
     "more": "+ {n} more",
 }
-WIDER = "0.24,0.05"  # inches: the renderer, which asks for no fonts, takes "underlay network" and "routing · netfilter" for narrower than they are
 APART = "24"  # points: the numbers of three or more lines between two boxes are taken for this large, so that none lies on another
 MAX_PODS = 4  # drawn per node, besides those on the packet's way
 
@@ -70,27 +72,19 @@ def diagram(
 
 def alt_text(walk: Sequence[Step]) -> str:
     """What the picture of a walk shows, in one sentence."""
-    way = ", ".join(place_name(step.place) for step in walk)
-    last = walk[-1]
+    last, balanced = walk[-1], is_balanced(walk)
+    way = ", ".join(place_name(step.place, balanced=balanced) for step in walk)
     if last.ended == "dropped":
         reason = next((word for word in last.happened if word.startswith("dropped")), "")
         return TEXT["alt-dropped"].format(
-            start=walk[0].place.netns, n=last.number, place=place_name(last.place), reason=reason.removeprefix("dropped: "), way=way
+            start=walk[0].place.netns,
+            n=last.number,
+            place=place_name(last.place, balanced=balanced),
+            reason=reason.removeprefix("dropped: "),
+            way=way,
         )
     told = "alt-delivered-1" if len(walk) == 2 else "alt-delivered"
     return TEXT[told].format(start=walk[0].place.netns, end=last.place.netns, n=len(walk) - 1, way=way)
-
-
-def place_name(place: Place) -> str:
-    """What a reader calls the place: ``eth0 of web``."""
-    if place.netns == UNDERLAY:
-        return "router" if place.part == ROUTING else "underlay"
-    return f"{place.part} of {place.netns}"
-
-
-def svg_id(place: Place) -> str:
-    """The id of the place's box in the SVG; the packet's line to the n-th place after the first has the id ``hop-n``."""
-    return "place-" + "".join(c if c.isalnum() else "-" for c in place.id)
 
 
 def _is_uplink(interface: Interface) -> bool:
@@ -166,7 +160,7 @@ class _Drawing:
             classes.append("dim")
         if self.now is not None and any(step.number == self.now and step.place == place for step in self.walk):
             classes.append("now")
-        more = {"margin": WIDER} if kind in ("underlay", "netfilter") else {}
+        more = {"margin": WIDER} if kind in ("underlay", "netfilter") else roomy(label)
         graph.node(self._id(place), label, id=svg_id(place), **more, **{"class": " ".join(classes)})
         self.drawn.add(place.id)
         self.ranks.setdefault(rank, []).append(self._id(place))
@@ -214,7 +208,7 @@ class _Drawing:
         kind = "outside" if role(self.network, name) == OUTSIDE else "pod"
         with graph.subgraph(name=f"cluster_{name}") as cluster:
             room = "\u00a0" * (len(name) // 3 if len(name) > 9 else 0)  # bold letters are wider than Graphviz reckons: long names stick out
-            below = {"labelloc": "b"} if kind == "outside" else {}  # the way leaves it upwards, through a name on top
+            below = {"labelloc": "b"} if kind == "outside" and self.walk and not dim else {}  # the way leaves it upwards, a cable downwards
             cluster.attr(label=name + room, **below, **{"class": f"{kind} dim" if dim else kind})
             shown = [i for i in self.network[name].interfaces.values() if i.kind != "loopback" or f"{name}/lo" in self.on_way]
             for interface in shown:
@@ -241,7 +235,14 @@ class _Drawing:
             text = TEXT["internet" if interface.name == INTERNET else "underlay"]
             self._box(self.graph, Place(UNDERLAY, interface.name), text.format(nets=nets), "underlay", "underlay")
         if len(segments) > 1 or f"{UNDERLAY}/{ROUTING}" in self.on_way:
-            self._box(self.graph, Place(UNDERLAY, ROUTING), TEXT["router"].format(nets="between the segments"), "underlay", "router")
+            self._box(self.graph, Place(UNDERLAY, ROUTING), self._router(segments), "underlay", "router")
+
+    def _router(self, segments: Sequence[Interface]) -> str:
+        """The router's label: what it is to this packet, and where it is, between networks or, below a single one, at its address there."""
+        if is_balanced(self.walk):
+            return TEXT["balancer"]
+        addresses = [str(a.ip) for i in segments for a in i.addresses if not a.ip.is_link_local]
+        return TEXT["router"].format(where=TEXT["between"] if len(segments) > 1 else addresses[0] if addresses else "").strip()
 
     def _links(self) -> None:
         """The cables and the stack, thin; where the packet goes, its own line stands instead."""
@@ -284,7 +285,7 @@ class _Drawing:
     def _way(self) -> None:
         lines = Counter(frozenset((one.id, two.id)) for one, two, _ in self.pairs)
         for one, two, number in self.pairs:
-            room = {"fontsize": APART} if lines[frozenset((one.id, two.id))] > 2 else {}
+            room = {"fontsize": APART} if lines[frozenset((one.id, two.id))] > 1 else {}
             down = self._level(one) <= self._level(two)
             tail, head = (one, two) if down else (two, one)
             classes = "path" + (" now" if self.now is not None and number + 1 == self.now else "")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ..linux.events import Delivered, Dropped, Trace
+from .places import is_balanced
 from .text import place_name, questions, summary
 from .walk import Step, steps
 
 
 def document(trace: Trace, journey: int = 0) -> dict:
     """The outcome and the steps of a trace. Keys stay as they are between versions; new ones may come."""
-    end = trace.end
+    end, walk = trace.end, steps(trace, journey)
+    balanced = is_balanced(walk)
     return {
         "outcome": trace.outcome,
         "summary": summary(trace),
@@ -18,18 +20,18 @@ def document(trace: Trace, journey: int = 0) -> dict:
         "endedIn": end.netns if end is not None else None,
         "deliveredTo": str(end.socket) if isinstance(end, Delivered) and end.socket else None,
         "packet": str(trace.sent),
-        "steps": [step_document(step) for step in steps(trace, journey)],
+        "steps": [step_document(step, balanced=balanced) for step in walk],
         "asked": [{"namespace": netns, "what": words} for netns, words in questions(trace)],
     }
 
 
-def step_document(step: Step) -> dict:
+def step_document(step: Step, *, balanced: bool = False) -> dict:
     """One step: place, words, decisions, headers with their fields, changes, length in bytes."""
     return {
         "number": step.number,
         "namespace": step.place.netns,
         "place": step.place.part,
-        "name": place_name(step.place),
+        "name": place_name(step.place, balanced=balanced),
         "happened": list(step.happened),
         "decisions": [{"command": d.tool, "entry": d.text} for d in step.decisions],
         "headers": [{"layer": h.layer, "bytes": h.length, "fields": dict(h.fields)} for h in step.headers],

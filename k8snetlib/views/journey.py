@@ -13,6 +13,7 @@ from ..linux.addresses import endpoint
 from ..linux.events import Encapsulated, Rewritten, Trace
 from ..linux.packet import Packet
 from .outcomes import share
+from .places import of_balancer
 from .routes import matched
 from .tables import Table, table
 from .way_picture import legs
@@ -119,14 +120,11 @@ def place(netns: str, trace: Trace) -> str:
         return netns
     acted = any(event.netns == UNDERLAY and event.what != "TTL" for event in trace.all(Rewritten, 0))
     is_end = UNDERLAY in (trace.start, trace.end.netns if trace.delivered else "")
-    return TEXT["balancer" if acted or is_end or _balanced(trace) else "router"]
+    return TEXT["balancer" if acted or is_end or _called(trace) else "router"]
 
 
-def _balanced(trace: Trace) -> bool:
-    from ..kube.outside import BALANCERS
-
-    ends = (trace.sent.dst, trace.sent.src) if trace.sent else ()
-    return any(address in network for address in ends for network in BALANCERS.values() if network.version == address.version)
+def _called(trace: Trace) -> bool:
+    return bool(trace.sent) and any(map(of_balancer, (trace.sent.dst, trace.sent.src)))
 
 
 def response(found: Journey) -> str:

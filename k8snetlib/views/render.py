@@ -9,7 +9,7 @@ ids that are unique to the drawing, and one style sheet come. A drawing therefor
                          ``bridge`` · ``tunnel`` · ``netfilter`` · ``underlay`` · ``service`` · ``outside`` · ``drop``
     edges                ``link`` (a cable, the default) · ``path`` (the packet's way) · ``reply`` (its way back) ·
                          ``lookup`` (a table was asked)
-    on any of them       ``dim`` (not under study) · ``now`` (the hop under study)
+    on any of them       ``dim`` (not under study: pale frames and lines, words that can still be read) · ``now`` (the hop under study)
 
 A node's label is plain text: the first line is its name (bold), further lines are details. The label of a ``path`` or ``reply`` edge that
 is a number becomes a badge on the line. HTML-like labels are refused, because the WebAssembly build drops them without a word.
@@ -54,8 +54,13 @@ PALETTE = {  # class: (fill, stroke); every stroke has 3:1 against the plate, ev
     "outside": ("#f1f1f1", "#52606d"),
     "drop": ("#ffffff", "#8c1515"),
 }
+WIDER, LONG = "0.24,0.05", 11
+"""The margin, in inches, of a box with a name of so many characters: the renderer, which asks for no fonts, takes long names for narrower
+than they are."""
 EDGES = (("link", "#7b8794", 1.2), ("lookup", "#52606d", 1.2), ("path", "#c2185b", 3), ("reply", "#00695c", 3))  # class, colour, width
 PLATE, INK, MUTED = "#ffffff", "#1f2933", "#52606d"
+DIMMED, PALE = "#5f6b78", 0.4
+"""Of what is not under study: the colour of its words, 4.5:1 against every fill, pale or not; and the opacity of all the rest."""
 
 _SVG = "http://www.w3.org/2000/svg"
 _NS, _G = f"{{{_SVG}}}", f"{{{_SVG}}}g"
@@ -117,6 +122,11 @@ def canvas(name: str, **graph_attr: str) -> graphviz.Digraph:
     )
     graph.attr("edge", fontname="Helvetica-Bold", fontsize="11", dir="none", **{"class": "link"})
     return graph
+
+
+def roomy(label: str) -> dict[str, str]:
+    """What to give a node of this label, so that a long name such as ``cali551b05c3e54`` does not touch its frame."""
+    return {"margin": WIDER} if len(label.partition("\n")[0]) >= LONG else {}
 
 
 def svg(dot: str | graphviz.Digraph, label: str, *, max_width: int = MAX_WIDTH) -> str:
@@ -296,7 +306,7 @@ def _style() -> str:
         rules += [
             f" .{edge} .line{{fill:none;stroke:{colour};stroke-width:{width}}}",
             f" .{edge} .arrow{{fill:{colour};stroke:{colour}}}",
-            f" .{edge} text{{fill:{colour}}}",
+            f" .{edge} text{{fill:{MUTED if edge in ('edge', 'link') else colour}}}",  # a cable's grey is too light for words
             f" .{edge} .badge{{fill:{colour}}}",
         ]
     rules += [
@@ -305,7 +315,9 @@ def _style() -> str:
         " .underlay .shape{stroke-dasharray:5 3}",
         " .service .shape{stroke-dasharray:1.5 2.5;stroke-linecap:round}",
         f" .drop .shape{{stroke-width:2.5}}.k8snet .drop .name{{fill:{PALETTE['drop'][1]}}}",
-        f" .dim{{opacity:.4}}.k8snet .now .shape{{stroke:{EDGES[-2][1]};stroke-width:3}}",
+        f".k8snet .dim :is(path,polygon,ellipse,polyline,rect){{opacity:{PALE}}}",  # twice, to be stronger than a drawing's own style
+        f".k8snet .dim text{{fill:{DIMMED};font-weight:400}}",
+        f" .now .shape{{stroke:{EDGES[-2][1]};stroke-width:3}}",
     ]
     return "".join(f".k8snet{rule}" for rule in rules)
 

@@ -7,8 +7,11 @@ from html import escape
 
 from ..errors import ModelError
 from ..linux.events import Trace
+from ..linux.packet import Frame
 from ..value import value
 from .headers import Change, Header
+from .headers import headers as layers
+from .places import is_balanced
 from .text import place_name, summary
 from .walk import Step, steps
 
@@ -20,6 +23,7 @@ TEXT = {
     "bytes": "bytes",
     "changed": "changed",
     "headers": "Headers at step {n}, {where}",
+    "frame": "Headers of a frame of {n} bytes",
     "steps": "The packet's way",
     "new": "new",
     "no-step": "there is no step {step}: the walk has steps 1 to {n}",
@@ -85,10 +89,11 @@ def caption_html(caption: str) -> str:
 
 def table(trace: Trace, journey: int = 0) -> Table:
     """The steps of a trace: where, what happens, what decided it, how long the packet is then."""
-    rows = []
-    for step in steps(trace, journey):
+    walk, rows = steps(trace, journey), []
+    balanced = is_balanced(walk)
+    for step in walk:
         decided = "\n".join(dict.fromkeys(d.text for d in step.decisions))
-        rows.append((str(step.number), place_name(step.place), "\n".join(step.happened), decided, str(step.length)))
+        rows.append((str(step.number), place_name(step.place, balanced=balanced), "\n".join(step.happened), decided, str(step.length)))
     heads = (TEXT["step"], TEXT["where"], TEXT["what"], TEXT["decided"], TEXT["bytes"])
     return Table(heads, tuple(rows), f"{TEXT['steps']}: {summary(trace)}", frozenset({TEXT["decided"]}), frozenset({TEXT["where"]}))
 
@@ -106,14 +111,20 @@ def header_rows(headers: Sequence[Header], changes: Sequence[Change]) -> list[tu
     return rows + [(change.layer, "", "", change.old) for change in changes if change.index < 0]
 
 
-def headers(trace: Trace, step: int | Step) -> Table:
-    """The headers of the packet as it leaves one step, outermost first, and what that step changed."""
-    walk = steps(trace)
+def headers(seen: Trace | Frame, step: int | Step = 0) -> Table:
+    """The headers of a trace's packet as it leaves one step, outermost first, and what that step changed; or those of a captured frame.
+
+    ModelError where the trace has no such step.
+    """
+    if isinstance(seen, Frame):
+        rows = tuple(row[:3] for row in header_rows(layers(seen), ()))
+        return Table(("header", TEXT["bytes"], "fields"), rows, TEXT["frame"].format(n=len(seen)), frozenset({"fields"}))
+    walk = steps(seen)
     if not isinstance(step, Step) and not 1 <= step <= len(walk):
         raise ModelError(TEXT["no-step"].format(step=step, n=len(walk)))
     chosen = step if isinstance(step, Step) else walk[step - 1]
     rows = header_rows(chosen.headers, chosen.changes)
-    caption = TEXT["headers"].format(n=chosen.number, where=place_name(chosen.place))
+    caption = TEXT["headers"].format(n=chosen.number, where=place_name(chosen.place, balanced=is_balanced(walk)))
     return Table(("header", TEXT["bytes"], "fields", TEXT["changed"]), tuple(rows), caption, frozenset({"fields", TEXT["changed"]}))
 
 

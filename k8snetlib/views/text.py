@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
+from ..kube.cni.sandbox import UNDERLAY
+from ..kube.outside import INTERNET
 from ..linux.engine import captures
 from ..linux.events import Answered, Asked, Trace, as_trace
 from ..linux.packet import Frame, describe
+from . import places
+from .places import is_balanced
 from .tools import Text
 from .topology import Place
 from .walk import ROUTING, Step, steps
@@ -28,8 +32,10 @@ INSIDE = re.compile(r"(?<=: )(VXLAN vni \d+:) ")
 WRAP = r"\1\n" + " " * 29
 
 
-def place_name(place: Place) -> str:
-    """``node-a routing, netfilter`` or ``web eth0``."""
+def place_name(place: Place, *, balanced: bool = False) -> str:
+    """``node-a routing, netfilter`` or ``web eth0``; what is below the nodes as in the pictures: ``router``, or ``load balancer``."""
+    if place.netns == UNDERLAY and place.part in (ROUTING, INTERNET):
+        return places.place_name(place, balanced=balanced)
     return f"{place.netns} {TEXT['routing'] if place.part == ROUTING else place.part}"
 
 
@@ -47,16 +53,17 @@ def summary(trace: Trace) -> str:
 
 def text(trace: Trace, *, verbose: bool = True) -> Text:
     """``text(trace)``: the walk for a terminal, a heading, a paragraph for each step, the outcome. ``verbose`` adds the deciding entries."""
-    lines = [describe(as_trace(trace).sent), ""]
-    for step in steps(trace):
-        lines += step_lines(step, verbose)
+    walk, lines = steps(trace), [describe(as_trace(trace).sent), ""]
+    balanced = is_balanced(walk)
+    for step in walk:
+        lines += step_lines(step, verbose, balanced=balanced)
     return Text("\n".join([*lines, summary(trace)]))
 
 
-def step_lines(step: Step, verbose: bool = True) -> list[str]:
+def step_lines(step: Step, verbose: bool = True, *, balanced: bool = False) -> list[str]:
     """One step: where, how many bytes, what happened, what changed, what decided."""
     size = TEXT["bytes"].format(n=step.length)
-    lines = [f"{step.number:>2}  {place_name(step.place)}  ({size})"]
+    lines = [f"{step.number:>2}  {place_name(step.place, balanced=balanced)}  ({size})"]
     lines += [f"      {words}" for words in step.happened]
     if step.changes:
         changed = [f"{c.layer} {c.field} {c.old} → {c.new}" if c.field else f"{c.layer} {c.old or c.new}" for c in step.changes]

@@ -11,15 +11,16 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ..kube.cni.sandbox import UNDERLAY
-from ..kube.outside import BALANCERS, CLIENT
+from ..kube.outside import CLIENT
 from ..linux.addresses import endpoint
 from ..linux.events import Decapsulated, Delivered, Encapsulated, Hop, Rewritten, Trace
-from ..linux.packet import IPAddress, Packet
+from ..linux.packet import Packet
 from ..linux.state import Network
 from ..value import value
 from .figure import Figure
 from .loops import Loop, loop, spelled
 from .outcomes import share
+from .places import of_balancer
 from .render import canvas
 from .topology import role
 
@@ -120,11 +121,7 @@ def _returns(trace: Trace) -> bool:
 def _stays(trace: Trace, hop: Hop, packet: Packet) -> bool:
     """Whether the router does more than to pass the packet on: it is the balancer that the packet is for, translates it, or drops it."""
     translated = any(type(e) is Rewritten and e.what != "TTL" for e in hop.events)
-    return translated or trace.end in hop.events or _of_balancer(packet.dst)
-
-
-def _of_balancer(address: IPAddress) -> bool:
-    return any(address.version == version and address in network for version, network in BALANCERS.items())
+    return translated or trace.end in hop.events or of_balancer(packet.dst)
 
 
 class _Drawing:
@@ -207,7 +204,7 @@ class _Drawing:
         if name.startswith("drop "):
             return TEXT["drop"].format(reason=name.split()[-1]), "drop"
         if name == UNDERLAY:
-            found = next((t.sent.dst for _, t in self.weighted if _of_balancer(t.sent.dst)), None)
+            found = next((t.sent.dst for _, t in self.weighted if of_balancer(t.sent.dst)), None)
             return (TEXT["balancer"].format(address=found), "outside") if found else (TEXT["router"], "underlay")
         devices = self.network[name].interfaces.values()
         address = next((str(a.ip) for i in devices if i.name == "eth0" for a in i.addresses if not a.ip.is_link_local), "")
@@ -246,7 +243,7 @@ def _way(trace: Trace) -> str:
 
 def between(trace: Trace) -> str:
     """What the underlay's router is to this connection."""
-    return TEXT["between"] if _of_balancer(trace.sent.dst) or _of_balancer(trace.end.packet.src) else TEXT["router"]
+    return TEXT["between"] if of_balancer(trace.sent.dst) or of_balancer(trace.end.packet.src) else TEXT["router"]
 
 
 def _id(name: str) -> str:

@@ -6,17 +6,21 @@ import itertools
 from collections.abc import Iterable
 
 from ..errors import ModelError
+from ..kube.cni.sandbox import UNDERLAY
 from ..linux.events import Dropped, Routed
 from .figure import Figure
-from .render import canvas
-from .walk import steps
+from .places import place_name
+from .render import canvas, roomy
+from .topology import Place
+from .walk import ROUTING, steps
 from .ways import STAGES, Way, arrow, layers, place
 
 TEXT = {
     "alt": "{n} ways from {start} to {end}, side by side, stage by stage. {ways}",
     "alt-way": "{title}: {places}{drop}.",
-    "alt-drop": ", dropped there ({reason})",
-    "drop": "dropped: {reason}",
+    "alt-drop": ", dropped at {place} ({reason})",
+    "drop": "dropped\n{reason}\nat {place}",
+    "router": "the router",
     "empty": "there are no ways to draw",
 }
 
@@ -37,14 +41,15 @@ def ways_diagram(found: Iterable[Way], caption: str = "") -> Figure:
         for stage in used:
             if stage in each.stages:
                 name = f"w{number}s{STAGES.index(stage)}"
-                more = {"id": f"way-{number}-{STAGES.index(stage)}", "group": f"g{number}", "class": _look(stage)}
-                graph.node(name, _label(each, stage), **more)
+                label = _label(each, stage)
+                more = roomy(label) | {"id": f"way-{number}-{STAGES.index(stage)}", "group": f"g{number}", "class": _look(stage)}
+                graph.node(name, label, **more)
                 ids.append(name)
         for (one, two), hop in zip(itertools.pairwise(ids[1:]), range(len(ids)), strict=False):
             graph.edge(one, two, id=f"way-{number}-hop-{hop}", weight="20", **{"class": "path"})
         graph.edge(ids[0], ids[1], style="invis", weight="20")
         if not each.trace.delivered and isinstance(each.trace.end, Dropped):
-            graph.node(f"d{number}", TEXT["drop"].format(reason=each.trace.end.reason).replace(": ", "\n", 1), **{"class": "drop"})
+            graph.node(f"d{number}", _drop(each), **{"class": "drop"})
             graph.edge(ids[-1], f"d{number}", **{"class": "path"})
     rows = [["t" + str(number) for number in range(len(found))]]
     rows += [[f"w{n}s{STAGES.index(stage)}" for n, each in enumerate(found) if stage in each.stages] for stage in used]
@@ -86,6 +91,13 @@ def _label(each: Way, stage: str) -> str:
     return here.part
 
 
+def _drop(each: Way, key: str = "drop") -> str:
+    """That the packet is dropped, why, and where: the columns have no box for the router."""
+    place = steps(each.trace)[-1].place
+    where = TEXT["router"] if place == Place(UNDERLAY, ROUTING) else place_name(place)
+    return TEXT[key].format(reason=each.trace.end.reason, place=where)
+
+
 def _short(route) -> str:
     words = str(route).removeprefix("local ").split()
     return f"{words[0]}\n{f'via {route.via}' if route.via else f'dev {route.dev}'}"
@@ -94,7 +106,7 @@ def _short(route) -> str:
 def _alt(found: tuple[Way, ...]) -> str:
     told = []
     for each in found:
-        drop = TEXT["alt-drop"].format(reason=each.trace.end.reason) if not each.trace.delivered else ""
+        drop = _drop(each, "alt-drop") if not each.trace.delivered else ""
         places = ", ".join(f"{arrow(stage)} {place(stage, each)}".replace("\n", " ") for stage in each.stages)
         told.append(TEXT["alt-way"].format(title=each.title, places=places, drop=drop))
     first = found[0].trace

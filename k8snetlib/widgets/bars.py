@@ -11,7 +11,7 @@ from ..views.figure import Figure
 from ..views.headers import headers
 from ..views.render import PALETTE, STYLE
 
-WIDTH, LEFT, BOX, WIDER, HEIGHT, GAP = 880, 12, 66, 78, 36, 3  # pixels
+WIDTH, LEFT, BOX, WIDER, HEIGHT, GAP = 880, 12, 72, 78, 36, 3  # pixels
 MOST_FRAMES = 3  # drawn per wire
 IPV6 = 40  # bytes of the fixed header
 TEXT = {

@@ -56,7 +56,7 @@ TEXT = {
     "passes-by": "The balancer sends straight to the Pods: no node is chosen. ",
     "pending": "EXTERNAL-IP stays <pending>: {why}. So the client calls the port of {node}. ",
     "follow": "Follow:", "picture": "the whole journey",
-    "first": "connection 1", "second": "connection 2", "third": "connection 3, behind a balancer that ends connections",
+    "first": "connection 1", "second": "connection 2", "third": "connection 3, where there are three",
     "third-back": "connection 3, the answer", "second-back": "connection 2, the answer", "first-back": "connection 1, the answer",
     "no-way": " There is no such way here.",
     "fold": "Everything that is rewritten, and who restores it",

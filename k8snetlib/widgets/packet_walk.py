@@ -14,7 +14,8 @@ import anywidget
 import traitlets
 
 from ..linux.events import Trace
-from ..views.diagrams import alt_text, diagram, place_name
+from ..views.diagrams import alt_text, diagram
+from ..views.places import is_balanced, place_name
 from ..views.walk import steps
 from .twin import Twin, table
 from .walk_data import walk_data
@@ -74,10 +75,11 @@ class PacketWalk(Twin, anywidget.AnyWidget):
 
 def walk_twin(trace: Trace, journey: int = 0, caption: str = "") -> str:
     """The figure of the walk and a table of its steps, as HTML that every notebook viewer keeps."""
-    rows = []
-    for step in steps(trace, journey):
+    walk, rows = steps(trace, journey), []
+    balanced = is_balanced(walk)
+    for step in walk:
         happened = "<br>".join(escape(words) for words in step.happened)
         decided = "<br>".join(f"<code>{escape(TEXT['command'].format(tool=d.tool, text=d.text))}</code>" for d in step.decisions)
-        rows.append((str(step.number), escape(place_name(step.place)), happened, str(step.length), decided))
+        rows.append((str(step.number), escape(place_name(step.place, balanced=balanced)), happened, str(step.length), decided))
     figure = diagram(trace=trace, journey=journey, caption=caption)
     return figure.html() + table(TEXT["columns"].split("|"), rows, TEXT["caption"])

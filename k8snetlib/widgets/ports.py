@@ -18,9 +18,8 @@ from ..linux.ops import Listen
 from ..linux.packet import tcp
 from ..linux.state import Network, Socket
 from ..value import value
-from ..views.diagrams import WIDER
 from ..views.figure import Figure
-from ..views.render import canvas
+from ..views.render import WIDER, canvas
 from .base import Answer, Columns, Explorer
 from .twin import table
 

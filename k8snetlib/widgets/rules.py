@@ -32,7 +32,6 @@ TEXT = {
     "edge": "edge", "assigned": "none; edge is the default", "egde": "egde (no such class)",
     "none": "none", "ready": "ready", "not-ready": "not ready",
     "rule-host": "Host {n}:", "rule-path": "Path {n}:", "rule-type": "Type {n}:", "rule-to": "To {n}:",
-    "cart:80": "cart:80 (no such Service)", "api:http": "api:http (a port's name)",
     "count": "Rules:", "add": "Add a rule", "remove": "✕", "remove-tip": "Remove rule {n}",
     "any": "any host",
     "refused": "The API server refuses this {kind}: {error}",
@@ -184,8 +183,8 @@ def _rule_controls(n: int, line: RuleLine) -> dict[str, Any]:
     return {
         f"host{n}": _type(TEXT["rule-host"].format(n=n), HOSTS, line.host, "18.5em"),
         f"path{n}": _type(TEXT["rule-path"].format(n=n), PATHS, line.path, "13.5em"),
-        f"type{n}": _pick(TEXT["rule-type"].format(n=n), TYPES, line.type, "13.5em"),
-        f"to{n}": _pick(TEXT["rule-to"].format(n=n), TO, line.to, "12em", "3em"),
+        f"type{n}": _pick(TEXT["rule-type"].format(n=n), TYPES, line.type, "19.5em"),
+        f"to{n}": _pick(TEXT["rule-to"].format(n=n), TO, line.to, "10.5em", "3em"),
     }
 
 

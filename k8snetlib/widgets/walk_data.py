@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..linux.events import Answered, Asked, Delivered, Dropped, Event, Trace
-from ..views.diagrams import diagram, place_name, svg_id
+from ..views.diagrams import diagram
 from ..views.headers import Header, changes
+from ..views.places import is_balanced, place_name, svg_id
 from ..views.walk import Step, decision, say, steps
 
 TEXT = {
@@ -22,19 +23,19 @@ TEXT = {
 def walk_data(trace: Trace, journey: int = 0) -> dict[str, Any]:
     """The drawing and the steps of one journey of the trace, as JSON can hold them."""
     walk = steps(trace, journey)
+    balanced = is_balanced(walk)
     figure = diagram(trace=trace, journey=journey)
     before: Sequence[Header] = ()
     made = []
     for step in walk:
-        made.append(_step(trace, step, before, len(walk)))
+        made.append(_step(trace, step, before, place_name(step.place, balanced=balanced), len(walk)))
         before = step.headers
     return {"svg": figure.svg, "alt": figure.alt, "steps": made}
 
 
-def _step(trace: Trace, step: Step, before: Sequence[Header], total: int) -> dict[str, Any]:
+def _step(trace: Trace, step: Step, before: Sequence[Header], place: str, total: int) -> dict[str, Any]:
     said = list(_said(trace, step))
     heads, gone = marked(before, step.headers)
-    place = place_name(step.place)
     words = "; ".join(item["text"] for item in said if item["text"])
     return {
         "box": svg_id(step.place), "place": place, "said": said, "headers": heads, "gone": gone, "length": step.length,

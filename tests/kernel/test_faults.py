@@ -8,9 +8,9 @@ from k8snetlib.kube.cast import shop
 from k8snetlib.kube.cni import CNIS
 from k8snetlib.kube.faults import faults
 from k8snetlib.lab import Lab
+from k8snetlib.lab.fallback import as_in_namespaces
 from k8snetlib.linux.draft import build
 from k8snetlib.linux.engine import after, trace
-from tests.kernel.fallback import as_in_namespaces
 from tests.kernel.test_model_and_kernel import Side, difference
 
 pytestmark = pytest.mark.kernel

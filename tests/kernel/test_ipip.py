@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from k8snetlib.lab.fallback import as_in_namespaces
 from k8snetlib.linux.addresses import ip_address
 from k8snetlib.linux.ops import LinkAdd, LinkSet, NetnsAdd, Op, SysctlSet, address, route
 from k8snetlib.linux.packet import Packet, ping, tcp, udp
 from k8snetlib.linux.state import IpipConfig
-from tests.kernel.fallback import as_in_namespaces
 from tests.kernel.side_by_side import same_frames
 from tests.unit.test_ipip import ANY, pair
 

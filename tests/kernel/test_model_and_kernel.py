@@ -20,6 +20,7 @@ from k8snetlib.kube.cluster import Cluster
 from k8snetlib.kube.cni import CNIS
 from k8snetlib.lab import Lab
 from k8snetlib.lab.canonical import Canonicaliser, by_interface
+from k8snetlib.lab.fallback import as_in_namespaces
 from k8snetlib.linux import ops as o
 from k8snetlib.linux.engine import after, captures, trace
 from k8snetlib.linux.events import Answered, Asked, Fragmented, Matched, Trace
@@ -29,7 +30,6 @@ from k8snetlib.linux.packet import Flow, Packet, ping, tcp, udp
 from k8snetlib.linux.state import Conntrack, Network
 from k8snetlib.linux.wire import VXLAN_PORTS, from_bytes, to_bytes
 from tests.kernel.chatter import unless_it_spoke
-from tests.kernel.fallback import as_in_namespaces
 from tests.kernel.silence import Silence
 
 pytestmark = pytest.mark.kernel

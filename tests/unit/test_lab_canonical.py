@@ -190,3 +190,9 @@ def test_counters_without_dates() -> None:
     assert canonical_counters("# Generated on Mon\n*nat\n[1:60] -A POSTROUTING -j ACCEPT\nCOMMIT\n# Completed\n") == (
         "*nat\n[1:60] -A POSTROUTING -j ACCEPT\nCOMMIT\n"
     )
+
+
+def test_counters_with_the_tables_by_name() -> None:
+    """Rules keep their order, whichever iptables listed the tables."""
+    nat, filters = "*nat\n[1:60] -A Z -j ACCEPT\n[0:0] -A A -j DROP\nCOMMIT\n", "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"
+    assert canonical_counters(f"# one\n{nat}# two\n{filters}") == canonical_counters(f"{filters}{nat}") == filters + nat

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from k8snetlib.errors import LabError
@@ -76,6 +78,8 @@ def test_why_the_lab_cannot_run(facts: Facts, phrases: tuple[str, ...]) -> None:
     [
         (without(vxlan=NO_DEVICE), "vxlan", ("VXLAN", "sudo modprobe vxlan")),
         (without(ipip="Operation not supported"), "ipip", ("IPIP", "sudo modprobe ipip")),
+        (replace(without(ipip=NO_DEVICE), modules=False), "ipip", ("IPIP (not in this kernel, which loads no modules)",)),
+        (replace(without(ipvs="not supported"), modules=False), "ipvs", ("IPVS (not in this kernel, which loads no modules)",)),
         (without(br_netfilter="No such file or directory"), "br_netfilter", ("bridged packets", "sudo modprobe br_netfilter")),
         (without(nft="Error: Could not process rule"), "nft", ("nftables (Error: Could not process rule)",)),
         (good(tools=frozenset(TOOLS) - {"nft"}, trials={**ALL, "nft": "No such file"}), "nft", ("nft is not installed", "nftables")),
@@ -98,6 +102,15 @@ def test_what_is_missing(facts: Facts, feature: str, phrases: tuple[str, ...]) -
     assert "\n" not in found.line and "but without" in found.line
     for phrase in phrases:
         assert phrase in found.line
+
+
+def test_what_is_lacking_is_said_of_what_is_asked_for_alone() -> None:
+    found = diagnose(replace(without(ipip=NO_DEVICE, nft="no"), modules=False))
+    assert found.lacks() == found.lacks("vxlan", "iptables") == ""
+    assert found.lacks("ipip") == "Linux 6.18.4 here is without IPIP (not in this kernel, which loads no modules)."
+    assert found.lacks("nft", "ipip").endswith("modules) and nftables (no).")
+    nothing = diagnose(Facts("darwin", "24.1.0"))
+    assert nothing.lacks() == nothing.lacks("ipip") == nothing.line
 
 
 def test_several_missing_things_are_one_sentence() -> None:

@@ -10,13 +10,15 @@ from types import MappingProxyType
 
 import pytest
 
+import k8snetlib as k8s
 from k8snetlib.errors import LabError
 from k8snetlib.lab import Connect, Experiment, Inject, Outcome, Ping, Result, Send, Unparsed, connect, experiment, experiments, replay
-from k8snetlib.lab.capabilities import Facts, diagnose
+from k8snetlib.lab.capabilities import FEATURES, TOOLS, Facts, diagnose
+from k8snetlib.lab.needs import needs
 from k8snetlib.linux.events import Capture
-from k8snetlib.linux.ops import Listen, NetnsAdd, RulesRestore
+from k8snetlib.linux.ops import LinkAdd, Listen, NetnsAdd, RulesRestore
 from k8snetlib.linux.packet import Flow, Frame, Packet, Udp, Vxlan, ping, tcp, udp
-from k8snetlib.linux.state import Conntrack, Socket
+from k8snetlib.linux.state import Conntrack, IpipConfig, Socket
 
 OPS = (NetnsAdd("web"), Listen("web", Socket("tcp", 8080)))
 PACKET = tcp("10.0.0.1", "10.0.0.2", 8080)
@@ -31,12 +33,15 @@ RESULT = Result(
         Capture("node", "eth0", "in", TUNNEL, -1),
         Capture("web", "eth0", "in", Frame(B, A, ping("fd00::1", "fd00::2")), -1),
         Capture("web", "eth0", "in", Unparsed(b"\x88\xcc?", "odd"), -1),
+        Capture("node", "tunl0", "out", Frame("", "", PACKET), -1),
     ),
     {"node": (Conntrack(udp("10.0.0.1", "10.0.0.2", 53).flow, Flow("udp", ip("10.0.0.2"), 53, ip("192.0.2.1"), 9), nat=("src",)),)},
     {"node": "*nat\n[1:60] -A POSTROUTING -j MASQUERADE\nCOMMIT\n"},
     False,
     "run just now on Linux 6.18",
 )
+FACTS = Facts("linux", "6.18.4", tools=frozenset(TOOLS), trials=MappingProxyType(dict.fromkeys(FEATURES, "")))
+WHOLE = diagnose(FACTS)
 LINUX = diagnose(Facts("linux", "6.18.4", trials=MappingProxyType(dict.fromkeys(("sysctl", "veth", "bridge", "packets"), ""))))
 MACOS = diagnose(Facts("darwin", "24.1.0"))
 
@@ -76,6 +81,14 @@ def test_a_recording_is_readable_text(live: list, tmp_path: Path) -> None:
     text = (tmp_path / "one.json").read_text(encoding="utf-8")
     assert "IP 10.0.0.1:40000 > 10.0.0.2:8080: TCP [S] length 0" in text
     assert set(json.loads(text)["made"]) >= {"date", "linux", "release"}
+
+
+def test_a_recording_names_a_kernel_that_is_a_program(live: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "kernel_name", lambda: experiments.UML)
+    monkeypatch.setattr(replay, "short_release", lambda: "6.1")
+    assert ONE.result("record", tmp_path).about.startswith("recorded on User-Mode Linux 6.1, ")
+    monkeypatch.undo()
+    assert ONE.result("recorded", tmp_path).about.startswith("recorded on User-Mode Linux 6.1, ")
 
 
 def test_an_unchanged_recording_is_left_alone(live: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +144,43 @@ def test_auto_is_live_where_the_lab_runs(live: list, tmp_path: Path, monkeypatch
     monkeypatch.delenv("K8SNET_LAB")
     monkeypatch.setattr(experiments, "probe", lambda: MACOS)
     assert ONE.result(folder=tmp_path).recorded
+
+
+def test_where_the_kernel_lacks_what_the_ops_need(live: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything else is live there; this is as recorded, says why, and is not recorded anew."""
+    tunnel = replace(ONE, name="tunnel", ops=(*OPS, LinkAdd("web", "tunl0", "ipip", ipip=IpipConfig())))
+    monkeypatch.setattr(experiments, "probe", lambda: WHOLE)
+    made = tunnel.result("record", tmp_path)
+    before = (tmp_path / "tunnel.json").read_bytes()
+    lacking = diagnose(replace(FACTS, trials=MappingProxyType({**FACTS.trials, "ipip": "Unknown device type"})))
+    monkeypatch.setattr(experiments, "probe", lambda: lacking)
+    assert not ONE.result("auto", tmp_path).recorded
+    monkeypatch.setattr(Experiment, "live", lambda self: pytest.fail("it was run"))
+    why = "Linux 6.18.4 here is without IPIP (this kernel found no module ipip;"
+    for mode in ("auto", "record"):
+        found = tunnel.result(mode, tmp_path)
+        assert found.recorded and found.about.startswith(f"{made.about}. {why}")
+        assert replace(found, about=made.about) == made
+    assert (tmp_path / "tunnel.json").read_bytes() == before
+    assert tunnel.result("recorded", tmp_path) == made
+    with pytest.raises(LabError, match=r"no recording of 'nowhere', and Linux 6\.18\.4 here is without IPIP"):
+        replace(tunnel, name="nowhere").result("record", tmp_path)
+
+
+def test_what_a_kernel_lacks_is_said_before_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiments, "probe", lambda: LINUX)
+    with pytest.raises(LabError, match=r"here is without iptables .* and connection tracking"):
+        replace(ONE, ops=(*OPS, RulesRestore("web", "*nat\nCOMMIT\n"))).result("live")
+
+
+@pytest.mark.parametrize("cni", ["bridge", "vxlan", "ipip", "calico-vxlan", "bgp", "vpc"])
+@pytest.mark.parametrize("proxy", ["none", "iptables", "nftables", "ipvs"])
+def test_what_the_ops_of_a_cluster_need(cni: str, proxy: str) -> None:
+    found = needs(k8s.shop(cni, proxy=proxy).ops())
+    assert found & {"vxlan", "ipip"} == {kind for kind in ("vxlan", "ipip") if kind in cni}
+    assert ("nft" in found, "ipvs" in found, "ipset" in found) == (proxy == "nftables", proxy == "ipvs", proxy == "ipvs")
+    assert {"iptables", "conntrack"} <= found <= set(FEATURES)  # every plug-in masquerades
+    assert "ipv6" in needs(k8s.shop(cni if cni != "vpc" else "bridge", families=["IPv6"]).ops())
 
 
 def test_live_where_the_lab_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:

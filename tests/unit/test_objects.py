@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import FrozenInstanceError
 
 import pytest
 
@@ -31,7 +30,7 @@ def test_objects_are_values():
     assert pod() == pod()
     assert hash(pod()) == hash(pod())
     assert pickle.loads(pickle.dumps(pod())) == copy.deepcopy(pod()) == pod()
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         pod().node_name = "node-a"
 
 

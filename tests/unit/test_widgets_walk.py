@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 
 from k8snetlib import build, shop
 from k8snetlib.linux.ops import LinkSet
 from k8snetlib.views.headers import Header
+from k8snetlib.views.render import DIMMED
 from k8snetlib.widgets import PacketWalk
 from k8snetlib.widgets.packet_walk import HERE, walk_twin
 from k8snetlib.widgets.walk_data import marked, walk_data
@@ -161,3 +165,38 @@ def test_every_command_that_shows_a_decision_can_be_typed(cluster, across):
     tools = {item["tool"] for trace in (across, reply) for step in walk_data(trace)["steps"] for item in step["said"] if item["tool"]}
     assert "ip netns exec node-a conntrack -L" in tools
     assert {tool.split()[0] for tool in tools} == {"ip", "bridge", "iptables"}
+
+
+def test_soft_words_can_be_read_where_the_ground_is_sunk():
+    """WCAG's 4.5:1 on JupyterLab's ``--jp-layout-color2``: #eee in its light theme, #424242 in its dark one."""
+    css = (HERE / "packet_walk.css").read_text(encoding="utf-8")
+    light, dark = re.findall(r"--soft:(#\w{6})", css)
+    assert '[data-jp-theme-light="false"] .k8s-walk{--soft:' + dark in css
+
+    def luminance(colour: str) -> float:
+        parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+        return sum(
+            w * (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4) for w, p in zip((0.2126, 0.7152, 0.0722), parts, strict=True)
+        )
+
+    for words, ground in ((light, "#eeeeee"), (dark, "#424242")):
+        low, high = sorted(map(luminance, (words, ground)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_what_lies_ahead_is_pale_but_for_its_words():
+    css = (HERE / "packet_walk.css").read_text(encoding="utf-8")
+    rules = {rule.strip(): looks for rule, looks in re.findall(r"([^{}]+)\{([^}]*)\}", css) if ".ahead" in rule}
+    pale = [rule for rule, looks in rules.items() if re.search(r"(^|;)opacity:", looks)]
+    assert pale == [".k8s-walk .stage .ahead :is(path,polygon,ellipse)"]
+    assert f"fill:{DIMMED}" in rules[".k8s-walk .stage .node.ahead text"]
+
+
+def test_the_arrow_of_a_dropdown_is_light_in_the_dark_theme():
+    """ipywidgets draws it black in both themes; JupyterLab's dark ground of a field is #212121."""
+    css = (HERE / "explorer.css").read_text(encoding="utf-8")
+    (drawn,) = re.findall(
+        r"""\[data-jp-theme-light="false"\] \.k8s-explorer select\{background-image:url\("data:image/svg\+xml,([^"]+)"\)""", css
+    )
+    assert min(int(each, 16) for each in re.findall(r"stroke='%23(\w\w)(\w\w)(\w\w)'", drawn)[0]) > 0xC0
+    ElementTree.fromstring(unquote(drawn))

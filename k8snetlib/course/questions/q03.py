@@ -73,6 +73,16 @@ QUESTIONS = {
         answer="20",
         why="One IPv4 header, and nothing else. The Pods' MTU is 1480.",
     ),
+    "03.ipip-ttl": Question(
+        "`web` sends with TTL 64 again, now over IPIP. Which TTLs does a capture on `node-a`'s `eth0` show?",
+        {
+            "outer 64, inner 63": "That was VXLAN, whose outer header starts afresh. `tunl0` does it in another way.",
+            "outer 63, inner 63": "",
+            "outer 63, inner 64": "`node-a` routes the Pod's packet before it goes into the tunnel, as before. That costs one inside.",
+        },
+        answer="outer 63, inner 63",
+        why="One off for the routing on `node-a`, and then `tunl0` copies the TTL of the packet inside: it was given none of its own.",
+    ),
     "03.hole": Question(
         "One switch on the way carries only 1400 bytes and says nothing. A small packet arrives. What becomes of a TCP segment that "
         "fills the Pod's MTU?",

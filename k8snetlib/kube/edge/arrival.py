@@ -66,7 +66,7 @@ def arrivals(cluster: Cluster, service: Service, source: str, target: str) -> It
     at, packet, process = cluster.packet(source, target, "tcp")
     behind = _behind(cluster, service, packet)
     if not behind:
-        for weight, there in trace_all(cluster.network, at, packet):
+        for weight, there in trace_all(cluster.network, at, packet, process=process):
             yield weight, Arrival((there,))
         return
     network = _listening(cluster, packet, cluster.network)
@@ -76,7 +76,7 @@ def arrivals(cluster: Cluster, service: Service, source: str, target: str) -> It
         return
     network = after(network, first)
     for called in behind:
-        for weight, second in trace_all(network, UNDERLAY, _own(network, called)):
+        for weight, second in trace_all(network, UNDERLAY, _own(network, called), process=BALANCER):
             yield weight / len(behind), Arrival((first, second), True)
 
 
