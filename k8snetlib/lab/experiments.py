@@ -17,7 +17,6 @@ import platform
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from ipaddress import ip_address
 from pathlib import Path
 
 from ..errors import LabError
@@ -29,7 +28,8 @@ from ..linux.wire import to_bytes
 from ..value import value
 from .canonical import Canonicaliser, canonical_counters
 from .capabilities import probe
-from .lab import Lab
+from .lab import PROTOCOLS, Lab, numeric
+from .lab import TEXT as LAB_TEXT
 from .needs import needs
 
 MODES = ("auto", "live", "recorded", "record")
@@ -270,5 +270,7 @@ def kernel_name() -> str:
 
 
 def connect(netns: str, proto: str, address: str, port: int, data: bytes = b"hello") -> Connect:
-    """A ``Connect`` from text."""
-    return Connect(netns, proto, ip_address(address), port, data)
+    """A ``Connect`` from text: ``connect("web", "tcp", "10.244.1.3", 8080)``. LabError for another protocol, or what is no address."""
+    if proto not in PROTOCOLS:
+        raise LabError(LAB_TEXT["no_proto"].format(proto=proto, protocols=", ".join(PROTOCOLS)))
+    return Connect(netns, proto, numeric(address), port, data)

@@ -33,7 +33,12 @@ QUIET, LIMIT = 0.01, 3.0  # seconds: a capture ends when nothing came for QUIET;
 SETTLE_LIMIT = 5.0
 SETTLE: Request = ("settle", {"limit": SETTLE_LIMIT})
 
+PROTOCOLS = ("tcp", "udp", "sctp")
 TEXT = {
+    "no_address": "{given!r} is no IPv4 or IPv6 address",
+    "no_proto": "a connection is {protocols}, not {proto!r}",
+    "no_packet": "this sends a Packet, as tcp(…), udp(…) and ping(…) make one, and {given!r} is none",
+    "no_ops": "the lab is made of ops, such as cluster.ops(), and this is none: {kind}",
     "refused": "{what}: {message}{errno}",
     "lost": "{count} captured frames did not fit into the capture buffer: send less at a time",
     "restless": "packets were still under way after {limit:g} s; raise the limit of the capture",
@@ -82,6 +87,8 @@ class Lab(Birds, Web):
 
     def run(self, ops: Iterable[Op]) -> None:
         """Carry out the ops in order, in one batch. LabError names the op's command and the kernel's reason at the first that fails."""
+        if not isinstance(ops, Iterable):
+            raise LabError(TEXT["no_ops"].format(kind=type(ops).__name__))
         pairs: list[tuple[Op, Request]] = []
         for op, request in lower(ops):
             if _needs_carriers(request):
@@ -153,6 +160,8 @@ class Lab(Birds, Web):
         An unspecified source (0.0.0.0 or ::) is filled in with the address that the kernel would choose. Returns "", or the name of
         the errno that a process would get: EPERM (a rule dropped it in OUTPUT), ENETUNREACH, EHOSTUNREACH, EMSGSIZE …
         """
+        if not isinstance(packet, Packet):
+            raise LabError(TEXT["no_packet"].format(given=packet))
         self._rest()
         if packet.src.is_unspecified:
             source = self._ask("source", netns=netns, version=packet.version, dst=str(packet.dst))
@@ -189,8 +198,10 @@ class Lab(Birds, Web):
         self, netns: str, proto: str, address: str | IPAddress, port: int, *, data: bytes = b"hello", timeout: float = 1.0
     ) -> Connection:
         """Connect from a namespace with the kernel's own TCP, UDP or SCTP, send ``data`` and wait for its echo."""
+        if proto not in PROTOCOLS:
+            raise LabError(TEXT["no_proto"].format(proto=proto, protocols=", ".join(PROTOCOLS)))
         self._rest()
-        to = ip_address(address)
+        to = numeric(address)
         wanted = {"netns": netns, "proto": proto, "version": to.version, "address": str(to), "port": port, "data": data, "timeout": timeout}
         raw = self._ask("connect", "", timeout + 10, **wanted)
         seen = [accepted(entry) for entry in raw["accepted"]]
@@ -202,7 +213,7 @@ class Lab(Birds, Web):
         LabError when one of them is refused or does not come about.
         """
         self._rest()
-        to = ip_address(address)
+        to = numeric(address)
         wanted = {"netns": netns, "version": to.version, "address": str(to), "port": port, "count": count, "limit": limit}
         raw = self._ask("latency", "", limit + 10, **wanted)
         if raw["error"]:
@@ -212,7 +223,7 @@ class Lab(Birds, Web):
     def ping(self, netns: str, address: str | IPAddress, *, size: int = 56, timeout: float = 1.0) -> Pong:
         """Send one ICMP echo request with ``size`` bytes of data, and wait for what comes back."""
         self._rest()
-        to = ip_address(address)
+        to = numeric(address)
         wanted = {"netns": netns, "version": to.version, "address": str(to), "size": size, "timeout": timeout}
         raw = self._ask("ping", "", timeout + 10, **wanted)
         return Pong(raw["error"], ip_address(raw["sender"]) if raw["sender"] else None)
@@ -280,3 +291,11 @@ def _needs_carriers(request: Request) -> bool:
     and before a port is given an entry that only a forwarding port may have."""
     verb, wanted = request
     return verb == "link_del" or wanted.get("link", {}).get("state") == "down" or (verb == "fdb_add" and wanted["state"] == "dynamic")
+
+
+def numeric(address: str | IPAddress) -> IPAddress:
+    """The address as a value. LabError for a name, or anything else that is none."""
+    try:
+        return ip_address(address)
+    except ValueError:
+        raise LabError(TEXT["no_address"].format(given=address)) from None

@@ -434,10 +434,11 @@ def _ends(
         src, dst = ip_address(src), ip_address(dst)
     except ValueError as error:
         raise ModelError(str(error)) from None
-    for number, most in ((one, 65535), (other, 65535), (fields.get("ttl", 64), 255)):
-        if not isinstance(number, int) or not 0 <= number <= most:
-            what = "a TTL" if most == 255 else "a port (or an echo's id or seq)"
-            raise ModelError(f"{what} is a whole number from 0 to {most}, not {number!r}")
+    if type(one) is not int or type(other) is not int or not 0 <= one < 65536 or not 0 <= other < 65536 or "ttl" in fields:
+        for number, most in ((one, 65535), (other, 65535), (fields.get("ttl", 64), 255)):
+            if not isinstance(number, int) or not 0 <= number <= most:
+                what = "a TTL" if most == 255 else "a port (or an echo's id or seq)"
+                raise ModelError(f"{what} is a whole number from 0 to {most}, not {number!r}")
     if src.version != dst.version:
         raise ModelError(f"a packet has two IPv4 or two IPv6 addresses, not {src} and {dst}")
     if not isinstance(data, bytes):

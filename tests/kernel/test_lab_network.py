@@ -70,6 +70,21 @@ def test_what_goes_wrong_has_its_errno(lab: Lab, two_nodes) -> None:
     assert refused.accepted is None and refused.source is None and not refused.ok
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda lab: lab.connect("pod-12", "http", OTHER, 8080), "a connection is tcp, udp, sctp, not 'http'"),
+        (lambda lab: lab.connect("pod-12", "tcp", "web", 8080), "'web' is no IPv4 or IPv6 address"),
+        (lambda lab: lab.ping("pod-12", "web"), "'web' is no IPv4 or IPv6 address"),
+        (lambda lab: lab.send("pod-12", OTHER), "this sends a Packet"),
+        (lambda lab: lab.run(5), "this is none: int"),
+    ],
+)
+def test_wrong_use_is_told(lab: Lab, wrong, words: str) -> None:
+    with pytest.raises(LabError, match=words):
+        wrong(lab)
+
+
 def test_udp_is_answered_from_the_address_that_was_asked(lab: Lab, two_nodes) -> None:
     lab.run([*two_nodes(), address("pod-22", "eth0", "10.244.2.22/24")])
     for asked in (OTHER, "10.244.2.22"):

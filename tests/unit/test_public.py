@@ -10,6 +10,7 @@ import pytest
 import k8snetlib
 from k8snetlib import Cluster, K8sNetError, ops, ping, shop, tcp, udp
 from k8snetlib.kube.cast import INGRESS
+from k8snetlib.lab import connect
 
 SHOP = shop(proxy="iptables")
 TRACE = SHOP.trace("pod/web", "svc/api:80")
@@ -99,6 +100,8 @@ MISUSES = {
     "too much data": (lambda: udp("10.0.0.1", "10.0.0.2", 53, data=bytes(70000)), "at most 65,535 bytes"),
     "a number for a name": (lambda: SHOP.trace("web", 5), 'a name is a text such as "pod/web", not 5'),
     "a number for a file": (lambda: Cluster.load(0), "0 is no path"),
+    "a protocol that is none": (lambda: connect("web", "http", "10.244.1.3", 80), "a connection is tcp, udp, sctp, not 'http'"),
+    "a name for an address": (lambda: connect("web", "tcp", "api", 80), "'api' is no IPv4 or IPv6 address"),
     "an op that is none": (lambda: k8snetlib.build(["ip link add"]), "is no op"),
     "an address with a long mask": (lambda: ops.address("web", "eth0", "10.0.0.1/33"), "10.0.0.1/33"),
 }
