@@ -35,6 +35,7 @@ TEXT = {
     "pcap": "{n} frames written to {path}",
     "decode": "Wireshark knows VXLAN by UDP port {known}: choose Analyze, Decode As… for port {port}, or tshark -d udp.port=={port},vxlan",
     "unwritable": "cannot write {path}: {reason}",
+    "stdout": "--pcap needs the name of a file: the walk itself goes to standard output",
     "closed": "standard input (-) is closed",
     "mixed": "standard input (-) cannot be mixed with files",
     "head": "{source} → {target}   {cni}{proxy}",
@@ -250,6 +251,8 @@ def _write(found: Trace, back: Trace | None, path: str) -> None:
     from ..linux.engine import captures
     from ..views.pcap import write_pcap
 
+    if path == "-":
+        raise ModelError(TEXT["stdout"])
     frames = [*captures(found), *(captures(back) if back else ())]
     try:
         write_pcap(frames, path)

@@ -341,7 +341,7 @@ class Trace(Sequence):
 
     @property
     def outcome(self) -> str:
-        """"delivered" or "dropped"."""
+        """ "delivered" or "dropped"."""
         return "delivered" if type(self.end) is Delivered else "dropped"
 
     @property

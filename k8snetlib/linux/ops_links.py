@@ -39,11 +39,17 @@ class NetnsAdd:
 
     netns: str
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.netns, str):
+            raise wrong_kind("NetnsAdd", self.netns, "the name of a namespace", 'NetnsAdd("node-a"), say')
+
     def apply(self, draft: Draft) -> None:
         if draft.outside(self.netns):
             return
         if draft.has(self.netns):
             raise ModelError("the namespace exists already")
+        if not self.netns or " " in self.netns:
+            raise ModelError(f"{self.netns!r} is no name of a namespace: at least one character, and no space")
         draft.drafts[self.netns] = NsDraft(FRESH, self.netns)
 
     def command(self) -> str:
@@ -83,6 +89,8 @@ class LinkAdd:
         return self.peer_mac or stable_mac(*(self.peer or ()))
 
     def apply(self, draft: Draft) -> None:
+        if self.mtu is not None and not isinstance(self.mtu, int):
+            raise ModelError(f"an MTU is a number of bytes, not {self.mtu!r}")
         given = self.peer is not None, self.vxlan is not None, self.ipip is not None
         if self.kind not in KINDS or given != (self.kind == "veth", self.kind == "vxlan", self.kind == "ipip"):
             raise ModelError(f"a {self.kind} device cannot be made from these settings")
@@ -179,6 +187,8 @@ class LinkSet:
         if self.up is not None:
             changes["up"] = self.up
         if self.mtu is not None:
+            if not isinstance(self.mtu, int):
+                raise ModelError(f"an MTU is a number of bytes, not {self.mtu!r}")
             changes["mtu"] = self.mtu
             if kind == "bridge":
                 changes["fixed_mtu"] = True

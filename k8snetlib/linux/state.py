@@ -282,7 +282,9 @@ class NetNS:
     cache: dict = field(init=False, default_factory=dict, compare=False, repr=False)  # indexes derived from the rest
 
     def __repr__(self) -> str:
-        return f"<NetNS {self.name}: {', '.join(self.interfaces) or 'no interface'}; {len(self.routes)} routes, {len(self.sockets)} sockets>"
+        return (
+            f"<NetNS {self.name}: {', '.join(self.interfaces) or 'no interface'}; {len(self.routes)} routes, {len(self.sockets)} sockets>"
+        )
 
     def filters(self, version: int) -> bool:
         """Whether packets of that IP version meet any netfilter rules here."""

@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ..errors import ModelError
 from ..kube.cni.sandbox import UNDERLAY
 from ..kube.outside import INTERNET
-from ..linux.events import Trace
-from ..linux.state import Interface, Network
+from ..linux.events import Trace, as_trace
+from ..linux.state import Interface, Network, as_network
 from .figure import Figure
 from .places import is_balanced, place_name, svg_id
 from .render import WIDER, canvas, roomy
@@ -43,6 +44,7 @@ TEXT = {
     "loop": "dropped\n{reason}\n{detail}",
     "host": "{name}\n{address}",
     "more": "+ {n} more",
+    "nothing": "a diagram is of a network or of a trace: diagram(cluster.network), diagram(trace)",
 }
 APART = "24"  # points: the numbers of three or more lines between two boxes are taken for this large, so that none lies on another
 MAX_PODS = 4  # drawn per node, besides those on the packet's way
@@ -61,10 +63,18 @@ def diagram(
 ) -> Figure:
     """The network as a figure; with a trace, the packet's way as numbered hops, and a drop where it happens.
 
-    ``only`` names the hosts and Pods to draw (default: all of a small network, else those on the way); ``now`` marks one step.
+    ``diagram(cluster.network)``, ``diagram(trace)``, or both. ``only`` names the hosts and Pods to draw (default: all of a small network,
+    else those on the way); ``now`` marks one step. ModelError for what is neither, and for a name that the network does not have.
     """
-    network = network if network is not None else trace.network
+    if trace is None and isinstance(network, Trace):
+        network, trace = None, network
+    if network is None and trace is None:
+        raise ModelError(TEXT["nothing"])
+    network = as_network(network) if network is not None else as_trace(trace).network
     walk = steps(trace, journey) if trace is not None else ()
+    only = None if only is None else [only] if isinstance(only, str) else list(only)
+    for name in only or ():
+        network.namespace(name)
     drawing = _Drawing(network, walk, only, now, mtu)
     graph = drawing.draw()
     return Figure.of(graph, alt or (alt_text(walk) if walk else drawing.alt()), caption)

@@ -48,11 +48,12 @@ def ip_route(network: Network, netns: str, version: int = 4, table: str = "main"
     In the kernel's order. IPv4's trie goes by the first address, and of prefixes that begin alike the longest comes first (fib_trie.c: the
     default route is at the top). IPv6's tree gives what lies within a prefix before the prefix (ip6_fib.c, fib6_walk: it is at the bottom).
     """
-    routes = [
-        replace(r, table="main") for r in as_network(network).namespace(netns).routes if r.dst.version == version and r.table == table
-    ]
     if version not in (4, 6):
         raise ModelError(f"IP has the versions 4 and 6, not {version!r}")
+    known = as_network(network).namespace(netns).routes
+    if table not in ("main", "local", "default") and not str(table).isdigit() and all(r.table != table for r in known):
+        raise ModelError(f"{netns} has no routing table {table!r}: main, local, default and numbers are tables")
+    routes = [replace(r, table="main") for r in known if r.dst.version == version and r.table == table]
     place = 0 if version == 4 else -1
     ordered = sorted(routes, key=lambda r: (int(r.dst[place]), -r.dst.prefixlen))
     return _text(ordered if version == 4 else map(_route6, ordered))

@@ -395,6 +395,7 @@ class TestServices:
             (["--compare", "iptables,ebpf"], "there is no mode 'ebpf'"),
             (["--compare", ""], "there is no mode ''"),
             (["--pcap", ""], "cannot write"),
+            (["--pcap", "-"], "needs the name of a file"),
             (["--all", "--reply"], "does not go with --reply"),
             (["--ways", ""], "--ways names no network plug-in"),
             (["--ways", ","], "--ways names no network plug-in"),

@@ -46,6 +46,23 @@ def test_text_that_is_no_address_is_a_mistake_with_a_place(made, says):
     assert str(error.value).startswith(says)
 
 
+@pytest.mark.parametrize("name", ["", "node a"])
+def test_a_namespace_has_a_name_that_a_command_can_hold(name):
+    with pytest.raises(ModelError, match="is no name of a namespace"):
+        ops.build([ops.NetnsAdd(name)])
+
+
+def test_a_namespace_is_named_by_text():
+    with pytest.raises(ModelError, match=r"^NetnsAdd holds the name of a namespace, not 5"):
+        ops.NetnsAdd(5)
+
+
+@pytest.mark.parametrize("op", [ops.LinkSet("a", "lo", mtu="1500"), ops.LinkAdd("a", "eth0", "dummy", mtu="1500")])
+def test_an_mtu_is_a_number(op):
+    with pytest.raises(ModelError, match="an MTU is a number of bytes, not '1500'"):
+        ops.build([ops.NetnsAdd("a"), op])
+
+
 @pytest.mark.parametrize("given", [ops.LinkSet, "ip link set eth0 up", None])
 def test_what_is_no_op_is_a_mistake(given):
     with pytest.raises(ModelError, match="is no op"):

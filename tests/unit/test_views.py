@@ -146,3 +146,25 @@ def test_state_as_the_tools_print_it(across) -> None:
     assert k8s.conntrack(network, "node-a").count("[UNREPLIED]") == 2
     assert k8s.ss(network, "web").splitlines()[1].split() == ["tcp", "LISTEN", "*:8080", "web"]
     assert k8s.iptables_save(network, "web") == "" and k8s.iptables_save(network, "node-a").startswith("*filter")
+
+
+def test_a_diagram_takes_a_trace_alone_and_refuses_what_it_cannot_draw():
+    cluster = k8s.shop()
+    trace = cluster.trace("pod/web", "pod/api-2:8080")
+    assert k8s.diagram(trace).svg == k8s.diagram(trace=trace).svg
+    assert k8s.diagram(cluster.network, only="web").svg == k8s.diagram(cluster.network, only=["web"]).svg
+    for wrong, said in (
+        (lambda: k8s.diagram(), "a diagram is of a network or of a trace"),
+        (lambda: k8s.diagram(cluster), "its .network is one"),
+        (lambda: k8s.diagram(trace="pod/web"), "takes a Trace"),
+        (lambda: k8s.diagram(cluster.network, only=["nobody"]), "no network namespace 'nobody'"),
+    ):
+        with pytest.raises(k8s.ModelError, match=said):
+            wrong()
+
+
+def test_a_routing_table_that_there_is_not():
+    network = k8s.shop().network
+    assert str(k8s.ip_route(network, "node-a", table="100")) == ""
+    with pytest.raises(k8s.ModelError, match="node-a has no routing table 'foo'"):
+        k8s.ip_route(network, "node-a", table="foo")
