@@ -9,7 +9,7 @@ Sources: KEP-1880 and KEP-3070 (bands of the Service range), KEP-3668 (bands of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..errors import ManifestError
 from ..linux.addresses import ip_address, ip_network
 from ..linux.packet import IPAddress
 from ..linux.state import IPNetwork
+from ..value import replace
 from .manifests import error_at, locate
 from .objects import Service, ServicePort
 from .pools import BalancerPool, assigned, needs_health_check

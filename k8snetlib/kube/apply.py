@@ -3,9 +3,8 @@ that route what comes from outside. They are read and checked as the API server 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..errors import ModelError
+from ..value import replace
 from .agents import NO_PROXY
 from .cluster import Cluster
 from .manifests import Manifests, loads

@@ -2,7 +2,7 @@
 
 Objects of this module are already checked and carry the API server's static defaults (``protocol: TCP``, ``targetPort`` = ``port``…);
 :mod:`k8snetlib.kube.manifests` makes them. Values that a cluster allocates (``cluster_ips``, ``node_port``, ``node_name``, ``pod_ips``) are
-empty, zero or ``""`` until something sets them with :func:`dataclasses.replace`. Field reference: the Kubernetes 1.36 API.
+empty, zero or ``""`` until something sets them with :func:`~k8snetlib.value.replace`. Field reference: the Kubernetes 1.36 API.
 """
 
 from __future__ import annotations

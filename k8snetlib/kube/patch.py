@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
+from ..value import replace
 from .agents import NO_PROXY
 from .objects import Pod, Service
 from .selectors import FrozenDict

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..linux.addresses import ip_address
 from ..linux.packet import IPAddress
 from ..linux.state import IPNetwork
-from ..value import value
+from ..value import replace, value
 from .objects import LoadBalancerIngress, Service
 
 

@@ -28,13 +28,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 
 from ..linux.events import Capture
 from ..linux.fragments import CHECKSUM_AT, with_transport
 from ..linux.packet import Arp, Flow, Fragment, Frame, Icmp, Ndp, Packet, Raw, Redirect, Sctp, Tcp, Udp, Vxlan
 from ..linux.state import Conntrack
 from ..linux.wire import VXLAN_PORTS, payload_bytes
+from ..value import replace
 
 IGMP = 2
 BACKGROUND_ICMP6 = frozenset({130, 131, 132, 133, 134, 143})  # MLD queries and reports (RFC 2710, 3810), router discovery (RFC 4861)

@@ -16,7 +16,6 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from ..errors import LabError
@@ -25,7 +24,7 @@ from ..linux.ops import Op, RulesRestore
 from ..linux.packet import Frame, IPAddress, Packet
 from ..linux.state import Conntrack
 from ..linux.wire import to_bytes
-from ..value import value
+from ..value import replace, value
 from .canonical import Canonicaliser, canonical_counters
 from .capabilities import probe
 from .lab import PROTOCOLS, Lab, numeric

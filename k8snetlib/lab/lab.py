@@ -13,7 +13,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from ipaddress import ip_address
 
 from ..errors import LabError
@@ -22,6 +21,7 @@ from ..linux.ops import Op
 from ..linux.packet import Frame, IPAddress, Packet
 from ..linux.state import Conntrack, NetNS, Socket
 from ..linux.wire import to_bytes
+from ..value import replace
 from . import readback
 from .birds import Birds
 from .client import Client, Refused, Request

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from types import MappingProxyType
 
@@ -13,7 +12,7 @@ from ..linux.events import Capture
 from ..linux.packet import PROTO_NAMES, Flow, Frame, IPAddress
 from ..linux.state import Conntrack, FdbEntry, Interface, IpipConfig, Neighbor, NetNS, PolicyRule, Route, Socket, VxlanConfig
 from ..linux.wire import from_bytes
-from ..value import value
+from ..value import replace, value
 from .canonical import UNKNOWN_JOURNEY
 from .lower import PROTOS, SCOPES, TABLES, TYPES
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from ..errors import ModelError
 from ..kube.agents import NO_PROXY
@@ -16,7 +15,7 @@ from ..kube.targets import find_service
 from ..linux.events import Trace
 from ..linux.packet import IPAddress
 from ..linux.state import Network
-from ..value import value
+from ..value import replace, value
 from .outcomes import Outcome, all_outcomes
 from .tables import Table
 from .topology import HOST, role

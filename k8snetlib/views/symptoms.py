@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 
 from ..errors import ModelError
@@ -13,6 +12,7 @@ from ..kube.edge.http import Backend, Request, request
 from ..kube.edge.ingress import IngressTable
 from ..kube.edge.objects import Ingress, IngressPath
 from ..kube.patch import patched
+from ..value import replace
 from .kubectl_edge import _addresses
 from .outcomes import all_outcomes
 from .tables import Table

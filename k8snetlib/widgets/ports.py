@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html import escape
 from ipaddress import ip_address
 from itertools import pairwise
@@ -17,7 +16,7 @@ from ..linux.events import Dropped, Trace
 from ..linux.ops import Listen
 from ..linux.packet import tcp
 from ..linux.state import Network, Socket
-from ..value import value
+from ..value import replace, value
 from ..views.figure import Figure
 from ..views.render import WIDER, canvas
 from .base import Answer, Columns, Explorer

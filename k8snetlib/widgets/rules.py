@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..kube.edge.objects import Ingress
 from ..kube.edge.translate import http_routes
 from ..kube.manifests import loads
 from ..kube.patch import patched
+from ..value import replace
 from ..views.kubectl_edge import get_httproutes, get_ingress
 from ..views.route_picture import picture
 from ..views.routes import Routed, matched, routed, why_table

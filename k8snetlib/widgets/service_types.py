@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from html import escape
 
 import ipywidgets
@@ -23,6 +22,7 @@ from ..linux.draft import build
 from ..linux.events import Matched, Rewritten, Scheduled, Trace
 from ..linux.ops import Op, RouteAdd, RouteDel, RulesRestore
 from ..linux.state import Network, Route
+from ..value import replace
 from ..views.kubectl import get_services
 from ..views.outcomes import Outcome, all_outcomes, share
 from ..views.questions import questions

@@ -10,7 +10,7 @@ node's address instead of the client's. TCP and UDP alone. The real process lets
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 
 from ...errors import ModelError
 from ...linux.addresses import endpoint
@@ -21,7 +21,7 @@ from ...linux.netfilter import Ruleset
 from ...linux.ops import Listen, Op, RulesRestore
 from ...linux.packet import IPAddress, Packet, Tcp, Udp
 from ...linux.state import Network, Socket
-from ...value import value
+from ...value import replace, value
 from ..objects import Service
 from ..slices import EndpointSlice
 from .config import ProxyConfig
