@@ -45,7 +45,7 @@ def test_on_the_way_there_the_router_is_the_balancer(passing):
     assert names(passing) == [each["place"] for each in walk_data(passing)["steps"]]
     figure = diagram(trace=passing)
     assert "the Internet, load balancer, underlay" in figure.alt and ">load balancer<" in figure.svg and ">router<" not in figure.svg
-    assert ">load balancer</td>" in walk_twin(passing) and ">router</td>" in walk_twin(passing.reply)
+    assert ">load balancer</span>" in walk_twin(passing) and ">router</span>" in walk_twin(passing.reply)
 
 
 def test_text_and_tables_use_the_pictures_names(passing):
