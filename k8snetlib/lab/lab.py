@@ -287,10 +287,12 @@ def _refusal(what: str, refused: Refused) -> LabError:
 
 
 def _needs_carriers(request: Request) -> bool:
-    """Whether devices that came up before have to be done with it: before one goes away (or it will never have had its IPv6 address),
-    and before a port is given an entry that only a forwarding port may have."""
+    """Whether devices that came up before have to be done with it: before one goes away or leaves its bridge (or it, or the bridge, will
+    never have had its IPv6 address), and before a port is given an entry that only a forwarding port may have."""
     verb, wanted = request
-    return verb == "link_del" or wanted.get("link", {}).get("state") == "down" or (verb == "fdb_add" and wanted["state"] == "dynamic")
+    link = wanted.get("link", {})
+    goes = verb == "link_del" or link.get("state") == "down" or link.get("master") == 0
+    return goes or (verb == "fdb_add" and wanted["state"] == "dynamic")
 
 
 def numeric(address: str | IPAddress) -> IPAddress:

@@ -14,6 +14,7 @@ import pytest
 
 from k8snetlib import lab as lab_package
 from k8snetlib.errors import LabError
+from k8snetlib.lab.lab import _needs_carriers
 from k8snetlib.lab.lower import LOWER, LOWER_IPVS, PROTOS, SCOPES, TYPES, lower, proto_number, table_number
 from k8snetlib.linux import ops as o
 from k8snetlib.linux import ops_ipvs as i
@@ -165,3 +166,16 @@ def test_the_helper_imports_the_standard_library_and_pyroute2(path: Path) -> Non
 def test_importing_the_lab_does_not_import_pyroute2() -> None:
     code = "import sys, k8snetlib.lab; sys.exit('pyroute2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=FOLDER.parents[1]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("op", "waits"),
+    [
+        (o.LinkDel("a", "p0"), True),
+        (o.LinkSet("a", "p0", up=False), True),
+        (o.LinkSet("a", "p0", master=""), True),
+        (o.LinkSet("a", "p0", master="br0", up=True), False),
+    ],
+)
+def test_what_takes_a_carrier_away_waits_until_those_before_it_have_been_seen(op: o.Op, waits: bool) -> None:
+    assert _needs_carriers(one(op)) is waits
